@@ -1,0 +1,1 @@
+"""One module per competitor, each run as a child process."""

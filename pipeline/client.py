@@ -1,0 +1,238 @@
+"""HTTP: one GET with credentials, timeouts and bounded retries. All of httpx and tenacity is in here."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx
+import msgspec
+from httpx_aiohttp import AiohttpTransport
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from pipeline.endpoint import Endpoint, is_loopback
+from pipeline.errors import RefusedError, RequestError
+from pipeline.json_text import repair_unicode
+from pipeline.pacing import Clock, Pacer
+from pipeline.retrying import Fault, RetryPolicy, backoff_s, judge_status
+
+T = TypeVar("T")
+
+# Beyond any page that a server of this protocol can mean: 100 items of 5 MB.
+LARGEST_BODY_BYTES = 512 * 2**20
+_READ_TIMEOUT_S = 30.0
+_CONNECT_TIMEOUT_S = 10.0
+_KEEPALIVE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A good answer: the body untouched and what `decode` made of it."""
+
+    body: bytes
+    value: T
+    request_id: str | None
+    fetched_at: datetime
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What the client did so far."""
+
+    requests: int = 0
+    retries: int = 0
+    bytes: int = 0
+
+
+class _FaultError(Exception):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+
+
+@dataclass(slots=True)
+class ApiClient:
+    """Requests to one endpoint; use it as an async context manager."""
+
+    endpoint: Endpoint
+    pacer: Pacer
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    clock: Clock = field(default_factory=Clock)
+    transport: httpx.AsyncBaseTransport | None = None
+    traffic: Traffic = field(default_factory=Traffic)
+
+    async def __aenter__(self) -> "ApiClient":
+        self.transport = self.transport or open_transport(self.endpoint)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.transport is not None:
+            await self.transport.aclose()
+
+    async def get(
+        self, segments: Sequence[str], params: Sequence[tuple[str, str]] = (), *, decode: Callable[[bytes], T]
+    ) -> Answer[T]:
+        """The resource's answer.
+
+        A 200 that `decode` refuses (ValueError) counts as a fault and is asked for again a few times.
+        Raises RequestError when this resource cannot be had, RefusedError when the server refuses us altogether.
+        """
+        request = httpx.Request("GET", self.endpoint.url(segments, params), headers=self.endpoint.headers)
+        try:
+            return await self._try_once(request, decode)
+        except _FaultError as error:
+            first = error
+        try:
+            return await self._retry(request, decode, first)
+        except _FaultError as error:
+            raise self._final_error(self.endpoint.path(segments), error) from None
+
+    async def _retry(self, request: httpx.Request, decode: Callable[[bytes], T], first: "_FaultError") -> Answer[T]:
+        """Go on after a first fault; most requests never come here, so they do not pay for the loop."""
+        replayed = False
+
+        async def attempt() -> Answer[T]:
+            nonlocal replayed
+            if not replayed:
+                replayed = True
+                raise first
+            self.traffic.retries += 1
+            return await self._try_once(request, decode)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, _FaultError) and error.fault.retry),
+            stop=self._gives_up,
+            wait=self._wait_s,
+            sleep=self.clock.sleep,
+            reraise=True,
+        )
+        return await retrying(attempt)
+
+    def _gives_up(self, state: RetryCallState) -> bool:
+        fault = _fault_of(state)
+        most = self.policy.bad_body_attempts if fault.bad_body else self.policy.attempts
+        return state.attempt_number >= most or (fault.wait_s or 0.0) > self.policy.longest_retry_after_s
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        fault = _fault_of(state)
+        if fault.wait_s is None:
+            return backoff_s(state.attempt_number, self.policy, chance=self.clock.chance())
+        self.pacer.pause(fault.wait_s)
+        return fault.wait_s
+
+    async def _try_once(self, request: httpx.Request, decode: Callable[[bytes], T]) -> Answer[T]:
+        async with self.pacer.slot():
+            self.traffic.requests += 1
+            try:
+                async with asyncio.timeout(self.endpoint.timeout_s):
+                    response, body = await self._send(request)
+            except TimeoutError:
+                raise _FaultError(Fault(f"no whole answer within {self.endpoint.timeout_s:g} s", retry=True)) from None
+            except httpx.TransportError as error:
+                raise _FaultError(Fault(_transport_reason(error), retry=True)) from None
+            except (httpx.DecodingError, aiohttp.ClientError, OSError) as error:
+                raise _FaultError(Fault(f"the answer broke off ({type(error).__name__})", retry=True)) from None
+        self.traffic.bytes += len(body)
+        if response.is_redirect:
+            raise _FaultError(Fault(_redirect_reason(response), retry=False, status=response.status_code))
+        if response.status_code != httpx.codes.OK:
+            now = self.clock.now()
+            raise _FaultError(judge_status(response.status_code, response.headers, body, now=now))
+        try:
+            value = decode(body)
+        except ValueError as error:
+            raise _FaultError(Fault(f"HTTP 200 but {error}", retry=True, status=200, bad_body=True)) from None
+        return Answer(body, value, response.headers.get("x-request-id"), self.clock.now())
+
+    async def _send(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        if self.transport is None:
+            raise RuntimeError("the client is not open")
+        request.extensions["timeout"] = {"connect": _CONNECT_TIMEOUT_S, "read": _READ_TIMEOUT_S}
+        response = await self.transport.handle_async_request(request)
+        try:
+            chunks: list[bytes] = []
+            size_bytes = 0
+            async for chunk in response.aiter_bytes():
+                size_bytes += len(chunk)
+                if size_bytes > LARGEST_BODY_BYTES:
+                    raise _FaultError(Fault(f"the answer is larger than {LARGEST_BODY_BYTES >> 20} MiB", retry=False))
+                chunks.append(chunk)
+        finally:
+            await response.aclose()
+        return response, b"".join(chunks)
+
+    def _final_error(self, path: str, error: "_FaultError") -> RequestError | RefusedError:
+        fault = error.fault
+        message = f"{path}: {self.endpoint.redact(fault.reason)}"
+        if fault.refused:
+            return RefusedError(f"the server refuses us at {message}: check the key, its permissions and its quota")
+        if fault.wait_s is not None and fault.wait_s > self.policy.longest_retry_after_s:
+            asked = f"{fault.wait_s:,.0f} s; the longest we wait is {self.policy.longest_retry_after_s:g} s"
+            return RequestError(f"{message}: the server asks to wait {asked}", status=fault.status)
+        return RequestError(message, status=fault.status)
+
+
+def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:
+    """The transport for an endpoint: TLS verified, proxies and CA bundle from the usual environment variables."""
+    context: ssl.SSLContext = httpx.create_ssl_context()
+
+    def open_session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=_KEEPALIVE_S)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    proxy_url = find_proxy(endpoint.base_url)
+    return AiohttpTransport(verify=context, client=open_session, proxy=httpx.Proxy(proxy_url) if proxy_url else None)
+
+
+def find_proxy(base_url: str) -> str | None:
+    """The proxy that the environment names for this URL; none for loopback."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
+    """A `decode` for `ApiClient.get`: JSON of that shape, else ValueError saying that it is not `what`."""
+    decoder = msgspec.json.Decoder(kind)
+
+    def decode(body: bytes) -> T:
+        try:
+            return decoder.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        try:
+            return decoder.decode(repair_unicode(body))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(f"the body is not {what} ({error})") from None
+
+    return decode
+
+
+def _fault_of(state: RetryCallState) -> Fault:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, _FaultError):
+        raise TypeError("only faults are retried")
+    return error.fault
+
+
+def _transport_reason(error: httpx.TransportError) -> str:
+    """What went wrong below HTTP, without the URL that libraries like to put into their messages."""
+    cause = error.__cause__
+    detail = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause or error).__name__
+    return f"no answer ({detail})"
+
+
+def _redirect_reason(response: httpx.Response) -> str:
+    host = urlsplit(response.headers.get("location", "")).hostname or "another path"
+    return (
+        f"HTTP {response.status_code}: the server redirects to {host}; redirects are not followed, the key would go along."
+        " Set the base URL to where the API really is"
+    )

@@ -1,0 +1,240 @@
+"""Threads to finished walks: runs are listed, then the steps of those that are not sealed, many at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeline.client import Answer, ApiClient, decode_with
+from pipeline.errors import RefusedError, RequestError, WalkError
+from pipeline.pages import Certificate, Page, Resource, Verdict, Walk
+from pipeline.paging import Ask, ListAnswer, ListWalk, usable_id, walk_list
+from pipeline.plan import RunTask, ThreadTask
+from pipeline.wire import ListHead
+
+INCLUDE_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
+_NOT_FOUND = 404
+_FAILURES_SHOWN = 10
+_decode_list = decode_with(ListHead, "a list of the protocol")
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of a sync while it runs."""
+
+    threads_total: int | None = None
+    threads_done: int = 0
+    threads_missing: int = 0
+    runs: int = 0
+    runs_sealed: int = 0
+    steps: int = 0
+    walks_failed: int = 0
+    failed_threads: set[str] = field(default_factory=set)
+    # The first few, to be shown; all of them are in `walks`.
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractOptions:
+    """`order=asc` always; `include_content` asks for the texts that file searches found."""
+
+    concurrency: int = 32
+    include_content: bool = True
+
+
+@dataclass(slots=True)
+class _Jobs:
+    """Work of all workers: runs first, so that no more threads are open than there are workers."""
+
+    threads: Iterator[ThreadTask]
+    runs: deque[RunTask] = field(default_factory=deque)
+    under_way: int = 0
+    open_runs: dict[str, int] = field(default_factory=dict)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+
+class Extractor:
+    """Walks every thread of a plan; `keep` gets each walk when it has ended, however it ended."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        keep: Callable[[Walk], Awaitable[None]],
+        progress: Progress | None = None,
+        options: ExtractOptions | None = None,
+    ) -> None:
+        self._client = client
+        self._keep = keep
+        self._options = options or ExtractOptions()
+        self.progress = progress or Progress()
+
+    async def run(self, threads: Iterable[ThreadTask]) -> None:
+        """Visit all threads. Raises RefusedError as soon as the server refuses us; other faults are kept as walks."""
+        jobs = _Jobs(iter(threads))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._options.concurrency):
+                    group.create_task(self._work(jobs))
+        except* RefusedError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _work(self, jobs: _Jobs) -> None:
+        while (job := await _next_job(jobs)) is not None:
+            if isinstance(job, ThreadTask):
+                tasks = await self._visit_thread(job)
+                jobs.runs.extend(tasks)
+                jobs.open_runs[job.thread_id] = jobs.open_runs.get(job.thread_id, 0) + len(tasks)
+            else:
+                await self._walk_steps(job)
+                jobs.open_runs[job.thread_id] -= 1
+            if not jobs.open_runs[job.thread_id]:
+                del jobs.open_runs[job.thread_id]
+                self.progress.threads_done += 1
+            async with jobs.changed:
+                jobs.under_way -= 1
+                jobs.changed.notify_all()
+
+    async def _visit_thread(self, task: ThreadTask) -> Sequence[RunTask]:
+        """The runs of the thread whose steps are still to be walked."""
+        if task.pending is not None:
+            return task.pending
+        walk, certificate = await self._walk_runs(task)
+        await self._finish(walk, certificate)
+        runs = _run_tasks(task.thread_id, walk)
+        self.progress.runs += len(runs)
+        left = [run for run in runs if run.run_id not in task.sealed_ids]
+        self.progress.runs_sealed += len(runs) - len(left)
+        return left
+
+    async def _walk_runs(self, task: ThreadTask) -> tuple[ListWalk, Certificate]:
+        segments = ("threads", task.thread_id, "runs")
+        walk, certificate = await self._walk("runs", segments, task)
+        if task.after_id is None:
+            return walk, certificate
+        # The run that the list was to start after may be gone from the server, or the server may ignore cursors.
+        if (certificate.verdict != "complete" and not walk.pages) or task.after_id in walk.ids:
+            return await self._walk("runs", segments, task.from_start())
+        return walk, certificate
+
+    async def _walk_steps(self, task: RunTask) -> None:
+        segments = ("threads", task.thread_id, "runs", task.run_id, "steps")
+        walk, certificate = await self._walk("steps", segments, task)
+        await self._finish(walk, certificate)
+        self.progress.steps += walk.items
+
+    async def _walk(
+        self, resource: Resource, segments: Sequence[str], task: ThreadTask | RunTask
+    ) -> tuple[ListWalk, Certificate]:
+        started_at = self._client.clock.now()
+        walk = ListWalk(after=task.after_id if isinstance(task, ThreadTask) else None)
+        verdict: Verdict = "complete"
+        fault: str | None = None
+
+        async def fetch(ask: Ask) -> ListAnswer:
+            answer = await self._client.get(segments, self._params(resource, ask), decode=_decode_list)
+            return ListAnswer(_page_of(ask, answer), answer.value)
+
+        try:
+            await walk_list(fetch, walk)
+        except WalkError as error:
+            verdict, fault = "broken", f"{self._client.endpoint.path(segments)}: {error}"
+        except RequestError as error:
+            verdict, fault = ("missing" if error.status == _NOT_FOUND else "failed"), str(error)
+        return walk, _certificate(
+            resource, task, walk, started_at=started_at, ended_at=self._client.clock.now(), verdict=verdict, error=fault
+        )
+
+    def _params(self, resource: Resource, ask: Ask) -> list[tuple[str, str]]:
+        params = [("limit", str(ask.limit)), ("order", "asc")]
+        if ask.after is not None:
+            params.append(("after", ask.after))
+        if resource == "steps" and self._options.include_content:
+            params.append(("include[]", INCLUDE_CONTENT))
+        return params
+
+    async def _finish(self, walk: ListWalk, certificate: Certificate) -> None:
+        await self._keep(Walk(certificate, walk.pages))
+        if certificate.verdict == "complete":
+            return
+        if certificate.verdict == "missing" and certificate.resource == "runs":
+            self.progress.threads_missing += 1
+        else:
+            self.progress.walks_failed += 1
+            self.progress.failed_threads.add(certificate.thread_id)
+        if len(self.progress.failures) < _FAILURES_SHOWN:
+            self.progress.failures.append(f"{certificate.thread_id}: {certificate.error}")
+
+
+async def list_thread_ids(client: ApiClient) -> list[str]:
+    """Ids of all threads that the server lists, where it has such a list.
+
+    Raises RequestError or WalkError: half a list would be taken for all.
+    """
+    walk = ListWalk()
+
+    async def fetch(ask: Ask) -> ListAnswer:
+        params = [("limit", str(ask.limit)), ("order", "asc"), *([("after", ask.after)] if ask.after else [])]
+        answer = await client.get(("threads",), params, decode=_decode_list)
+        return ListAnswer(_page_of(ask, answer), answer.value)
+
+    await walk_list(fetch, walk)
+    return list(walk.ids)
+
+
+async def _next_job(jobs: _Jobs) -> ThreadTask | RunTask | None:
+    """A job, waiting while others may still find some; None when all work is done."""
+    async with jobs.changed:
+        while True:
+            job = jobs.runs.popleft() if jobs.runs else next(jobs.threads, None)
+            if job is not None:
+                jobs.under_way += 1
+                return job
+            if not jobs.under_way:
+                return None
+            await jobs.changed.wait()
+
+
+def _run_tasks(thread_id: str, walk: ListWalk) -> list[RunTask]:
+    statuses = {
+        run_id: item.status if isinstance(item.status, str) else None
+        for head in walk.heads
+        for item in head.data
+        if (run_id := usable_id(item.id))
+    }
+    return [RunTask(thread_id, run_id, status) for run_id, status in statuses.items()]
+
+
+def _page_of(ask: Ask, answer: Answer[ListHead]) -> Page:
+    return Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, answer.body)
+
+
+def _certificate(
+    resource: Resource,
+    task: ThreadTask | RunTask,
+    walk: ListWalk,
+    *,
+    started_at: datetime,
+    ended_at: datetime,
+    verdict: Verdict,
+    error: str | None,
+) -> Certificate:
+    ids = list(walk.ids)
+    return Certificate(
+        resource=resource,
+        thread_id=task.thread_id,
+        run_id=task.run_id if isinstance(task, RunTask) else None,
+        run_status=task.status if isinstance(task, RunTask) else None,
+        started_at=started_at,
+        ended_at=ended_at,
+        verdict=verdict,
+        after_id=walk.after,
+        first_index=task.first_index if isinstance(task, ThreadTask) else 0,
+        pages=len(walk.pages),
+        items=walk.items,
+        first_id=ids[0] if ids else None,
+        last_id=ids[-1] if ids else None,
+        ended_by=walk.ended_by,
+        error=error,
+    )

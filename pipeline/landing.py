@@ -1,0 +1,218 @@
+"""Raw parts on disk: pages exactly as received, in immutable Parquet files that appear whole or not at all."""
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.flatten import LandedWalk
+from pipeline.pages import PART_SCHEMA, Certificate, Page, SyncSummary, Walk
+
+# A row of a part: columns of PART_SCHEMA by name, absent ones null.
+PartRow = dict[str, Any]
+PART_SUFFIX = ".parquet"
+_TEMPORARY = ".landing"
+_OWNER_ONLY = 0o600
+_OWNER_ONLY_FOLDER = 0o700
+_ZSTD_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PartName:
+    """A part and the sync it belongs to; names of one source sort in the order of landing."""
+
+    source: str
+    name: str
+
+    @property
+    def sync_id(self) -> str:
+        """The sync that wrote it."""
+        return self.name.rpartition("-")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one part holds."""
+
+    part: PartName
+    size_bytes: int
+    landed_at: datetime
+    walks: list[LandedWalk]
+    planned_threads: list[tuple[str, datetime]]
+    summaries: list[SyncSummary]
+
+
+def new_sync_id(now: datetime) -> str:
+    """An id that sorts by time and that no other process can have."""
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{secrets.token_hex(3)}"
+
+
+class RawStore:
+    """The folder of raw parts: `<folder>/<source>/<sync id>-<number>.parquet`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def list_parts(self) -> list[PartName]:
+        """All parts in the order of their syncs."""
+        names = (PartName(path.parent.name, path.stem) for path in self.folder.glob(f"*/*{PART_SUFFIX}"))
+        return sorted(names, key=lambda part: (part.name, part.source))
+
+    def path(self, part: PartName) -> Path:
+        """The part's file."""
+        return self.folder / part.source / f"{part.name}{PART_SUFFIX}"
+
+    def read_part(self, part: PartName) -> Part:
+        """Everything in a part. Raises PipelineError if the file cannot be read."""
+        path = self.path(part)
+        try:
+            frame = pl.read_parquet(path)
+            size_bytes = path.stat().st_size
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise PipelineError(
+                f"the raw part {path} cannot be read ({error}): move it away, then run `sync --full` for its threads"
+            ) from error
+        return _part_of(part, size_bytes, frame)
+
+    def write_part(self, part: PartName, frame: pl.DataFrame) -> None:
+        """Land a frame of `PART_SCHEMA`: written aside, synced to disk, then renamed."""
+        path = self.path(part)
+        aside = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
+            with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "wb") as file:
+                frame.write_parquet(file, compression="zstd", compression_level=_ZSTD_LEVEL)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise ConfigurationError(f"cannot write raw data to {path.parent}: {error.strerror or error}") from error
+
+
+class PartWriter:
+    """Collects finished walks of one sync and lands them as parts; not for several threads at once."""
+
+    def __init__(self, store: RawStore, *, source: str, sync_id: str) -> None:
+        self._store = store
+        self._source = source
+        self._sync_id = sync_id
+        self._numbers = itertools.count(1)
+        self._walk_numbers = itertools.count(1)
+        self._rows: list[PartRow] = []
+        self.size_bytes = 0
+
+    def add_walk(self, walk: Walk) -> None:
+        """Take a walk with its pages and its certificate."""
+        certificate = walk.certificate
+        walk_id = f"{self._sync_id}.{next(self._walk_numbers)}"
+        for page in walk.pages:
+            self._add(
+                "page",
+                walk_id,
+                certificate,
+                page_index=page.page_index,
+                cursor=page.cursor,
+                fetched_at=page.fetched_at,
+                request_id=page.request_id,
+                body=page.body,
+            )
+        body = msgspec.json.encode(certificate)
+        self._add("walk", walk_id, certificate, fetched_at=certificate.ended_at, body=body)
+        self.size_bytes += walk.size_bytes + len(body)
+
+    def add_plan(self, thread_ids: Sequence[str], now: datetime) -> None:
+        """Take the ids of threads that this sync is going to visit."""
+        self._add("plan", None, None, fetched_at=now, body=msgspec.json.encode(list(thread_ids)))
+
+    def add_summary(self, summary: SyncSummary, now: datetime) -> None:
+        """Take the state of the sync itself."""
+        self._add("sync", None, None, fetched_at=now, body=msgspec.json.encode(summary))
+
+    def take_rows(self) -> list[PartRow]:
+        """What has been collected; the writer is empty afterwards."""
+        rows, self._rows, self.size_bytes = self._rows, [], 0
+        return rows
+
+    def land(self, rows: list[PartRow]) -> PartName | None:
+        """Write rows taken before as the next part; None if there are none."""
+        if not rows:
+            return None
+        part = PartName(self._source, f"{self._sync_id}-{next(self._numbers):06d}")
+        frame = pl.DataFrame({name: [row.get(name) for row in rows] for name in PART_SCHEMA}, schema=PART_SCHEMA)
+        self._store.write_part(part, frame)
+        return part
+
+    def _add(self, kind: str, walk_id: str | None, certificate: Certificate | None, **columns: Any) -> None:
+        if certificate is not None:
+            columns |= {
+                "resource": certificate.resource,
+                "thread_id": certificate.thread_id,
+                "run_id": certificate.run_id,
+            }
+        self._rows.append(
+            {"kind": kind, "source": self._source, "sync_id": self._sync_id, "walk_id": walk_id, **columns}
+        )
+
+
+def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
+    pages: dict[str, list[Page]] = {}
+    walks: list[LandedWalk] = []
+    planned: list[tuple[str, datetime]] = []
+    summaries: list[SyncSummary] = []
+    landed_at = None
+    for row in frame.iter_rows(named=True):
+        landed_at = max(landed_at or row["fetched_at"], row["fetched_at"])
+        match row["kind"]:
+            case "page":
+                pages.setdefault(row["walk_id"], []).append(_page_of(row))
+            case "walk":
+                certificate = msgspec.json.decode(row["body"], type=Certificate)
+                found = pages.pop(row["walk_id"], [])
+                walks.append(LandedWalk(row["source"], row["sync_id"], row["walk_id"], part.name, certificate, found))
+            case "plan":
+                planned += [(thread_id, row["fetched_at"]) for thread_id in msgspec.json.decode(row["body"])]
+            case "sync":
+                summaries.append(msgspec.json.decode(row["body"], type=SyncSummary))
+    if landed_at is None:
+        raise PipelineError(f"the raw part {part.name} is empty: move it away")
+    return Part(part, size_bytes, landed_at, walks, planned, summaries)
+
+
+def _page_of(row: dict[str, Any]) -> Page:
+    return Page(row["page_index"], row["cursor"], row["fetched_at"], row["request_id"], row["body"])
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in the folder last; where folders cannot be opened (Windows) the system does that itself."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def batches_of(store: RawStore, parts: Sequence[PartName], *, size_bytes: int) -> Iterator[list[PartName]]:
+    """Parts grouped so that the files of a group are about that size together."""
+    batch: list[PartName] = []
+    size = 0
+    for part in parts:
+        batch.append(part)
+        size += store.path(part).stat().st_size
+        if size >= size_bytes:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

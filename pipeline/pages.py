@@ -1,0 +1,90 @@
+"""What landed: pages as received, the certificates of walks, and the frame both are stored in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import polars as pl
+from msgspec import Struct
+
+Resource = Literal["runs", "steps"]
+Verdict = Literal["complete", "missing", "broken", "failed"]
+
+INSTANT = pl.Datetime("us", "UTC")
+
+# grain: one page, one walk's certificate, one plan or one sync summary; kind says which.
+PART_SCHEMA: dict[str, pl.DataType] = {
+    "kind": pl.String(),
+    "source": pl.String(),
+    "sync_id": pl.String(),
+    "walk_id": pl.String(),
+    "resource": pl.String(),
+    "thread_id": pl.String(),
+    "run_id": pl.String(),
+    "page_index": pl.Int64(),
+    "cursor": pl.String(),
+    "fetched_at": INSTANT,
+    "request_id": pl.String(),
+    "body": pl.Binary(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer, its body untouched; `cursor` is the `after` it was asked with."""
+
+    page_index: int
+    cursor: str | None
+    fetched_at: datetime
+    request_id: str | None
+    body: bytes
+
+
+class Certificate(Struct, frozen=True, kw_only=True):
+    """How a walk over one list went and ended; the row of `walks` without where it is stored.
+
+    `first_index` is the server's ascending position of the first item; `run_status` the run's status when a walk
+    over its steps began.
+    """
+
+    resource: Resource
+    thread_id: str
+    started_at: datetime
+    ended_at: datetime
+    verdict: Verdict
+    run_id: str | None = None
+    run_status: str | None = None
+    after_id: str | None = None
+    first_index: int = 0
+    pages: int = 0
+    items: int = 0
+    first_id: str | None = None
+    last_id: str | None = None
+    ended_by: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A finished walk: its certificate and its pages in order."""
+
+    certificate: Certificate
+    pages: list[Page]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all bodies."""
+        return sum(len(page.body) for page in self.pages)
+
+
+class SyncSummary(Struct, frozen=True, kw_only=True):
+    """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it."""
+
+    started_at: datetime
+    pipeline_version: str
+    finished_at: datetime | None = None
+    verdict: str | None = None
+    threads: int | None = None
+    threads_failed: int | None = None
+    requests: int | None = None
+    retries: int | None = None

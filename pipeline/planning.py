@@ -1,0 +1,106 @@
+"""What the warehouse knows of threads that a sync is going to visit."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from pipeline.plan import RunTask, ThreadTask
+from pipeline.warehouse import Connection, read_frame, register
+
+# An interrupted sync younger than this is gone on with: its lists of runs are not asked for again.
+RESUME_WITHIN = timedelta(hours=24)
+
+# Grain: one named thread. after_id, first_index: the sealed beginning of its list, where its last list was complete.
+# listed, pending: what an interrupted sync has left of it.
+_THREAD_STATES = """
+with unfinished as (
+    select sync_id from syncs
+    where source = $source and coalesce(verdict, 'interrupted') = 'interrupted' and started_at > $resume_after
+        and started_at > coalesce(
+            (select max(started_at) from syncs where source = $source and verdict <> 'interrupted'), '-infinity'
+        )
+),
+listings as (
+    select thread_id, verdict, sync_id in (select sync_id from unfinished) as is_unfinished, started_at
+    from walks
+    where source = $source and resource = 'runs' and thread_id in (select thread_id from named_threads)
+    qualify row_number() over (partition by thread_id order by started_at desc, walk_id desc) = 1
+),
+thread_runs as (
+    select thread_id, run_id, status, sealed, run_index,
+        min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index
+    from runs
+    where source = $source and thread_id in (select thread_id from named_threads)
+),
+walked as (
+    select run_id from walks
+    where source = $source and resource = 'steps' and verdict = 'complete'
+        and sync_id in (select sync_id from unfinished)
+),
+run_states as (
+    select thread_id,
+        max_by(run_id, run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) as after_id,
+        max(run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) + 1 as first_index,
+        list(run_id order by run_index) filter (where sealed) as sealed_ids,
+        list(run_id order by run_index)
+            filter (where not sealed and run_id not in (select run_id from walked)) as pending_ids,
+        list(coalesce(status, '') order by run_index)
+            filter (where not sealed and run_id not in (select run_id from walked)) as pending_statuses
+    from thread_runs
+    group by thread_id
+)
+select named_threads.thread_id,
+    if(listings.verdict = 'complete', run_states.after_id, null) as after_id,
+    if(listings.verdict = 'complete', run_states.first_index, null) as first_index,
+    run_states.sealed_ids,
+    coalesce(listings.verdict = 'complete' and listings.is_unfinished, false) as is_listed,
+    run_states.pending_ids,
+    run_states.pending_statuses
+from named_threads
+left join listings using (thread_id)
+left join run_states using (thread_id)
+order by named_threads.position
+"""
+
+
+def read_thread_states(
+    connection: Connection, thread_ids: Sequence[str], *, source: str, now: datetime
+) -> pl.DataFrame:
+    """One row for each thread, in the order given: what is sealed of it, and what an interrupted sync has left."""
+    named = pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String}).with_row_index("position")
+    register(connection, "named_threads", named)
+    return read_frame(connection, _THREAD_STATES, {"source": source, "resume_after": now - RESUME_WITHIN})
+
+
+def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
+    """A task for each row of `read_thread_states`; `full` takes nothing as sealed or listed."""
+    for row in states.iter_rows(named=True):
+        if full:
+            yield ThreadTask(row["thread_id"])
+            continue
+        pending = zip(row["pending_ids"] or (), row["pending_statuses"] or (), strict=True)
+        yield ThreadTask(
+            row["thread_id"],
+            after_id=row["after_id"],
+            first_index=row["first_index"] or 0,
+            sealed_ids=frozenset(row["sealed_ids"] or ()),
+            pending=tuple(RunTask(row["thread_id"], run_id, status or None) for run_id, status in pending)
+            if row["is_listed"]
+            else None,
+        )
+
+
+def fresh_states(thread_ids: Sequence[str]) -> pl.DataFrame:
+    """The states of threads that no warehouse knows."""
+    return pl.DataFrame(
+        {"thread_id": thread_ids},
+        schema={"thread_id": pl.String},
+    ).with_columns(
+        after_id=pl.lit(None, pl.String),
+        first_index=pl.lit(None, pl.Int64),
+        sealed_ids=pl.lit(None, pl.List(pl.String)),
+        is_listed=pl.lit(False),
+        pending_ids=pl.lit(None, pl.List(pl.String)),
+        pending_statuses=pl.lit(None, pl.List(pl.String)),
+    )

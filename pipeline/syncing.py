@@ -1,0 +1,220 @@
+"""The verb `sync` and what it tells a person: settings to a sync, its progress, its outcome."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+
+from pipeline.client import ApiClient
+from pipeline.config import SAMPLE_SOURCE, Settings
+from pipeline.errors import ConfigurationError, IncompleteError
+from pipeline.extract import ExtractOptions, Progress, list_thread_ids
+from pipeline.overview import next_commands, read_row_counts, read_status, read_top_tools
+from pipeline.pacing import Pacer
+from pipeline.present import frame_table, join_counts
+from pipeline.progress import LogFormat, Meter, Reporter
+from pipeline.sample import sample_server
+from pipeline.sync import SyncOptions, SyncResult, raw_store, run_sync, warehouse_path
+from pipeline.threads import read_thread_ids
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What the command line asked for beside the settings."""
+
+    thread_ids: Sequence[str]
+    files: Sequence[str]
+    sample: bool = False
+    all_threads: bool = False
+    full: bool = False
+    lock_wait_s: float = 30.0
+
+
+def sync_threads(settings: Settings, request: SyncRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
+    """Run a sync, say how it went, and return the exit code."""
+    reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
+    if request.sample:
+        store = raw_store(settings.data_dir)
+        phase = int(any(part.source == SAMPLE_SOURCE for part in store.list_parts()))
+        with sample_server(phase=phase) as server:
+            sampled = settings.for_sample(server["base_url"])
+            return _sync(sampled, replace(request, all_threads=True), reporter, as_json=as_json)
+    return _sync(settings, request, reporter, as_json=as_json)
+
+
+def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
+    client = ApiClient(
+        settings.endpoint(),
+        Pacer(concurrency=settings["concurrency"], requests_per_minute=settings["requests_per_minute"]),
+        policy=settings.retry_policy,
+    )
+    if not (request.thread_ids or request.files or request.all_threads):
+        raise ConfigurationError(
+            "name the threads to sync: python -m pipeline sync THREAD_ID..., or --threads FILE (- is standard input)"
+        )
+    thread_ids = read_thread_ids(request.thread_ids, request.files)
+    if not thread_ids and not request.all_threads:
+        raise ConfigurationError(f"no thread ids in {', '.join(request.files)}")
+    meter = Meter(Progress(), client.traffic)
+    try:
+        with reporter.watching(meter):
+            result = asyncio.run(_run(client, settings, request, thread_ids, meter.progress))
+    except asyncio.CancelledError:
+        result = None
+    if result is None or result.verdict == "interrupted":
+        reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
+        return INTERRUPTED
+    _report(reporter, settings, meter, result, as_json=as_json)
+    return _exit_code(meter.progress, result)
+
+
+async def _run(
+    client: ApiClient, settings: Settings, request: SyncRequest, thread_ids: list[str], progress: Progress
+) -> SyncResult:
+    _cancel_on_signals()
+    async with client:
+        if request.all_threads:
+            thread_ids = list(dict.fromkeys([*thread_ids, *await list_thread_ids(client)]))
+        options = SyncOptions(
+            source=settings.source,
+            data_dir=settings.data_dir,
+            thread_ids=thread_ids,
+            full=request.full,
+            lock_wait_s=request.lock_wait_s,
+            extract=ExtractOptions(concurrency=settings["concurrency"], include_content=settings["include_content"]),
+        )
+        return await run_sync(client, options, progress=progress)
+
+
+def _cancel_on_signals() -> None:
+    """Ctrl-C and a polite kill both end the sync where it stands, once it has landed what it holds."""
+    task = asyncio.current_task()
+    if task is None:
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Event loops on Windows take no handlers; there Ctrl-C cancels through asyncio.run.
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+def _exit_code(progress: Progress, result: SyncResult) -> int:
+    if result.error is not None:
+        return result.error.exit_code
+    if result.verdict == "incomplete" or _nothing_found(progress):
+        return IncompleteError.exit_code
+    return 0
+
+
+def _nothing_found(progress: Progress) -> bool:
+    return bool(progress.threads_missing) and progress.threads_missing == progress.threads_total
+
+
+def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool) -> None:
+    progress, warehouse = meter.progress, warehouse_path(settings.data_dir)
+    _report_faults(reporter, progress, result)
+    seconds = (result.finished_at - result.started_at).total_seconds()
+    if as_json:
+        print(json.dumps(_summary(meter, result, warehouse, exit_code=_exit_code(progress, result))))
+        return
+    counts = join_counts(
+        [
+            ("threads", progress.threads_done),
+            ("runs listed", progress.runs),
+            ("steps", progress.steps),
+            ("requests", meter.traffic.requests),
+            ("retries", meter.traffic.retries),
+        ]
+    )
+    reporter.say(f"sync {result.verdict}: {counts} in {seconds:.1f} s")
+    if not reporter.quiet:
+        print_outcome(warehouse, source=settings.source)
+
+
+def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -> None:
+    for failure in progress.failures:
+        reporter.say(failure, level="warning")
+    if progress.threads_missing:
+        reporter.say(
+            f"{progress.threads_missing:,} of {progress.threads_total:,} threads do not exist on the server (404):"
+            " they were deleted, or the base URL is not that of the API",
+            level="warning",
+        )
+    if progress.failed_threads:
+        reporter.say(
+            f"{len(progress.failed_threads):,} threads are incomplete; run the same command again, and see:"
+            " python -m pipeline query coverage",
+            level="warning",
+        )
+    if result.error is not None:
+        reporter.say(f"{result.error}. What had landed is kept.", level="error")
+
+
+def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: int) -> dict[str, object]:
+    progress = meter.progress
+    return {
+        "sync_id": result.sync_id,
+        "verdict": result.verdict,
+        "exit_code": exit_code,
+        "threads": progress.threads_done,
+        "threads_missing": progress.threads_missing,
+        "threads_failed": len(progress.failed_threads),
+        "runs_listed": progress.runs,
+        "runs_sealed": progress.runs_sealed,
+        "steps": progress.steps,
+        "requests": meter.traffic.requests,
+        "retries": meter.traffic.retries,
+        "seconds": (result.finished_at - result.started_at).total_seconds(),
+        "warehouse": str(warehouse),
+        "failures": progress.failures,
+        "error": None if result.error is None else str(result.error),
+    }
+
+
+def print_outcome(warehouse: Path, *, source: str) -> None:
+    """What came out of a sync: tables, tools, and what to type next, on stdout."""
+    console = Console(highlight=False)
+    console.print()
+    console.print(frame_table(read_row_counts(warehouse), title="Tables"))
+    console.print()
+    console.print(frame_table(read_top_tools(warehouse, source=source), title="Tools called most"))
+    console.print(f"\n[bold]DuckDB file[/bold]  {warehouse}\n\n[bold]Next[/bold]")
+    for command in next_commands():
+        console.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def print_status(data_dir: Path, *, as_json: bool) -> None:
+    """The state of a data folder on stdout."""
+    status = read_status(raw_store(data_dir), warehouse_path(data_dir))
+    if as_json:
+        print(json.dumps(status.as_dict()))
+        return
+    console = Console(highlight=False)
+    if status.size_bytes is None:
+        console.print(f"no warehouse at {status.warehouse} yet: python -m pipeline sync --sample makes one")
+    else:
+        console.print(f"[bold]Warehouse[/bold]  {status.warehouse} ({status.size_bytes / 2**20:,.1f} MiB)")
+    console.print(f"[bold]Raw parts[/bold]  {status.raw_parts:,}, of which {status.waiting_parts:,} wait to be loaded")
+    if status.waiting_parts:
+        console.print("           load them with: python -m pipeline load")
+    if status.sources.height:
+        console.print()
+        console.print(frame_table(status.sources, title="Sources"))
+
+
+def print_config(settings: Settings, *, as_json: bool) -> None:
+    """Settings in force with their origin, secrets masked, on stdout."""
+    rows = settings.describe()
+    if as_json:
+        print(json.dumps({name: {"value": value, "origin": origin} for name, value, origin in rows}))
+        return
+    frame = pl.DataFrame(rows, schema=["setting", "value", "from"], orient="row")
+    Console(highlight=False).print(frame_table(frame))

@@ -1,0 +1,88 @@
+"""Thread ids that a person names: on the command line, or in a file of lines, CSV, JSONL or Parquet."""
+
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from pipeline.endpoint import check_id
+from pipeline.errors import ConfigurationError
+
+COLUMN = "thread_id"
+STDIN = "-"
+_PARQUET_MAGIC = b"PAR1"
+
+
+def read_thread_ids(named: Sequence[str], files: Sequence[str]) -> list[str]:
+    """Ids from the command line and then from files, in order, each once.
+
+    Raises ConfigurationError naming the file and the line that cannot be used.
+    """
+    found = [check_id(thread_id, where="the command line") for thread_id in named]
+    for file in files:
+        found += read_thread_file(file)
+    return list(dict.fromkeys(found))
+
+
+def read_thread_file(file: str) -> list[str]:
+    """Ids of one file (`-`: standard input). The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines."""
+    where = "standard input" if file == STDIN else file
+    try:
+        content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{where} cannot be read: {error.strerror}") from error
+    if content.startswith(_PARQUET_MAGIC):
+        return _checked(_parquet_ids(content, where), where)
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{where}: byte {error.start} is not UTF-8: save it as UTF-8 or as Parquet") from error
+    first = next((line for line in lines if line.strip()), "")
+    if first.lstrip().startswith("{"):
+        return _checked(_jsonl_ids(lines, where), where)
+    if "," in first or first.strip().strip('"') == COLUMN:
+        return _checked(_csv_ids(content, where), where)
+    return _checked(((number, line.strip()) for number, line in enumerate(lines, 1)), where)
+
+
+def _checked(ids: Iterable[tuple[int, str | None]], where: str) -> list[str]:
+    return [check_id(thread_id, where=f"{where}, line {number}") for number, thread_id in ids if thread_id]
+
+
+def _parquet_ids(content: bytes, where: str) -> Iterable[tuple[int, str | None]]:
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+    except pl.exceptions.PolarsError as error:
+        raise ConfigurationError(f"{where} is not a Parquet file that can be read: {error}") from error
+    return enumerate(_column(frame, where), 1)
+
+
+def _csv_ids(content: bytes, where: str) -> Iterable[tuple[int, str | None]]:
+    try:
+        frame = pl.read_csv(io.BytesIO(content), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise ConfigurationError(f"{where} is not a CSV file that can be read: {error}") from error
+    return enumerate(_column(frame, where), 2)
+
+
+def _column(frame: pl.DataFrame, where: str) -> list[str | None]:
+    if COLUMN not in frame.columns:
+        raise ConfigurationError(f"{where} has no column {COLUMN!r}; it has: {', '.join(frame.columns)}")
+    return [value if value is None else str(value).strip() for value in frame[COLUMN].to_list()]
+
+
+def _jsonl_ids(lines: Sequence[str], where: str) -> Iterable[tuple[int, str | None]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = msgspec.json.decode(line, type=dict[str, object])
+        except msgspec.DecodeError as error:
+            raise ConfigurationError(f"{where}, line {number}: not a JSON object ({error})") from error
+        value = record.get(COLUMN)
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{where}, line {number}: no text in {COLUMN!r}")
+        yield number, value

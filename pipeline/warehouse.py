@@ -1,0 +1,228 @@
+"""The DuckDB warehouse: opened only to load or to read, by whichever process may; all of duckdb is in here."""
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import filelock
+import polars as pl
+
+from pipeline import __version__
+from pipeline.arrow import ArrowStream
+from pipeline.catalog import read_sql_files, resource_path, views_in_order
+from pipeline.errors import ConfigurationError, WarehouseLockedError
+
+SCHEMA_VERSION = 1
+# A duckdb 1.5 command line opens files of this version, whichever library wrote them.
+STORAGE_VERSION = "v1.5.0"
+_RETRY_WAIT_S = 0.2
+_READ_WAIT_S = 5.0
+_OWNER_ONLY = 0o600
+_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds the database file's lock."""
+
+    pid: int
+    program: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} ({Path(self.program).name})"
+
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@contextlib.contextmanager
+def open_for_reading(path: Path) -> Iterator[Connection]:
+    """A read-only connection in UTC.
+
+    Raises ConfigurationError if there is no warehouse of this version, WarehouseLockedError if a process writes to it.
+    """
+    if not path.exists():
+        raise ConfigurationError(f"there is no warehouse at {path}: run `python -m pipeline sync --sample` to make one")
+    with _retrying(path, wait_s=_READ_WAIT_S, attempt=lambda: duckdb.connect(str(path), read_only=True)) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        _check_version(connection, path)
+        yield connection
+
+
+@contextlib.contextmanager
+def open_for_writing(path: Path, *, wait_s: float, beside_readers: bool = True) -> Iterator[Connection]:
+    """A connection that may write, to a warehouse that has all tables and views.
+
+    Where other processes only read, they keep the file they hold: the warehouse is copied beside it and the copy takes its
+    place at the end (`beside_readers`). Raises WarehouseLockedError, naming the process, when one holds it longer than
+    `wait_s` in a way that we cannot work beside.
+    """
+    with _only_writer(path, wait_s=wait_s):
+
+        def attach() -> Connection:
+            try:
+                return _attach(path)
+            except duckdb.Error as error:
+                if not beside_readers or find_holder(str(error)) is None:
+                    raise
+                return _attach_copy(path)
+
+        with _retrying(path, wait_s=wait_s, attempt=attach) as connection:
+            _prepare(connection, path)
+            yield connection
+            connection.execute("checkpoint warehouse")
+        if _beside(path).exists():
+            _replace(path)
+
+
+@contextlib.contextmanager
+def open_new(path: Path, *, wait_s: float) -> Iterator[Connection]:
+    """A connection to an empty warehouse that takes the place of the one at `path` when the block ends well."""
+    with _only_writer(path, wait_s=wait_s):
+        if path.exists():
+            # Readers may stay; a process that writes must not have the file taken away.
+            with _retrying(path, wait_s=wait_s, attempt=lambda: duckdb.connect(str(path), read_only=True)):
+                pass
+        with _attach(_beside(path)) as connection:
+            _prepare(connection, path)
+            yield connection
+            connection.execute("checkpoint warehouse")
+        _replace(path)
+
+
+def find_holder(message: str) -> Holder | None:
+    """The process that DuckDB's error names as holder of the lock."""
+    match = _HOLDER.search(message)
+    return Holder(int(match["pid"]), match["program"]) if match else None
+
+
+def read_frame(connection: Connection, sql: str, parameters: object = None) -> pl.DataFrame:
+    """The whole result of a query."""
+    return pl.DataFrame(ArrowStream(connection.sql(sql, params=parameters)))
+
+
+def register(connection: Connection, name: str, frame: pl.DataFrame) -> None:
+    """Make a frame readable by SQL under a name."""
+    connection.register(name, ArrowStream(frame))
+
+
+def read_prices() -> pl.DataFrame:
+    """The price book that ships with the package; grain: price_id; US dollars per million tokens."""
+    return pl.read_csv(resource_path("data", "prices.csv"), infer_schema=False)
+
+
+def _attach(path: Path) -> Connection:
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"attach {quoted(str(path))} as warehouse (storage_version '{STORAGE_VERSION}')")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _attach_copy(path: Path) -> Connection:
+    """A copy beside the warehouse. The original stays attached, so that no process writes to it meanwhile."""
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"attach {quoted(str(path))} as original (read_only)")
+        connection.execute(f"attach {quoted(str(_beside(path)))} as warehouse (storage_version '{STORAGE_VERSION}')")
+        connection.execute("copy from database original to warehouse")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: Connection, path: Path) -> None:
+    connection.execute("use warehouse")
+    connection.execute("set TimeZone = 'UTC'")
+    tables = read_frame(connection, "select table_name from duckdb_tables() where database_name = 'warehouse'")
+    if tables.is_empty():
+        for table in read_sql_files("tables").values():
+            connection.execute(table.text)
+        connection.execute("insert into schema_version values (?, ?)", [SCHEMA_VERSION, __version__])
+    _check_version(connection, path)
+    for view in views_in_order():
+        connection.execute(view.text)
+    register(connection, "price_book", read_prices())
+    connection.execute("delete from prices")
+    connection.execute("insert into prices by name select columns(*) from price_book")
+
+
+def _check_version(connection: Connection, path: Path) -> None:
+    try:
+        found = read_frame(connection, "select max(version) as version from schema_version").item()
+    except duckdb.CatalogException:
+        found = None
+    if found != SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"{path} has schema version {found}, this program works with {SCHEMA_VERSION}:"
+            " `python -m pipeline load --rebuild` makes it anew from the raw parts"
+        )
+
+
+@contextlib.contextmanager
+def _retrying(path: Path, *, wait_s: float, attempt: Callable[[], Connection]) -> Iterator[Connection]:
+    """The connection that `attempt` gives, tried again while another process holds the file."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            connection = attempt()
+            break
+        except duckdb.Error as error:
+            holder = find_holder(str(error))
+            if holder is None:
+                raise ConfigurationError(f"cannot open the warehouse {path}: {first_line(error)}") from error
+            if time.monotonic() >= deadline:
+                raise WarehouseLockedError(
+                    f"the warehouse {path} is held by {holder}: close it there, or wait"
+                ) from error
+        time.sleep(_RETRY_WAIT_S)
+    with connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
+    """Nobody else of this program writes to the warehouse; what a dead writer left beside it is swept."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with filelock.FileLock(f"{path}.lock", timeout=wait_s, mode=_OWNER_ONLY):
+            _sweep(path)
+            yield
+    except filelock.Timeout as error:
+        raise WarehouseLockedError(f"another load writes to the warehouse {path}: wait until it has ended") from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
+def _sweep(path: Path) -> None:
+    for left in (_beside(path), _wal(_beside(path))):
+        left.unlink(missing_ok=True)
+
+
+def _replace(path: Path) -> None:
+    _beside(path).replace(path)
+    # The log belongs to the file that has just gone; its content was copied.
+    _wal(path).unlink(missing_ok=True)
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """The part of a DuckDB message that a person needs."""
+    return str(error).strip().splitlines()[0]

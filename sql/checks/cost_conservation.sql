@@ -1,0 +1,77 @@
+-- Money that appears or vanishes between levels: calls, steps, runs, threads, days and assistants add up to the last digit.
+-- severity: fail
+-- reads: step_costs, tool_call_costs, run_costs, thread_costs, daily_spend, assistant_spend
+-- Of a run: its calls and its steps without calls make its cost. Of a source: every level has the same sum.
+with calling_steps as (
+    select source, step_id, sum(cost_usd) as cost_usd
+    from tool_call_costs
+    group by source, step_id
+),
+call_sums as (
+    select
+        step_costs.source,
+        step_costs.run_id,
+        sum(
+            case
+                when calling_steps.step_id is null then step_costs.cost_usd
+                else calling_steps.cost_usd
+            end
+        ) as cost_usd
+    from step_costs
+    left join calling_steps
+        on calling_steps.source = step_costs.source and calling_steps.step_id = step_costs.step_id
+    group by step_costs.source, step_costs.run_id
+),
+run_sums as (
+    select source, thread_id, sum(cost_usd) as cost_usd
+    from run_costs
+    group by source, thread_id
+),
+sources as (
+    select source, sum(cost_usd) as cost_usd
+    from step_costs
+    group by source
+),
+levels as (
+    select 'run_costs' as level, source, sum(cost_usd) as cost_usd
+    from run_costs
+    group by source
+    union all
+    select 'thread_costs', source, sum(cost_usd)
+    from thread_costs
+    group by source
+    union all
+    select 'daily_spend', source, sum(cost_usd)
+    from daily_spend
+    group by source
+    union all
+    select 'assistant_spend', source, sum(cost_usd)
+    from assistant_spend
+    group by source
+)
+select
+    'calls of run' as level,
+    call_sums.source,
+    call_sums.run_id as id,
+    call_sums.cost_usd as parts_cost_usd,
+    run_costs.cost_usd as whole_cost_usd
+from call_sums
+left join run_costs on run_costs.source = call_sums.source and run_costs.run_id = call_sums.run_id
+where call_sums.cost_usd is distinct from run_costs.cost_usd
+union all
+select
+    'runs of thread',
+    run_sums.source,
+    run_sums.thread_id,
+    run_sums.cost_usd,
+    thread_costs.cost_usd
+from run_sums
+left join thread_costs
+    on thread_costs.source = run_sums.source and thread_costs.thread_id is not distinct from run_sums.thread_id
+where run_sums.cost_usd is distinct from thread_costs.cost_usd
+union all
+select levels.level, sources.source, null, levels.cost_usd, sources.cost_usd
+from sources
+inner join levels on levels.source = sources.source
+where levels.cost_usd is distinct from sources.cost_usd
+order by level, source, id;

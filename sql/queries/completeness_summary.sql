@@ -1,0 +1,12 @@
+-- How many runs are proven complete, and what the others lack.
+-- units: runs and steps
+-- reads: completeness
+select
+    source,
+    state,
+    count(*) as runs,
+    cast(sum(steps) as bigint) as steps,
+    count(*) filter (where sealed) as sealed_runs
+from completeness
+group by source, state
+order by source, runs desc, state;

@@ -1,0 +1,24 @@
+-- Spend by the value of a key in the runs' metadata, for example the customer.
+-- units: US dollars rounded to 6 decimals
+-- params: key=customer, limit=50
+-- reads: runs, run_costs
+with keyed_runs as (
+    select
+        source,
+        run_id,
+        json_extract_string(metadata, '$."' || replace(cast($key as varchar), '"', '\"') || '"') as value
+    from runs
+)
+select
+    run_costs.source,
+    keyed_runs.value,
+    count(*) as runs,
+    count(distinct run_costs.thread_id) as threads,
+    try_cast(sum(run_costs.total_tokens) as bigint) as total_tokens,
+    cast(sum(run_costs.unpriced_steps) as bigint) as unpriced_steps,
+    round(sum(run_costs.cost_usd), 6) as cost_usd
+from run_costs
+left join keyed_runs on keyed_runs.source = run_costs.source and keyed_runs.run_id = run_costs.run_id
+group by run_costs.source, keyed_runs.value
+order by cost_usd desc nulls last, run_costs.source, keyed_runs.value
+limit cast($limit as bigint);

@@ -1,0 +1,13 @@
+-- How far threads are covered: threads by status.
+-- units: instants are UTC
+-- reads: threads
+select
+    source,
+    status,
+    count(*) as threads,
+    cast(sum(run_count) as bigint) as runs,
+    min(last_synced_at) as oldest_sync_at,
+    max(last_synced_at) as newest_sync_at
+from threads
+group by source, status
+order by source, status;

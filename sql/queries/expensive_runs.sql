@@ -1,0 +1,20 @@
+-- The dearest runs.
+-- units: US dollars rounded to 6 decimals
+-- params: limit=20
+-- reads: run_costs
+select
+    source,
+    run_id,
+    thread_id,
+    assistant_id,
+    model,
+    status,
+    created_at,
+    steps,
+    unpriced_steps,
+    prompt_tokens,
+    completion_tokens,
+    round(cost_usd, 6) as cost_usd
+from run_costs
+order by run_costs.cost_usd desc nulls last, source, run_id
+limit cast($limit as bigint);

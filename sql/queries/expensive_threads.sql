@@ -1,0 +1,19 @@
+-- The dearest threads.
+-- units: US dollars rounded to 6 decimals; code interpreter fees stand beside the cost, not in it
+-- params: limit=20
+-- reads: thread_costs
+select
+    source,
+    thread_id,
+    thread_status,
+    runs,
+    steps,
+    unpriced_steps,
+    total_tokens,
+    round(cost_usd, 6) as cost_usd,
+    code_interpreter_sessions,
+    round(code_interpreter_fee_usd, 6) as code_interpreter_fee_usd,
+    last_run_at
+from thread_costs
+order by thread_costs.cost_usd desc nulls last, source, thread_id
+limit cast($limit as bigint);

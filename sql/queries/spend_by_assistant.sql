@@ -1,0 +1,19 @@
+-- Spend by assistant: threads, runs, tokens, cost, the median and the dearest run.
+-- units: US dollars rounded to 6 decimals
+-- params: limit=20
+-- reads: assistant_spend
+select
+    source,
+    assistant_id,
+    threads,
+    runs,
+    steps,
+    unpriced_steps,
+    total_tokens,
+    round(cost_usd, 6) as cost_usd,
+    round(median_run_cost_usd, 6) as median_run_cost_usd,
+    round(max_run_cost_usd, 6) as max_run_cost_usd,
+    last_run_at
+from assistant_spend
+order by assistant_spend.cost_usd desc nulls last, source, assistant_id
+limit cast($limit as bigint);

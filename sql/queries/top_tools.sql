@@ -1,0 +1,19 @@
+-- The tools used most: calls, runs, failures, durations, cost.
+-- units: US dollars rounded to 6 decimals; seconds; bytes
+-- params: limit=20
+-- reads: tool_usage
+select
+    source,
+    type,
+    name,
+    calls,
+    runs,
+    round(run_share, 4) as run_share,
+    failures,
+    p50_duration_s,
+    p95_duration_s,
+    output_bytes,
+    round(cost_usd, 6) as cost_usd
+from tool_usage
+order by calls desc, source, type, name
+limit cast($limit as bigint);

@@ -1,0 +1,13 @@
+-- Outputs of code interpreter calls: logs or an image file.
+-- grain: source, step_id, call_index, output_index
+-- units: output_index from 0
+create table code_interpreter_outputs (
+    source varchar not null,
+    step_id varchar not null,
+    call_index bigint not null,
+    output_index bigint not null,
+    run_id varchar not null,
+    type varchar,
+    logs varchar,
+    file_id varchar
+);

@@ -1,0 +1,12 @@
+-- Raw parts that the warehouse holds.
+-- grain: part
+-- units: size in bytes
+create table loaded_parts (
+    part varchar not null,
+    sync_id varchar not null,
+    source varchar not null,
+    page_count bigint not null,
+    walk_count bigint not null,
+    size_bytes bigint not null,
+    landed_at timestamptz not null
+);

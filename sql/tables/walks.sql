@@ -1,0 +1,27 @@
+-- Certificates: one row for every list that was walked, however it ended.
+-- grain: walk_id
+-- units: instants are UTC; pages and items as received
+-- resource: runs, steps
+-- run_status: the run's status when its steps walk began (null for a walk over runs)
+-- verdict: complete, missing (404), broken (the server's paging cannot be trusted), failed (the server refused or went away)
+-- ended_by: has_more_false, empty_page, short_page, whole_answer; null unless complete
+create table walks (
+    walk_id varchar not null,
+    sync_id varchar not null,
+    source varchar not null,
+    resource varchar not null,
+    thread_id varchar not null,
+    run_id varchar,
+    run_status varchar,
+    after_id varchar,
+    pages bigint not null,
+    items bigint not null,
+    first_id varchar,
+    last_id varchar,
+    started_at timestamptz not null,
+    ended_at timestamptz not null,
+    ended_by varchar,
+    verdict varchar not null,
+    error varchar,
+    part varchar not null
+);

@@ -1,0 +1,26 @@
+-- Spend by assistant.
+-- grain: source, assistant_id
+-- units: US dollars, exact to 12 decimals; tokens are the sums over the steps
+-- reads: run_costs
+-- The median is the cost of a real run (the lower of the two in the middle), so it stays exact.
+create or replace view assistant_spend as
+select
+    source,
+    assistant_id,
+    count(distinct thread_id) as threads,
+    count(*) as runs,
+    cast(sum(steps) as bigint) as steps,
+    cast(sum(priced_steps) as bigint) as priced_steps,
+    cast(sum(unpriced_steps) as bigint) as unpriced_steps,
+    min(created_at) as first_run_at,
+    max(created_at) as last_run_at,
+    try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
+    try_cast(sum(cached_tokens) as bigint) as cached_tokens,
+    try_cast(sum(completion_tokens) as bigint) as completion_tokens,
+    try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
+    try_cast(sum(total_tokens) as bigint) as total_tokens,
+    sum(cost_usd) as cost_usd,
+    quantile_disc(cost_usd, 0.5) as median_run_cost_usd,
+    max(cost_usd) as max_run_cost_usd
+from run_costs
+group by source, assistant_id;

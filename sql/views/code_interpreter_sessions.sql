@@ -1,0 +1,107 @@
+-- Sessions of the code interpreter and the fee of each, derived from when a thread used it.
+-- grain: source, thread_id, started_at
+-- units: US dollars per session; a session lasts one hour from its first use; instants are UTC
+-- reads: run_steps, runs, tool_calls
+-- A use one hour or more after a session began opens the next one. The fee is not part of any step's cost.
+-- Uses without any instant cannot be placed and are left out.
+create or replace view code_interpreter_sessions as
+with fees as (
+    select provider, fee_usd
+    from (
+        values
+            ('openai', 0.03::decimal(18, 6)),
+            ('azure', 0.033::decimal(18, 6))
+    ) as list_fees (provider, fee_usd)
+),
+calling_steps as (
+    select source, step_id, count(*) as calls
+    from tool_calls
+    where type = 'code_interpreter'
+    group by source, step_id
+),
+uses as (
+    select
+        run_steps.source,
+        -- An empty text stands for an unknown thread while uses are matched; it is null again in the result.
+        coalesce(runs.thread_id, run_steps.thread_id, '') as thread_key,
+        epoch_us(coalesce(run_steps.created_at, runs.created_at)) as used_at_us,
+        calling_steps.calls
+    from calling_steps
+    inner join run_steps on run_steps.source = calling_steps.source and run_steps.step_id = calling_steps.step_id
+    left join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+    where coalesce(run_steps.created_at, runs.created_at) is not null
+),
+instants as (
+    select source, thread_key, used_at_us, count(*) as steps, cast(sum(calls) as bigint) as calls
+    from uses
+    group by source, thread_key, used_at_us
+),
+gaps as (
+    select
+        source,
+        thread_key,
+        used_at_us,
+        used_at_us - lag(used_at_us) over (partition by source, thread_key order by used_at_us) as gap_us
+    from instants
+),
+-- An hour without use always ends a session, so each island of uses can be walked on its own.
+islands as (
+    select
+        source,
+        thread_key,
+        used_at_us,
+        count(*) filter (where gap_us is null or gap_us >= 3600000000) over (
+            partition by source, thread_key order by used_at_us
+        ) as island
+    from gaps
+),
+walked_islands as (
+    select
+        source,
+        thread_key,
+        list_reduce(
+            list([used_at_us] order by used_at_us),
+            lambda starts, used: case
+                when used[1] - starts[-1] >= 3600000000 then list_concat(starts, used)
+                else starts
+            end
+        ) as starts_us
+    from islands
+    group by source, thread_key, island
+),
+sessions as (
+    select source, thread_key, unnest(starts_us) as started_at_us
+    from walked_islands
+),
+placed_uses as (
+    select
+        instants.source,
+        instants.thread_key,
+        sessions.started_at_us,
+        instants.used_at_us,
+        instants.steps,
+        instants.calls
+    from instants
+    asof join sessions
+        on sessions.source = instants.source
+        and sessions.thread_key = instants.thread_key
+        and instants.used_at_us >= sessions.started_at_us
+)
+select
+    placed_uses.source,
+    nullif(placed_uses.thread_key, '') as thread_id,
+    make_timestamptz(placed_uses.started_at_us) as started_at,
+    make_timestamptz(max(placed_uses.used_at_us)) as last_used_at,
+    cast(sum(placed_uses.steps) as bigint) as steps,
+    cast(sum(placed_uses.calls) as bigint) as calls,
+    -- The warehouse does not know the provider of a source yet: every session has the default fee.
+    fees.provider,
+    fees.fee_usd
+from placed_uses
+inner join fees on fees.provider = 'openai'
+group by
+    placed_uses.source,
+    placed_uses.thread_key,
+    placed_uses.started_at_us,
+    fees.provider,
+    fees.fee_usd;

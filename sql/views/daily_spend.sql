@@ -1,0 +1,28 @@
+-- Spend by UTC day, assistant and model.
+-- grain: source, day, assistant_id, model
+-- units: US dollars, exact to 12 decimals; day is the UTC date of the steps
+-- reads: step_costs
+-- A run that crosses midnight counts on both days; money and tokens count once. cached_share is the part of the prompt
+-- tokens that came from the cache, from 0 to 1 (null: no cache detail was sent).
+create or replace view daily_spend as
+select
+    source,
+    created_on as day,
+    assistant_id,
+    model,
+    count(distinct run_id) as runs,
+    count(*) as steps,
+    count(cost_usd) as priced_steps,
+    count(*) - count(cost_usd) as unpriced_steps,
+    try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
+    try_cast(sum(cached_tokens) as bigint) as cached_tokens,
+    try_cast(sum(completion_tokens) as bigint) as completion_tokens,
+    try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
+    try_cast(sum(total_tokens) as bigint) as total_tokens,
+    sum(cached_tokens) / nullif(sum(prompt_tokens), 0) as cached_share,
+    sum(input_cost_usd) as input_cost_usd,
+    sum(cached_cost_usd) as cached_cost_usd,
+    sum(output_cost_usd) as output_cost_usd,
+    sum(cost_usd) as cost_usd
+from step_costs
+group by source, created_on, assistant_id, model;

@@ -1,0 +1,116 @@
+-- What each step cost, at the price of its run's model on the day the step was created.
+-- grain: source, step_id
+-- units: US dollars, exact to 12 decimals; tokens as the server counted them; created_on is a UTC date
+-- reads: run_steps, runs, price_periods
+-- cost_usd is null, never 0, when the usage is unknown or cannot be (negative, more cached than prompt tokens, above 1e15)
+-- or when the model had no price that day. Cached tokens are part of the prompt tokens, reasoning tokens of the completion
+-- tokens: neither is charged twice. created_on is the run's day where the step's own instant is unknown.
+create or replace view step_costs as
+with steps as (
+    select
+        run_steps.source,
+        run_steps.step_id,
+        run_steps.run_id,
+        coalesce(runs.thread_id, run_steps.thread_id) as thread_id,
+        coalesce(runs.assistant_id, run_steps.assistant_id) as assistant_id,
+        runs.model,
+        run_steps.step_index,
+        run_steps.type,
+        run_steps.created_at,
+        cast(coalesce(run_steps.created_at, runs.created_at) at time zone 'UTC' as date) as created_on,
+        run_steps.prompt_tokens,
+        run_steps.cached_tokens,
+        run_steps.completion_tokens,
+        run_steps.reasoning_tokens,
+        run_steps.total_tokens,
+        -- A server that sends no cache detail charged nothing at the cached price.
+        coalesce(run_steps.cached_tokens, 0) as discounted_tokens
+    from run_steps
+    left join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+),
+priced_steps as (
+    select
+        steps.source,
+        steps.step_id,
+        steps.run_id,
+        steps.thread_id,
+        steps.assistant_id,
+        steps.model,
+        price_periods.model as priced_model,
+        price_periods.price_id,
+        steps.step_index,
+        steps.type,
+        steps.created_at,
+        steps.created_on,
+        steps.prompt_tokens,
+        steps.cached_tokens,
+        steps.completion_tokens,
+        steps.reasoning_tokens,
+        steps.total_tokens,
+        case
+            when steps.discounted_tokens between 0 and steps.prompt_tokens and steps.prompt_tokens <= 1000000000000000
+            then cast(steps.prompt_tokens - steps.discounted_tokens as decimal(19, 0))
+        end * price_periods.input_usd_per_mtok as input_micro_usd,
+        case
+            when steps.discounted_tokens between 0 and steps.prompt_tokens and steps.prompt_tokens <= 1000000000000000
+            then cast(steps.discounted_tokens as decimal(19, 0))
+        end
+        * coalesce(price_periods.cached_input_usd_per_mtok, price_periods.input_usd_per_mtok) as cached_micro_usd,
+        case
+            when steps.completion_tokens between 0 and 1000000000000000
+            then cast(steps.completion_tokens as decimal(19, 0))
+        end * price_periods.output_usd_per_mtok as output_micro_usd
+    from steps
+    left join price_periods
+        on price_periods.model = steps.model
+        and price_periods.valid_from <= steps.created_on
+        and steps.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
+),
+costs as (
+    select
+        source,
+        step_id,
+        run_id,
+        thread_id,
+        assistant_id,
+        model,
+        priced_model,
+        price_id,
+        step_index,
+        type,
+        created_at,
+        created_on,
+        prompt_tokens,
+        cached_tokens,
+        completion_tokens,
+        reasoning_tokens,
+        total_tokens,
+        -- Times a millionth, not divided by a million: `/` would make a double.
+        cast(cast(input_micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 12)) as input_cost_usd,
+        cast(cast(cached_micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 12)) as cached_cost_usd,
+        cast(cast(output_micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 12)) as output_cost_usd
+    from priced_steps
+)
+select
+    source,
+    step_id,
+    run_id,
+    thread_id,
+    assistant_id,
+    model,
+    priced_model,
+    price_id,
+    step_index,
+    type,
+    created_at,
+    created_on,
+    prompt_tokens,
+    cached_tokens,
+    completion_tokens,
+    reasoning_tokens,
+    total_tokens,
+    input_cost_usd,
+    cached_cost_usd,
+    output_cost_usd,
+    cast(input_cost_usd + cached_cost_usd + output_cost_usd as decimal(38, 12)) as cost_usd
+from costs;

@@ -1,0 +1,168 @@
+"""In-memory warehouses for tests: every table and view, and rows with defaults."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+
+SQL = Path(__file__).parents[1] / "sql"
+NOON = "2024-11-20T12:00:00Z"
+Row = dict[str, Any]
+
+_RUN_DEFAULTS: Row = {
+    "source": "main",
+    "run_id": "run_1",
+    "thread_id": "thread_1",
+    "assistant_id": "asst_1",
+    "object": "thread.run",
+    "status": "completed",
+    "model": "gpt-4o",
+    "created_at": NOON,
+    "sealed": True,
+    "observed_at": NOON,
+    "walk_id": "walk_runs",
+    "page_index": 0,
+}
+_STEP_DEFAULTS: Row = {
+    "source": "main",
+    "step_id": "step_1",
+    "run_id": "run_1",
+    "thread_id": "thread_1",
+    "assistant_id": "asst_1",
+    "step_index": 0,
+    "status": "completed",
+    "created_at": NOON,
+    "walk_id": "walk_steps",
+    "page_index": 0,
+}
+_CALL_DEFAULTS: Row = {
+    "source": "main",
+    "step_id": "step_1",
+    "call_index": 0,
+    "run_id": "run_1",
+    "thread_id": "thread_1",
+    "type": "function",
+    "name": "look_up",
+}
+_PRICE_DEFAULTS: Row = {
+    "provider": "openai",
+    "model": "gpt-4o",
+    "valid_from": "2024-10-02",
+    "input_usd_per_mtok": "2.50",
+    "cached_input_usd_per_mtok": "1.25",
+    "output_usd_per_mtok": "10.00",
+    "source": "a test",
+}
+_WALK_DEFAULTS: Row = {
+    "walk_id": "walk_1",
+    "sync_id": "sync_1",
+    "source": "main",
+    "resource": "steps",
+    "thread_id": "thread_1",
+    "run_id": "run_1",
+    "run_status": "completed",
+    "pages": 1,
+    "items": 1,
+    "started_at": NOON,
+    "ended_at": NOON,
+    "ended_by": "has_more_false",
+    "verdict": "complete",
+    "part": "part_1",
+}
+_THREAD_DEFAULTS: Row = {
+    "source": "main",
+    "thread_id": "thread_1",
+    "status": "synced",
+    "run_count": 1,
+    "first_seen_at": NOON,
+}
+
+
+def open_warehouse() -> duckdb.DuckDBPyConnection:
+    """An empty warehouse in memory with every table and view."""
+    con = duckdb.connect(":memory:")
+    con.execute("set TimeZone = 'UTC'")
+    for path in sorted((SQL / "tables").glob("*.sql")):
+        con.execute(path.read_text("utf-8"))
+    views = {path.stem: path.read_text("utf-8") for path in (SQL / "views").glob("*.sql")}
+    reads = {name: set(header_names(text, "reads")) & views.keys() for name, text in views.items()}
+    for name in TopologicalSorter(reads).static_order():
+        con.execute(views[name])
+    return con
+
+
+@contextmanager
+def rolled_back(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse that forgets what happened to it: a hundred times faster than a new one."""
+    con.execute("begin")
+    try:
+        yield con
+    finally:
+        con.execute("rollback")
+        con.execute("set TimeZone = 'UTC'")
+
+
+def header_names(text: str, field: str) -> list[str]:
+    """The names in one header line of an SQL file, for example its `reads:`."""
+    match = re.search(rf"^-- {field}: (.+)$", text, re.MULTILINE)
+    return match[1].split(", ") if match else []
+
+
+def read_rows(con: duckdb.DuckDBPyConnection, query: str, params: Row | None = None) -> list[Row]:
+    """Rows of a query as dicts, through Polars as everywhere in the product."""
+    return polars.DataFrame(con.sql(query, params=params)).to_dicts()
+
+
+def read_value(con: duckdb.DuckDBPyConnection, query: str) -> Any:
+    """The only value of the only row of a query."""
+    [row] = read_rows(con, query)
+    [value] = row.values()
+    return value
+
+
+def add_run(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
+    """A completed, sealed gpt-4o run."""
+    _insert(con, "runs", _RUN_DEFAULTS | columns)
+
+
+def add_step(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
+    """A completed step without usage; tool calls are added apart."""
+    _insert(con, "run_steps", _STEP_DEFAULTS | columns)
+
+
+def add_call(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
+    """A function call without arguments or output."""
+    _insert(con, "tool_calls", _CALL_DEFAULTS | columns)
+
+
+def add_price(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
+    """The price of gpt-4o since 2024-10-02, named after its model and day."""
+    row = _PRICE_DEFAULTS | columns
+    _insert(con, "prices", {"price_id": f"{row['provider']}:{row['model']}:{row['valid_from']}"} | row)
+
+
+def add_walk(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
+    """A complete walk over the steps of a completed run."""
+    _insert(con, "walks", _WALK_DEFAULTS | columns)
+
+
+def add_thread(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
+    """A synced thread."""
+    _insert(con, "threads", _THREAD_DEFAULTS | columns)
+
+
+def add_list_prices(con: duckdb.DuckDBPyConnection) -> None:
+    """The prices that the product ships."""
+    path = SQL.parent / "data" / "prices.csv"
+    con.execute(f"insert into prices by name from read_csv('{path}', all_varchar = true, nullstr = '')")
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:
+    names = ", ".join(row)
+    marks = ", ".join("?" for _ in row)
+    con.execute(f"insert into {table} ({names}) values ({marks})", list(row.values()))
