@@ -5,7 +5,9 @@ UV ?= uv
 RUN := .venv/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
 DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: demo test check lock clean
+PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
+
+.PHONY: demo test check notebooks test-peers test-browser lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -30,6 +32,25 @@ $(DEV): $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	touch $@
 	touch $(RUN)
+
+notebooks: $(DEV)  ## execute the notebooks over a fresh sample and store their outputs
+	$(BIN)/python notebooks/execute.py
+
+test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM and Prism between pipeline and emulator; needs node and npm
+	$(BIN)/python -m pytest -o addopts=-q tests/peers
+
+$(PEERS):
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+		{ echo "make test-peers needs node and npm (Node 20 or newer) for the Portkey gateway and Prism: install them first" >&2; exit 1; }
+	mkdir -p .peers
+	cp tests/peers/package.json tests/peers/package-lock.json .peers/
+	cd .peers && npm ci --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
+	$(PYTHON) -m venv --clear .peers/litellm
+	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	touch $@
+
+test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
+	tests/browser/run
 
 lock:  ## pin requirements anew
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -94,11 +94,16 @@ def measure(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeou
         sampler = MemorySampler(process.pid)
         killer = threading.Timer(timeout_s, os.killpg, (process.pid, signal.SIGKILL))
         killer.start()
-        last_line = read_output(process, sampler, clock)
-        _, status, usage = os.wait4(process.pid, 0)
-        killer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        sampler.stop()
+        try:
+            last_line = read_output(process, sampler, clock)
+        except BaseException:  # interrupted: leave no child behind
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            killer.cancel()
+            sampler.stop()
         return Measurement(
             wall_s=clock.get(DONE, time.monotonic()) - clock[START],
             cpu_s=usage.ru_utime + usage.ru_stime,

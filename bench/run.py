@@ -1,7 +1,9 @@
 """The driver: `python -m bench.run [MODE]`. The table goes to stdout, progress to stderr."""
 
 import json
+import signal
 import subprocess
+import sys
 import venv
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ REQUIREMENTS = ROOT / "bench" / "requirements.txt"
 
 def main() -> None:
     """Measure, print, and keep the figures where asked."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and children are ended too
     settings = read_settings(MODES)
     if settings.has_peers:
         install_peers(settings.venv)

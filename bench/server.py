@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import resource
 import socket
 import subprocess
 import tempfile
@@ -15,16 +16,18 @@ from pathlib import Path
 
 LIFETIME_S = 4 * 3600  # nginx ends by itself should the driver be killed
 READY_TIMEOUT_S = 10.0
+MAX_OPEN_FILES = 65_536
+MAX_CONNECTIONS = 512
 
 CONFIG = """
 {load_modules}
 {user}
 worker_processes 1;
-worker_rlimit_nofile 65536;
+worker_rlimit_nofile {open_files};
 daemon off;
 pid nginx.pid;
 error_log error.log error;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 http {{
     client_body_temp_path tmp_body;
     proxy_temp_path tmp_proxy;
@@ -37,7 +40,7 @@ http {{
     tcp_nodelay on;
     keepalive_requests 100000000;
     keepalive_timeout 300s;
-    open_file_cache max=200000 inactive=1h;
+    open_file_cache max={cached_files} inactive=1h;
     open_file_cache_valid 1h;
     # the cursor chooses the file; other walks than the corpus was made for are refused, not answered wrongly
     map $arg_after $page {{
@@ -140,9 +143,14 @@ def serve(www: Path, behaviour: Behaviour) -> Iterator[Server]:
 def write_config(www: Path, port: int, behaviour: Behaviour) -> str:
     """The whole nginx.conf for this behaviour."""
     rate = behaviour.requests_per_s
+    # a cache beyond the limit of open files would make nginx answer 404
+    open_files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], MAX_OPEN_FILES)
     return CONFIG.format(
         www=www,
+        open_files=open_files,
+        cached_files=open_files * 3 // 4,
         port=port,
+        connections=MAX_CONNECTIONS,
         user=f"user {pwd.getpwuid(0).pw_name} root;" if os.geteuid() == 0 else "",
         load_modules=load_lua() if behaviour.latency_ms else "",
         latency=f"access_by_lua_block {{ ngx.sleep({behaviour.latency_ms / 1000}) }}" if behaviour.latency_ms else "",

@@ -1,8 +1,8 @@
 """Frames and query results that show nothing but their Arrow stream.
 
 DuckDB reads such a frame without importing pyarrow. Polars keeps the class of everything it converts until after the
-interpreter has ended; were it one of DuckDB's, or one whose module imports duckdb, duckdb 2.0.0 would call that a leak on
-stderr. So this module must not import duckdb.
+interpreter has ended; were it one of DuckDB's, or one whose module imports duckdb, duckdb 2.0.0 would call that a leak
+on stderr. So this module must not import duckdb.
 """
 
 from dataclasses import dataclass

@@ -28,31 +28,45 @@ class _Call:
     payload: dict[str, Raw | str] = field(default_factory=dict)
 
 
-def _columns(*names: str) -> dict[str, list[Any]]:
-    return {name: [] for name in ("item_key", "call_index", *names)}
+CALL_COLUMNS: dict[str, tuple[str, ...]] = {
+    "tool_calls": (
+        "item_key",
+        "call_index",
+        "tool_call_id",
+        "type",
+        "name",
+        "arguments",
+        "output",
+        "server_label",
+        "child_thread_id",
+        "child_run_id",
+        "payload",
+    ),
+    "code_interpreter_outputs": ("item_key", "call_index", "output_index", "type", "logs", "file_id"),
+    "file_search_results": (
+        "item_key",
+        "call_index",
+        "result_index",
+        "file_id",
+        "file_name",
+        "score",
+        "content",
+        "attributes",
+    ),
+}
 
 
 @dataclass(slots=True)
 class CallRows:
-    """Column lists of the three tables below steps, keyed by `item_key`: the step's number in its batch."""
+    """Rows of the three tables below steps, in `CALL_COLUMNS`; `item_key` is the step's number in its batch."""
 
-    columns: dict[str, dict[str, list[Any]]] = field(
-        default_factory=lambda: {
-            "tool_calls": _columns(
-                "tool_call_id",
-                "type",
-                "name",
-                "arguments",
-                "output",
-                "server_label",
-                "child_thread_id",
-                "child_run_id",
-                "payload",
-            ),
-            "code_interpreter_outputs": _columns("output_index", "type", "logs", "file_id"),
-            "file_search_results": _columns("result_index", "file_id", "file_name", "score", "content", "attributes"),
-        }
-    )
+    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {name: [] for name in CALL_COLUMNS})
+
+    def columns(self, table: str) -> dict[str, Any]:
+        """The rows of one table as columns."""
+        names, rows = CALL_COLUMNS[table], self.rows[table]
+        values = zip(*rows, strict=True) if rows else [()] * len(names)
+        return dict(zip(names, values, strict=True))
 
     def add_step(self, item_key: int, step: Step) -> None:
         """Rows for all calls of a step, if it has any."""
@@ -64,30 +78,31 @@ class CallRows:
                 self._add_outputs(item_key, call_index, tool_call.code_interpreter)
             if isinstance(tool_call.file_search, FileSearch):
                 self._add_results(item_key, call_index, tool_call.file_search)
-            self._append(
-                "tool_calls",
-                item_key,
-                call_index,
-                tool_call.id,
-                tool_call.type,
-                call.name if call.name is not None else tool_call.type,
-                call.arguments,
-                call.output,
-                call.server_label,
-                call.child_thread_id,
-                call.child_run_id,
-                join_fields(call.payload),
+            self.rows["tool_calls"].append(
+                (
+                    item_key,
+                    call_index,
+                    tool_call.id,
+                    tool_call.type,
+                    call.name if call.name is not None else tool_call.type,
+                    call.arguments,
+                    call.output,
+                    call.server_label,
+                    call.child_thread_id,
+                    call.child_run_id,
+                    join_fields(call.payload),
+                )
             )
 
     def _add_outputs(self, item_key: int, call_index: int, interpreter: CodeInterpreter) -> None:
-        for index, output in enumerate(interpreter.outputs or ()):
-            file_id = output.image.file_id if output.image else None
-            self._append("code_interpreter_outputs", item_key, call_index, index, output.type, output.logs, file_id)
+        self.rows["code_interpreter_outputs"] += [
+            (item_key, call_index, index, output.type, output.logs, output.image.file_id if output.image else None)
+            for index, output in enumerate(interpreter.outputs or ())
+        ]
 
     def _add_results(self, item_key: int, call_index: int, search: FileSearch) -> None:
-        for index, result in enumerate(search.results or ()):
-            self._append(
-                "file_search_results",
+        self.rows["file_search_results"] += [
+            (
                 item_key,
                 call_index,
                 index,
@@ -97,10 +112,8 @@ class CallRows:
                 _free_text(result.content),
                 _free_text(result.attributes),
             )
-
-    def _append(self, table: str, *row: Any) -> None:
-        for column, value in zip(self.columns[table].values(), row, strict=True):
-            column.append(value)
+            for index, result in enumerate(search.results or ())
+        ]
 
 
 def _read_call(tool_call: ToolCall) -> _Call:
@@ -131,12 +144,14 @@ def _read_function(call: _Call, function: FunctionCall) -> None:
 
 
 def _read_code_interpreter(call: _Call, interpreter: CodeInterpreter) -> None:
+    kept: dict[str, Raw | str] = dict(interpreter.unknown or {})
     if call.arguments is None:
         call.arguments = interpreter.input
+    elif interpreter.input is not None:
+        kept["input"] = msgspec.json.encode(interpreter.input).decode()
     logs = [output.logs for output in interpreter.outputs or () if output.logs is not None]
     if logs and call.output is None:
         call.output = "\n".join(logs)
-    kept: dict[str, Raw | str] = dict(interpreter.unknown or {})
     for index, output in enumerate(interpreter.outputs or ()):
         unknown: dict[str, Raw | str] = dict(output.unknown or {})
         if output.image is not None and output.image.unknown:

@@ -1,9 +1,11 @@
-"""The command line: verbs, options, and errors as text and exit codes. Heavy modules are imported by the verb that needs them."""
+"""The command line: verbs, options, errors as text and exit codes. Heavy modules are imported by the verb that needs them."""
 
+import contextlib
 import json
 import os
 import sys
 import traceback
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline import __version__
-from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.cli_money import add_money_verbs
+from pipeline.cli_objects import runs_app, steps_app
+from pipeline.errors import ConfigurationError, PipelineError, RequestError
 
 if TYPE_CHECKING:
     from pipeline.config import Settings
 
 INTERRUPTED = 130
+_OTHERS = 0o077
 _EXIT_CODES = """
 Exit codes: 0 done; 1 a bug of ours; 2 usage or configuration; 3 refused by the server (key, quota, permission);
 4 incomplete (some threads or walks failed, what landed is kept); 5 a check failed; 6 the warehouse is locked;
@@ -31,6 +36,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(runs_app, name="runs")
+app.add_typer(steps_app, name="steps")
+add_money_verbs(app)
 
 
 class Output(StrEnum):
@@ -81,22 +89,37 @@ LockWait = Annotated[
 
 def main() -> None:
     """Run the command line; every error leaves as a message and an exit code."""
+    # What we write holds conversations: nobody else may read it, nor the logs that duckdb makes beside its file.
+    os.umask(_OTHERS)
+    code = _run()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    # Not through the interpreter's own end: after an interruption a load may still be under way in its thread (its
+    # transaction is safe to leave), and duckdb 2.0.0 takes what polars holds on to for leaks and says so on stderr.
+    os._exit(code)
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
+        print(f"error: {error}{hint}", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: it is safe to run this again", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing more to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
     except Exception:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
         print(f"This is a bug in run-steps-pipeline {__version__}; please report it with:", file=sys.stderr)
         print(traceback.format_exc(), file=sys.stderr)
-        sys.exit(1)
+        return 1
+    return 0
 
 
 @app.command()
@@ -110,6 +133,25 @@ def sync(
     all_threads: Annotated[
         bool, typer.Option("--all-threads", help="Every thread that the server lists (not every server does).")
     ] = False,
+    threads_sql: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threads-sql",
+            metavar="SELECT",
+            help="Thread ids from any file that DuckDB reads; the warehouse is there as `warehouse`.",
+        ),
+    ] = None,
+    known: Annotated[bool, typer.Option("--known", help="All threads of this source in the warehouse.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE|DATE", help="Skip threads whose runs are all older than 30d, 12h, 4w or a date."),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only part I of N of the threads, by a stable hash of the id.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan (threads, runs, requests, time) and fetch nothing.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Fetch sealed runs again as well.")] = False,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
@@ -118,6 +160,7 @@ def sync(
         list[str] | None, typer.Option("--allow-http", metavar="HOST", help="Accept plain http to this host.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(help="Requests under way at most (default: 32).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that fetch (default: as many as help here).")] = None,
     requests_per_minute: Annotated[float | None, typer.Option(help="Requests started per minute at most.")] = None,
     attempts: Annotated[
         int | None, typer.Option(help="Tries for one request, the first included (default: 6).")
@@ -125,13 +168,22 @@ def sync(
     content: Annotated[
         bool | None, typer.Option("--content/--no-content", help="Ask for the texts that file searches found.")
     ] = None,
+    follow_agents: Annotated[
+        bool | None,
+        typer.Option(
+            "--follow-agents/--no-follow-agents",
+            help="Sync the threads of connected agents as well (default: with kind foundry).",
+        ),
+    ] = None,
     lock_wait: LockWait = 30.0,
     quiet: Quiet = False,
     as_json: Json = False,
     log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Fetch runs and steps of threads and load them; running it again fetches only what may have changed."""
+    from pipeline.naming import Naming
     from pipeline.syncing import SyncRequest, sync_threads
+    from pipeline.threads import parse_shard, parse_since
 
     settings = _settings(
         profile=profile,
@@ -139,20 +191,48 @@ def sync(
         data_dir=data_dir,
         plain_http_hosts=allow_http,
         concurrency=concurrency,
+        workers=workers,
         requests_per_minute=requests_per_minute,
         attempts=attempts,
         include_content=content,
+        follow_agents=follow_agents,
     )
-    request = SyncRequest(
-        thread_ids or [], threads or [], sample=sample, all_threads=all_threads, full=full, lock_wait_s=lock_wait
+    naming = Naming(
+        thread_ids or (),
+        threads or (),
+        threads_sql or (),
+        known=known,
+        all_threads=all_threads,
+        since=None if since is None else parse_since(since, now=datetime.now(UTC)),
+        shard=None if shard is None else parse_shard(shard),
     )
+    request = SyncRequest(naming, sample=sample, full=full, dry_run=dry_run, lock_wait_s=lock_wait)
     code = sync_threads(settings, request, quiet=quiet, as_json=as_json, log_format=log_format.value)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code == INTERRUPTED:
-        # A load may be under way in its thread; its transaction is safe to leave, and we promised to stop now.
-        os._exit(code)
     raise typer.Exit(code)
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders, globs: JSON, JSONL, HAR, also .gz or .zst.")
+    ],
+    source: Annotated[
+        str | None, typer.Option("--source", help="The source that they belong to (default: the profile, or archive).")
+    ] = None,
+    profile: ProfileName = None,
+    data_dir: DataDir = None,
+    lock_wait: LockWait = 30.0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+) -> None:
+    """Bring in runs and steps from archives: API answers, one object a line, HTTP recordings; no network."""
+    from pipeline.importing import DEFAULT_SOURCE, ImportRequest, import_archives
+
+    settings = _settings(profile=profile, data_dir=data_dir)
+    belongs_to = source or (DEFAULT_SOURCE if profile is None else settings.source)
+    request = ImportRequest(paths, belongs_to, settings.data_dir, lock_wait_s=lock_wait)
+    raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))
 
 
 @app.command()
@@ -173,8 +253,10 @@ def load(
         raise ConfigurationError(
             f"there are no raw parts in {store.folder}: nothing to rebuild from, {warehouse} is left"
         )
-    loading = rebuild_warehouse if rebuild else load_new_parts
-    count = loading(store, warehouse, wait_s=lock_wait)
+    if rebuild:
+        count = rebuild_warehouse(store, warehouse, wait_s=lock_wait, no_ledger=_say_priced_anew)
+    else:
+        count = load_new_parts(store, warehouse, wait_s=lock_wait)
     if as_json:
         print(json.dumps({"warehouse": str(warehouse), "parts": count, "rebuilt": rebuild}))
     else:
@@ -225,6 +307,30 @@ def query(
 
 
 @app.command()
+def report(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The HTML file (default: report.html in DATA_DIR).")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGE|DATE", help="Only usage since 30d, 4w or a date (whole UTC days).")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
+    from pipeline.report import Scope, write_report
+    from pipeline.sync import warehouse_path
+    from pipeline.threads import parse_since
+
+    now = datetime.now(UTC)
+    folder = _settings(data_dir=data_dir).data_dir
+    path = out or folder / "report.html"
+    since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
+    write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
+    print(path)
+
+
+@app.command()
 def emulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
@@ -236,7 +342,7 @@ def emulate(
     base_path: Annotated[str, typer.Option(help="Path in front of /threads.")] = "/v1",
     until_stdin_ends: Annotated[bool, typer.Option(help="Stop when standard input is closed.")] = False,
 ) -> None:
-    """A local server of the protocol with made-up threads; prints one JSON line when it listens. The key it wants is EMULATOR_API_KEY."""
+    """A local server of the protocol with made-up threads; one JSON line when it listens. It wants the key EMULATOR_API_KEY."""
     from pipeline.emulator import run_emulator
 
     run_emulator(
@@ -267,6 +373,10 @@ def _settings(**flags: Any) -> "Settings":
 
     given = {name: str(value) if isinstance(value, Path) else value for name, value in flags.items()}
     return read_settings(given, os.environ, Path.cwd())
+
+
+def _say_priced_anew() -> None:
+    print("there was no ledger to keep: sealed runs are priced with the price book of today", file=sys.stderr)
 
 
 def _pairs(params: list[str]) -> dict[str, str]:

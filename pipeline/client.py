@@ -16,10 +16,12 @@ from httpx_aiohttp import AiohttpTransport
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from pipeline.endpoint import Endpoint, is_loopback
-from pipeline.errors import RefusedError, RequestError
+from pipeline.errors import ConfigurationError, RefusedError, RequestError
 from pipeline.json_text import repair_unicode
+from pipeline.kinds import find_hint
 from pipeline.pacing import Clock, Pacer
 from pipeline.retrying import Fault, RetryPolicy, backoff_s, judge_status
+from pipeline.tokens import TokenSource
 
 T = TypeVar("T")
 
@@ -28,6 +30,8 @@ LARGEST_BODY_BYTES = 512 * 2**20
 _READ_TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 10.0
 _KEEPALIVE_S = 60.0
+_MESSAGE_LENGTH = 300
+_PUSH_BACKS = frozenset({429, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,18 @@ class Traffic:
 
 
 class _FaultError(Exception):
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, hint: str | None = None) -> None:
         super().__init__(fault.reason)
         self.fault = fault
+        self.hint = hint
 
 
 @dataclass(slots=True)
 class ApiClient:
-    """Requests to one endpoint; use it as an async context manager."""
+    """Requests to one endpoint; use it as an async context manager.
+
+    `tokens` gives the bearer token where it changes with time; entering raises ConfigurationError if there is none.
+    """
 
     endpoint: Endpoint
     pacer: Pacer
@@ -65,8 +73,11 @@ class ApiClient:
     clock: Clock = field(default_factory=Clock)
     transport: httpx.AsyncBaseTransport | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    tokens: TokenSource | None = None
 
     async def __aenter__(self) -> "ApiClient":
+        if self.tokens is not None:
+            await self.tokens.current(self.clock.now())
         self.transport = self.transport or open_transport(self.endpoint)
         return self
 
@@ -82,15 +93,23 @@ class ApiClient:
         A 200 that `decode` refuses (ValueError) counts as a fault and is asked for again a few times.
         Raises RequestError when this resource cannot be had, RefusedError when the server refuses us altogether.
         """
-        request = httpx.Request("GET", self.endpoint.url(segments, params), headers=self.endpoint.headers)
+        request = self._request(segments, params)
         try:
-            return await self._try_once(request, decode)
+            return await self._try_signed(request, decode)
         except _FaultError as error:
             first = error
         try:
             return await self._retry(request, decode, first)
         except _FaultError as error:
             raise self._final_error(self.endpoint.path(segments), error) from None
+
+    def _request(self, segments: Sequence[str], params: Sequence[tuple[str, str]]) -> httpx.Request:
+        try:
+            url = httpx.URL(self.endpoint.url(segments, params))
+        except (ValueError, httpx.InvalidURL) as error:
+            path = self.endpoint.path(segments)[:_MESSAGE_LENGTH]
+            raise RequestError(f"{path}: an id here fits into no URL ({error})") from None
+        return httpx.Request("GET", url, headers=self.endpoint.headers)
 
     async def _retry(self, request: httpx.Request, decode: Callable[[bytes], T], first: "_FaultError") -> Answer[T]:
         """Go on after a first fault; most requests never come here, so they do not pay for the loop."""
@@ -102,7 +121,7 @@ class ApiClient:
                 replayed = True
                 raise first
             self.traffic.retries += 1
-            return await self._try_once(request, decode)
+            return await self._try_signed(request, decode)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, _FaultError) and error.fault.retry),
@@ -122,12 +141,34 @@ class ApiClient:
         fault = _fault_of(state)
         if fault.wait_s is None:
             return backoff_s(state.attempt_number, self.policy, chance=self.clock.chance())
-        self.pacer.pause(fault.wait_s)
         return fault.wait_s
+
+    async def _try_signed(self, request: httpx.Request, decode: Callable[[bytes], T]) -> Answer[T]:
+        """One try; where there are tokens, with the one that is valid now, and once more if that is refused."""
+        if self.tokens is None:
+            return await self._try_once(request, decode)
+        token = await self._sign(request, self.tokens)
+        try:
+            answer = await self._try_once(request, decode)
+        except _FaultError as error:
+            if error.fault.status != httpx.codes.UNAUTHORIZED:
+                raise
+            if not await self.tokens.replace(token, self.clock.now()):
+                raise
+            await self._sign(request, self.tokens)
+            answer = await self._try_once(request, decode)
+        self.tokens.accept()
+        return answer
+
+    async def _sign(self, request: httpx.Request, tokens: TokenSource) -> str:
+        token = await tokens.current(self.clock.now())
+        request.headers["Authorization"] = f"Bearer {token}"
+        return token
 
     async def _try_once(self, request: httpx.Request, decode: Callable[[bytes], T]) -> Answer[T]:
         async with self.pacer.slot():
             self.traffic.requests += 1
+            started_s = self.clock.monotonic()
             try:
                 async with asyncio.timeout(self.endpoint.timeout_s):
                     response, body = await self._send(request)
@@ -141,13 +182,22 @@ class ApiClient:
         if response.is_redirect:
             raise _FaultError(Fault(_redirect_reason(response), retry=False, status=response.status_code))
         if response.status_code != httpx.codes.OK:
-            now = self.clock.now()
-            raise _FaultError(judge_status(response.status_code, response.headers, body, now=now))
+            fault = judge_status(response.status_code, response.headers, body, now=self.clock.now())
+            self._heed(fault)
+            raise _FaultError(fault, find_hint(self.endpoint.hints, response.status_code, body))
         try:
             value = decode(body)
         except ValueError as error:
             raise _FaultError(Fault(f"HTTP 200 but {error}", retry=True, status=200, bad_body=True)) from None
+        self.pacer.succeeded(self.clock.monotonic() - started_s)
         return Answer(body, value, response.headers.get("x-request-id"), self.clock.now())
+
+    def _heed(self, fault: Fault) -> None:
+        """Let a push-back slow down all requests, not only the one that met it."""
+        if fault.status in _PUSH_BACKS and fault.retry:
+            self.pacer.pushed_back()
+        if fault.retry and fault.wait_s is not None and fault.wait_s <= self.policy.longest_retry_after_s:
+            self.pacer.pause(fault.wait_s)
 
     async def _send(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         if self.transport is None:
@@ -168,22 +218,39 @@ class ApiClient:
 
     def _final_error(self, path: str, error: "_FaultError") -> RequestError | RefusedError:
         fault = error.fault
-        message = f"{path}: {self.endpoint.redact(fault.reason)}"
+        # Shortened last: a secret that is cut in two would not be found any more.
+        reason = self.endpoint.redact(fault.reason)
+        message = f"{path}: {(self.tokens.redact(reason) if self.tokens else reason)[:_MESSAGE_LENGTH]}"
         if fault.refused:
-            return RefusedError(f"the server refuses us at {message}: check the key, its permissions and its quota")
+            hint = f" ({error.hint})" if error.hint else ""
+            return RefusedError(
+                f"the server refuses us at {message}: check the key, its permissions and its quota{hint}"
+            )
         if fault.wait_s is not None and fault.wait_s > self.policy.longest_retry_after_s:
             asked = f"{fault.wait_s:,.0f} s; the longest we wait is {self.policy.longest_retry_after_s:g} s"
             return RequestError(f"{message}: the server asks to wait {asked}", status=fault.status)
-        return RequestError(message, status=fault.status)
+        return RequestError(message, status=fault.status, hint=error.hint)
 
 
 def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:
-    """The transport for an endpoint: TLS verified, proxies and CA bundle from the usual environment variables."""
-    context: ssl.SSLContext = httpx.create_ssl_context()
+    """The transport for an endpoint: TLS verified, proxies and CA bundle from the usual environment variables.
+
+    Raises ConfigurationError if that bundle cannot be read.
+    """
+    try:
+        context: ssl.SSLContext = httpx.create_ssl_context()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read ({reason})"
+        ) from error
 
     def open_session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=_KEEPALIVE_S)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        # aiohttp would ask once more by itself where a connection ends: uncounted, at once, past the pacer.
+        session._retry_connection = False
+        return session
 
     proxy_url = find_proxy(endpoint.base_url)
     return AiohttpTransport(verify=context, client=open_session, proxy=httpx.Proxy(proxy_url) if proxy_url else None)
@@ -206,11 +273,11 @@ def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
     def decode(body: bytes) -> T:
         try:
             return decoder.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             pass
         try:
             return decoder.decode(repair_unicode(body))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"the body is not {what} ({error})") from None
 
     return decode
@@ -231,8 +298,11 @@ def _transport_reason(error: httpx.TransportError) -> str:
 
 
 def _redirect_reason(response: httpx.Response) -> str:
-    host = urlsplit(response.headers.get("location", "")).hostname or "another path"
+    try:
+        host = urlsplit(response.headers.get("location", "")).hostname or "another path"
+    except ValueError:
+        host = "another path"
     return (
-        f"HTTP {response.status_code}: the server redirects to {host}; redirects are not followed, the key would go along."
-        " Set the base URL to where the API really is"
+        f"HTTP {response.status_code}: the server redirects to {host}; redirects are not followed, the key would go"
+        " along. Set the base URL to where the API really is"
     )

@@ -2,41 +2,42 @@
 
 import os
 import stat
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from dotenv import dotenv_values
-from msgspec import Struct
 
-from pipeline.endpoint import Endpoint, check_base_url
+from pipeline.endpoint import Endpoint, check_base_url, check_headers, hide_credentials
 from pipeline.errors import ConfigurationError
-from pipeline.kinds import KINDS, Auth, Kind, auth_headers
+from pipeline.kinds import COMMON_HINTS, KINDS, Kind, auth_headers
+from pipeline.profiles import CONFIG_FILE, KEY_SOURCES, ConfigFile, Profile, read_config_file
 from pipeline.retrying import RetryPolicy
+from pipeline.tokens import TokenSource, identity_token, read_key_file, run_key_command, token_command
 
-CONFIG_FILE = "pipeline.toml"
 SAMPLE_SOURCE = "sample"
 SAMPLE_KEY = "emulator-key"
 DOTENV_FILE = ".env"
 DEFAULT_PROFILE = "default"
-API_KEY_VARIABLE = "OPENAI_API_KEY"
 # The environment variables that users of this protocol already have, and two of our own.
-VARIABLES = {
+OPENAI_VARIABLES = {
     "base_url": "OPENAI_BASE_URL",
     "organization": "OPENAI_ORG_ID",
     "project": "OPENAI_PROJECT_ID",
-    "profile": "PIPELINE_PROFILE",
-    "data_dir": "PIPELINE_DATA_DIR",
 }
+VARIABLES = {"profile": "PIPELINE_PROFILE", "data_dir": "PIPELINE_DATA_DIR"}
 DEFAULTS: dict[str, Any] = {
     "profile": DEFAULT_PROFILE,
     "data_dir": "data",
     "kind": "openai",
     "base_url": None,
     "api_key": None,
+    "api_key_file": None,
+    "api_key_command": None,
+    "token_command": None,
+    "azure_identity": False,
+    "token_scope": None,
     "auth": None,
     "organization": None,
     "project": None,
@@ -46,50 +47,28 @@ DEFAULTS: dict[str, Any] = {
     "params": {},
     "plain_http_hosts": [],
     "concurrency": 32,
+    "workers": 0,
     "requests_per_minute": None,
     "timeout_s": 60.0,
     "attempts": 6,
     "longest_retry_after_s": 120.0,
     "include_content": True,
+    "follow_agents": None,
+    "models": {},
 }
 _MASKED = "(set, not shown)"
-
-
-class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A `[profiles.NAME]` of `pipeline.toml`; what it leaves out is decided by other layers."""
-
-    kind: str | None = None
-    base_url: str | None = None
-    api_key_env: str | None = None
-    auth: Auth | None = None
-    organization: str | None = None
-    project: str | None = None
-    beta: str | None = None
-    headers: dict[str, str] | None = None
-    headers_env: dict[str, str] | None = None
-    params: dict[str, str] | None = None
-    plain_http_hosts: list[str] | None = None
-    concurrency: int | None = None
-    requests_per_minute: float | None = None
-    timeout_s: float | None = None
-    attempts: int | None = None
-    longest_retry_after_s: float | None = None
-    include_content: bool | None = None
-
-
-class ConfigFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`pipeline.toml`."""
-
-    profile: str | None = None
-    data_dir: str | None = None
-    profiles: dict[str, Profile] = {}
+# Flags that are not spelled like the setting.
+_FLAGS = {"plain_http_hosts": "--allow-http", "include_content": "--content/--no-content"}
+_PUBLIC_PARAMS = frozenset({"api-version"})
+# A header that the file spells out may be a credential; a shorter value would be found in any text.
+_SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A value in force and the layer it came from."""
 
-    value: Any
+    value: Any = field(repr=False)
     origin: str
 
 
@@ -100,6 +79,7 @@ class Settings:
     settings: dict[str, Setting]
     key_variable: str
     environ: Mapping[str, str] = field(repr=False)
+    folder: Path = Path()
 
     def __getitem__(self, name: str) -> Any:
         return self.settings[name].value
@@ -119,43 +99,81 @@ class Settings:
         """How patient the client is."""
         return RetryPolicy(attempts=self["attempts"], longest_retry_after_s=self["longest_retry_after_s"])
 
+    @property
+    def follows_agents(self) -> bool:
+        """Whether threads that connected agents worked on are synced as well."""
+        chosen = self["follow_agents"]
+        return KINDS[self["kind"]].follows_agents if chosen is None else bool(chosen)
+
     def for_sample(self, base_url: str) -> "Settings":
         """The same settings for the sample server."""
-        sample = {
+        sample: dict[str, Any] = {
             "profile": SAMPLE_SOURCE,
             "kind": "compatible",
             "base_url": base_url,
             "api_key": SAMPLE_KEY,
+            "api_key_file": None,
+            "api_key_command": None,
+            "token_command": None,
+            "azure_identity": False,
             "auth": "bearer",
             "headers": {},
             "headers_env": {},
             "params": {},
         }
         origins = {name: Setting(value, "the sample") for name, value in sample.items()}
-        return Settings({**self.settings, **origins}, self.key_variable, self.environ)
+        return Settings({**self.settings, **origins}, self.key_variable, self.environ, self.folder)
 
     def endpoint(self) -> Endpoint:
         """The server to talk to. Raises ConfigurationError, with what to do next, if that is not settled."""
         kind = KINDS[self["kind"]]
         base_url = self["base_url"] or kind.base_url
         if not base_url:
+            variable = " set OPENAI_BASE_URL," if kind.takes_openai_variables else ""
             raise ConfigurationError(
-                f"no server is configured for profile {self.source!r}: give --base-url https://HOST/v1,"
-                f" set OPENAI_BASE_URL, or write base_url into [profiles.{self.source}] of {CONFIG_FILE}."
+                f"no server is configured for profile {self.source!r}: give --base-url {kind.base_url_example},"
+                f"{variable} or write base_url into [profiles.{self.source}] of {CONFIG_FILE}."
                 " To look around first, without a key or a network: python -m pipeline sync --sample"
             )
         hosts = frozenset(self["plain_http_hosts"])
+        checked_url = check_base_url(base_url, plain_http_hosts=hosts)
+        key = self._key()
         return Endpoint(
-            base_url=check_base_url(base_url, plain_http_hosts=hosts),
-            headers=self._headers(kind),
+            base_url=checked_url,
+            headers=check_headers(self._headers(kind, key)),
             params=tuple({**kind.params, **self["params"]}.items()),
-            secrets=tuple(value for value in (self["api_key"], *self._secret_headers().values()) if value),
+            secrets=self._secrets(key),
             timeout_s=self["timeout_s"],
+            hints=(*kind.hints, *COMMON_HINTS),
         )
 
-    def _headers(self, kind: Kind) -> dict[str, str]:
-        auth, key = self["auth"] or kind.auth, self["api_key"]
-        if key is None and kind.key_required and auth != "none":
+    def tokens(self) -> TokenSource | None:
+        """Where bearer tokens that end come from, if the profile names a command or azure-identity."""
+        if self["token_command"]:
+            return TokenSource(token_command(self["token_command"], environ=self.environ))
+        if self["azure_identity"]:
+            scope = self["token_scope"] or KINDS[self["kind"]].token_scope
+            if scope is None:
+                raise ConfigurationError(
+                    f"azure_identity for kind {self['kind']!r} needs token_scope in [profiles.{self.source}]"
+                )
+            return TokenSource(identity_token(scope))
+        return None
+
+    def _key(self) -> str | None:
+        """The key, from wherever the profile says; only a verb that asks a server comes here."""
+        if self["api_key"] is not None:
+            return str(self["api_key"]).strip()
+        if self["api_key_file"]:
+            return read_key_file(self.folder / Path(self["api_key_file"]).expanduser())
+        if self["api_key_command"]:
+            return run_key_command(self["api_key_command"], environ=self.environ)
+        return None
+
+    def _headers(self, kind: Kind, key: str | None) -> dict[str, str]:
+        auth = self["auth"] or kind.auth
+        has_tokens = bool(self["token_command"] or self["azure_identity"])
+        if key is None and kind.key_required and auth != "none" and not has_tokens:
             raise ConfigurationError(
                 f"no key for profile {self.source!r}: set the environment variable {self.key_variable}"
                 f' (or, where the server wants none, auth = "none" in [profiles.{self.source}] of {CONFIG_FILE})'
@@ -184,6 +202,10 @@ class Settings:
             headers[name] = value
         return headers
 
+    def _secrets(self, key: str | None) -> tuple[str, ...]:
+        written = (value for value in self["headers"].values() if len(value) >= _SHORTEST_SECRET)
+        return tuple(value for value in (key, *self._secret_headers().values(), *written) if value)
+
     def describe(self) -> list[tuple[str, str, str]]:
         """Name, value and origin of every setting, secrets masked."""
         return [(name, _shown(name, setting.value), setting.origin) for name, setting in self.settings.items()]
@@ -196,8 +218,9 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
     """
     dotenv = _read_dotenv(folder / DOTENV_FILE)
     file = read_config_file(folder / CONFIG_FILE)
-    given = {name: Setting(value, f"--{name.replace('_', '-')}") for name, value in flags.items() if value is not None}
-    variables = {**_from_variables(dotenv, f"in {DOTENV_FILE}"), **_from_variables(environ, "in the environment")}
+    given = {name: Setting(value, _flag(name)) for name, value in flags.items() if value is not None}
+    layers = ((dotenv, f"in {DOTENV_FILE}"), (environ, "in the environment"))
+    variables = _from_variables(VARIABLES, layers)
     top = {name: Setting(value, CONFIG_FILE) for name in ("profile", "data_dir") if (value := getattr(file, name))}
     name = {**top, **variables, **given}.get("profile", Setting(DEFAULT_PROFILE, "default")).value
     profile = _profile_of(file, name)
@@ -208,29 +231,22 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
     }
     defaults = {key: Setting(value, "default") for key, value in DEFAULTS.items()}
     settings = {**defaults, **top, **own, **variables, **given}
-    key_variable = profile.api_key_env or API_KEY_VARIABLE
-    for values, where in ((dotenv, f"in {DOTENV_FILE}"), (environ, "in the environment")):
-        if values.get(key_variable):
-            settings["api_key"] = Setting(values[key_variable], f"{key_variable} {where}")
     _check(settings)
-    return Settings(settings, key_variable, {**dotenv, **environ})
+    kind = KINDS[settings["kind"].value]
+    if kind.takes_openai_variables:
+        settings |= {**_from_variables(OPENAI_VARIABLES, layers), **given}
+    sources = [source for source in KEY_SOURCES if getattr(profile, source)]
+    if len(sources) > 1:
+        raise ConfigurationError(f"[profiles.{name}] has {' and '.join(sources)}: say one place for the key")
+    key_variable = profile.api_key_env or kind.key_variable
+    # A key that happens to be in the environment is not for a server whose profile names another place.
+    if sources in ([], ["api_key_env"]):
+        settings |= _from_variables({"api_key": key_variable}, layers)
+    return Settings(settings, key_variable, {**dotenv, **environ}, folder)
 
 
-def read_config_file(path: Path) -> ConfigFile:
-    """`pipeline.toml`, empty if there is none."""
-    if not path.exists():
-        return ConfigFile()
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ConfigFile)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    except msgspec.ValidationError as error:
-        hint = (
-            ": a key belongs into the environment, name its variable with api_key_env"
-            if "api_key" in str(error)
-            else ""
-        )
-        raise ConfigurationError(f"{path}: {error}{hint}") from error
+def _flag(name: str) -> str:
+    return _FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def _profile_of(file: ConfigFile, name: str) -> Profile:
@@ -240,10 +256,14 @@ def _profile_of(file: ConfigFile, name: str) -> Profile:
     raise ConfigurationError(f"{CONFIG_FILE} has no profile {name!r} (there is: {known}): add [profiles.{name}]")
 
 
-def _from_variables(values: Mapping[str, str], where: str) -> dict[str, Setting]:
+def _from_variables(
+    variables: Mapping[str, str], layers: Sequence[tuple[Mapping[str, str], str]]
+) -> dict[str, Setting]:
+    """What the variables say, by the name of their setting; a later layer before an earlier one."""
     return {
         name: Setting(value, f"{variable} {where}")
-        for name, variable in VARIABLES.items()
+        for values, where in layers
+        for name, variable in variables.items()
         if (value := values.get(variable))
     }
 
@@ -251,7 +271,10 @@ def _from_variables(values: Mapping[str, str], where: str) -> dict[str, Setting]
 def _read_dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    values = {name: value for name, value in dotenv_values(path).items() if value}
+    try:
+        values = {name: value for name, value in dotenv_values(path).items() if value}
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: save it as UTF-8") from error
     mode = path.stat().st_mode
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO) and any("KEY" in name for name in values):
         raise ConfigurationError(f"{path} holds a key and others can read it: chmod 600 {path}")
@@ -263,11 +286,19 @@ def _check(settings: Mapping[str, Setting]) -> None:
         raise ConfigurationError(f"kind = {kind.value!r} ({kind.origin}) is not one of {', '.join(KINDS)}")
     if not str(settings["profile"].value).replace("-", "").replace("_", "").isalnum():
         raise ConfigurationError(
-            f"the profile name {settings['profile'].value!r} may have letters, digits, - and _ only: it becomes a folder"
+            f"the profile name {settings['profile'].value!r} may have letters, digits, - and _ only:"
+            " it becomes a folder"
         )
-    for name, least in (("concurrency", 1), ("attempts", 1), ("timeout_s", 0.001), ("requests_per_minute", 0.001)):
+    for name, least in (
+        ("concurrency", 1),
+        ("workers", 0),
+        ("attempts", 1),
+        ("timeout_s", 0.001),
+        ("requests_per_minute", 0.001),
+    ):
         setting = settings[name]
-        if setting.value is not None and setting.value < least:
+        # Not `<`: nan is neither less nor more.
+        if setting.value is not None and not setting.value >= least:
             raise ConfigurationError(f"{name} = {setting.value} ({setting.origin}) is too small: at least {least}")
 
 
@@ -276,6 +307,8 @@ def _shown(name: str, value: Any) -> str:
         return ""
     if name == "api_key":
         return _MASKED
-    if name == "headers":
-        return ", ".join(f"{header}: {_MASKED}" for header in value)
+    if name in ("headers", "params"):
+        return ", ".join(f"{key}: {text if key in _PUBLIC_PARAMS else _MASKED}" for key, text in value.items())
+    if name == "base_url":
+        return hide_credentials(value)
     return str(value)

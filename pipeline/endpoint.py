@@ -3,9 +3,10 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from pipeline.errors import ConfigurationError
+from pipeline.kinds import Hint
 
 # A URL normaliser along the way would take these for folders, whatever the escaping.
 _FOLDER_NAMES = frozenset({"", ".", ".."})
@@ -13,17 +14,23 @@ _FOLDER_NAMES = frozenset({"", ".", ".."})
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One server: `headers` hold the credentials and are never shown, `params` go with every request."""
+    """One server: `headers` hold the credentials and are never shown, `params` go with every request.
+
+    `hints` explain what it may answer.
+    """
 
     base_url: str
     headers: dict[str, str] = field(default_factory=dict, repr=False)
-    params: tuple[tuple[str, str], ...] = ()
+    params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     timeout_s: float = 60.0
     plain_http_hosts: frozenset[str] = frozenset()
+    hints: tuple[Hint, ...] = ()
 
     def url(self, segments: Sequence[str], params: Sequence[tuple[str, str]] = ()) -> str:
-        """The URL of a resource; each segment is escaped as one."""
+        """The URL of a resource; each segment is escaped as one. Raises ValueError for one that would be a folder."""
+        if not _FOLDER_NAMES.isdisjoint(segments):
+            raise ValueError("an empty name, a dot or two dots")
         query = urlencode([*self.params, *params], quote_via=quote)
         return f"{self.base_url}{self.path(segments)}" + (f"?{query}" if query else "")
 
@@ -34,7 +41,7 @@ class Endpoint:
 
     def redact(self, text: str) -> str:
         """The text without any secret of this endpoint."""
-        for secret in self.secrets:
+        for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "[secret]")
         return text
 
@@ -45,21 +52,51 @@ def check_base_url(base_url: str, *, plain_http_hosts: frozenset[str]) -> str:
     Raises ConfigurationError if it is no http(s) URL, holds a user name, a query or a fragment, or would carry
     the key over plain http to a host that is neither loopback nor allowed by name.
     """
-    parts = urlsplit(base_url.strip())
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError(f"the base URL {base_url!r} is not an http(s) URL: write it like https://HOST/v1")
+    base_url = base_url.strip()
+    parts = _split_url(base_url)
+    host = (parts.hostname if parts else None) or ""
+    if parts is None or parts.scheme not in ("http", "https") or not host:
+        # Not shown: people paste keys into the wrong place.
+        raise ConfigurationError("the base URL is not an http(s) URL: write it like https://HOST/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(
-            f"the base URL for {host} must not hold a user name, a query or a fragment: put the key into the environment"
-            " and fixed parameters into the profile's `params`"
+            f"the base URL for {host} must not hold a user name, a query or a fragment: put the key into the"
+            " environment and fixed parameters into the profile's `params`"
         )
-    if parts.scheme == "http" and not is_loopback(host) and host not in plain_http_hosts:
+    if parts.scheme == "http" and not is_loopback(host) and host not in map(str.lower, plain_http_hosts):
         raise ConfigurationError(
             f"the base URL for {host} is plain http, the key would be readable on the way: use https,"
             f' or allow it by name with plain_http_hosts = ["{host}"] in the profile or --allow-http {host}'
         )
-    return base_url.strip().rstrip("/")
+    return base_url.rstrip("/")
+
+
+def _split_url(url: str) -> SplitResult | None:
+    """The URL's parts; None if a host or port cannot be read from it or white space is in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return None if any(sign.isspace() or sign < " " for sign in url) else parts
+
+
+def hide_credentials(base_url: str) -> str:
+    """The URL without user name, password, query and fragment, to be shown."""
+    parts = _split_url(base_url)
+    if parts is None:
+        return "(no URL)"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def check_headers(headers: dict[str, str]) -> dict[str, str]:
+    """The headers. Raises ConfigurationError naming one that no request can carry."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigurationError(
+                f"the header {name} would hold line ends or signs beyond ASCII: look at where its value comes from"
+            )
+    return headers
 
 
 def is_loopback(host: str) -> bool:
@@ -74,6 +111,7 @@ def is_loopback(host: str) -> bool:
 
 def check_id(value: str, *, where: str) -> str:
     """The id, if it can be one segment of a path; else ConfigurationError naming where it came from."""
-    if value in _FOLDER_NAMES or any(ord(sign) < 0x20 for sign in value):
+    # Surrogates are what arguments that are not UTF-8 arrive as.
+    if value in _FOLDER_NAMES or any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in value):
         raise ConfigurationError(f"{where}: {value!r} cannot be a thread id")
     return value

@@ -40,14 +40,15 @@ class WarehouseLockedError(PipelineError):
 class RequestError(PipelineError):
     """One request failed for good: it names the URL path, never the query string.
 
-    `status` is the last HTTP status, or None when no answer came.
+    `status` is the last HTTP status, or None when no answer came; `hint` what such an answer usually means.
     """
 
     exit_code = 4
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, hint: str | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.hint = hint
 
 
 class WalkError(PipelineError):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.client import Answer, ApiClient, decode_with
-from pipeline.errors import RefusedError, RequestError, WalkError
+from pipeline.errors import PipelineError, RequestError, WalkError
+from pipeline.lander import Lander
 from pipeline.pages import Certificate, Page, Resource, Verdict, Walk
 from pipeline.paging import Ask, ListAnswer, ListWalk, usable_id, walk_list
 from pipeline.plan import RunTask, ThreadTask
@@ -33,6 +34,17 @@ class Progress:
     failed_threads: set[str] = field(default_factory=set)
     # The first few, to be shown; all of them are in `walks`.
     failures: list[str] = field(default_factory=list)
+    # What such failures usually mean, each once.
+    hints: set[str] = field(default_factory=set)
+
+    def add(self, others: Iterable["Progress"]) -> None:
+        """Become the sum of what others have counted; the total of threads stays."""
+        parts = list(others)
+        for name in ("threads_done", "threads_missing", "runs", "runs_sealed", "steps", "walks_failed"):
+            setattr(self, name, sum(getattr(part, name) for part in parts))
+        self.failed_threads = set().union(*(part.failed_threads for part in parts))
+        self.failures = [failure for part in parts for failure in part.failures][:_FAILURES_SHOWN]
+        self.hints = set().union(*(part.hints for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ class Extractor:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._options.concurrency):
                     group.create_task(self._work(jobs))
-        except* RefusedError as errors:
+        except* PipelineError as errors:
             raise errors.exceptions[0] from None
 
     async def _work(self, jobs: _Jobs) -> None:
@@ -141,7 +153,10 @@ class Extractor:
         except WalkError as error:
             verdict, fault = "broken", f"{self._client.endpoint.path(segments)}: {error}"
         except RequestError as error:
-            verdict, fault = ("missing" if error.status == _NOT_FOUND else "failed"), str(error)
+            self.progress.hints |= {error.hint} if error.hint else set()
+            # Pages came before: then the thread is there, and a page of it is what is lost.
+            gone = error.status == _NOT_FOUND and not walk.pages
+            verdict, fault = ("missing" if gone else "failed"), str(error)
         return walk, _certificate(
             resource, task, walk, started_at=started_at, ended_at=self._client.clock.now(), verdict=verdict, error=fault
         )
@@ -165,6 +180,29 @@ class Extractor:
             self.progress.failed_threads.add(certificate.thread_id)
         if len(self.progress.failures) < _FAILURES_SHOWN:
             self.progress.failures.append(f"{certificate.thread_id}: {certificate.error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an extraction ended: with an error that stopped all of it, or interrupted, or (neither) at its end."""
+
+    error: PipelineError | None = None
+    interrupted: bool = False
+
+
+async def extract_threads(
+    client: ApiClient, tasks: Iterable[ThreadTask], *, lander: Lander, options: ExtractOptions, progress: Progress
+) -> Outcome:
+    """Walk all tasks into the lander. A cancelled extraction ends as interrupted; what it has stays to be landed."""
+    try:
+        await Extractor(client, keep=lander.keep, progress=progress, options=options).run(tasks)
+    except PipelineError as error:
+        return Outcome(error=error)
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return Outcome(interrupted=True)
+    return Outcome()
 
 
 async def list_thread_ids(client: ApiClient) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 from msgspec import UNSET, Raw, UnsetType
 
-from pipeline.calls import CallRows
+from pipeline.calls import CALL_COLUMNS, CallRows
 from pipeline.catalog import read_sql_files
 from pipeline.json_text import join_fields, raw_text, repair_unicode
 from pipeline.pages import INSTANT, Certificate, Page
@@ -63,7 +63,7 @@ _NO_DETAILS = StepDetails()
 _NO_CACHED = CachedTokens()
 _NO_REASONING = ReasoningTokens()
 _NULL = Raw(b"null")
-_UNREADABLE = (msgspec.DecodeError, RecursionError)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _DECODERS: dict[type, Any] = {Step: msgspec.json.Decoder(StepsPage), Run: msgspec.json.Decoder(RunsPage)}
 _RAW_DECODER = msgspec.json.Decoder(RawPage)
 
@@ -89,7 +89,7 @@ class _Items(Generic[W]):
     objects: list[W] = field(default_factory=list)
     walks: list[LandedWalk] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
+    positions: list[int | None] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -143,7 +143,7 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
     return {
         "runs": _latest(_run_frame(runs), "run_id", "run_index").drop("item_key"),
         "run_steps": step_rows.drop("item_key"),
-        **{table: _child_frame(table, columns, step_rows) for table, columns in calls.columns.items()},
+        **{table: _child_frame(table, calls.columns(table), step_rows) for table in CALL_COLUMNS},
         "walks": _walk_frame(landed),
         "rejects": pl.DataFrame(rejects.columns, schema=table_schema("rejects")),
     }
@@ -152,6 +152,8 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
 def _read_items(walks: Sequence[LandedWalk], kind: type[W], rejects: _RejectRows) -> _Items[W]:
     items: _Items[W] = _Items()
     for walk in walks:
+        # Where an archive has a run says nothing of its place in the thread.
+        is_placed = kind is Step or walk.certificate.verdict != "imported"
         position = walk.certificate.first_index
         for page in walk.pages:
             for item in _read_page(walk, page, kind, rejects):
@@ -159,7 +161,7 @@ def _read_items(walks: Sequence[LandedWalk], kind: type[W], rejects: _RejectRows
                     items.objects.append(item)
                     items.walks.append(walk)
                     items.pages.append(page)
-                    items.positions.append(position)
+                    items.positions.append(position if is_placed else None)
                 position += 1
     return items
 
@@ -167,6 +169,7 @@ def _read_items(walks: Sequence[LandedWalk], kind: type[W], rejects: _RejectRows
 def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: _RejectRows) -> Sequence[W | None]:
     """The page's items in order, None where nothing of one could be read."""
     try:
+        _check_utf8(page.body)
         decoded: Sequence[W] = _DECODERS[kind].decode(page.body).data
         return decoded
     except _UNREADABLE:
@@ -181,6 +184,7 @@ def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: _RejectRows
 
 def _split_page(walk: LandedWalk, page: Page, rejects: _RejectRows) -> list[Raw]:
     try:
+        _check_utf8(page.body)
         return _RAW_DECODER.decode(page.body).data
     except _UNREADABLE as error:
         reason = str(error)
@@ -192,6 +196,11 @@ def _split_page(walk: LandedWalk, page: Page, rejects: _RejectRows) -> list[Raw]
         found = Reject("$", reason, page.body.decode("utf-8", errors="replace"))
     rejects.add(walk, page, WHOLE_PAGE, None, [found])
     return raws
+
+
+def _check_utf8(body: bytes) -> None:
+    """Raises UnicodeDecodeError. msgspec looks into no text that it takes as Raw or skips."""
+    body.decode()
 
 
 def _run_frame(items: _Items[Run]) -> pl.DataFrame:
@@ -343,8 +352,12 @@ def _usage_extra(usage: Usage) -> str | None:
     kept: dict[str, Raw | str] = dict(usage.unknown or {})
     for name in ("prompt_token_details", "prompt_tokens_details", "completion_tokens_details"):
         details: Wire | None = getattr(usage, name)
-        if details is not None and details.unknown:
-            kept[name] = join_fields(details.unknown) or "{}"
+        unknown: dict[str, Raw | str] = dict(details.unknown or {}) if details is not None else {}
+        if name == "prompt_tokens_details" and usage.prompt_token_details and usage.prompt_tokens_details:
+            # Both spellings were sent and the column has the other one's number.
+            unknown["cached_tokens"] = msgspec.json.encode(usage.prompt_tokens_details.cached_tokens).decode()
+        if unknown:
+            kept[name] = join_fields(unknown) or "{}"
     return join_fields(kept)
 
 
@@ -380,7 +393,7 @@ def _latest(frame: pl.DataFrame, id_column: str, index_column: str) -> pl.DataFr
     return frame.with_columns(first).unique(key, keep="last", maintain_order=True)
 
 
-def _child_frame(table: str, columns: dict[str, list[Any]], steps: pl.DataFrame) -> pl.DataFrame:
+def _child_frame(table: str, columns: dict[str, Any], steps: pl.DataFrame) -> pl.DataFrame:
     """Rows below steps, with their step's keys and walk; rows of superseded states of a step are left out."""
     schema = table_schema(table)
     own = {name: schema[name] for name in columns if name != "item_key"}

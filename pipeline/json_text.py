@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,11 +34,13 @@ def join_fields(fields: Mapping[str, Raw | str]) -> str | None:
     """A JSON object of fields given as JSON text; None if there are none."""
     if not fields:
         return None
-    pairs = (
-        f"{msgspec.json.encode(name).decode()}:{text if isinstance(text, str) else raw_text(text)}"
-        for name, text in fields.items()
-    )
+    pairs = [f"{_quoted(name)}:{text if isinstance(text, str) else raw_text(text)}" for name, text in fields.items()]
     return "{" + ",".join(pairs) + "}"
+
+
+@lru_cache(maxsize=1024)
+def _quoted(name: str) -> str:
+    return msgspec.json.encode(name).decode()
 
 
 def repair_unicode(body: bytes) -> bytes:

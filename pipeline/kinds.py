@@ -1,30 +1,141 @@
-"""The servers that speak the protocol, as data: where they are, how they authenticate, what they want with each request."""
+"""The servers that speak the protocol, as data: where they are, how they authenticate, what their refusals mean."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 Auth = Literal["bearer", "api-key", "x-portkey-api-key", "none"]
 
+# So much of an error's body is looked at for a hint.
+_LOOKED_AT_BYTES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What an answer usually means and what to do; `found`: any one of these must be in its body.
+
+    `is_json` False: only for a body that is no JSON object. A hint `if_all` speaks of a whole sync: it is said when
+    every thread was answered so.
+    """
+
+    status: int
+    text: str
+    found: tuple[bytes, ...] = ()
+    is_json: bool | None = None
+    if_all: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of server. `key_required` False: a key is sent only if there is one."""
+    """One kind of server.
+
+    `key_required` False: a key is sent only if there is one. `key_variable` is where the key is looked for when the
+    profile does not say. `token_scope` is what an Entra token must be for. `takes_openai_variables`: OPENAI_BASE_URL
+    and its kin speak of this server; elsewhere they would send one server's key to another.
+    """
 
     base_url: str | None = None
+    base_url_example: str = "https://HOST/v1"
     auth: Auth = "bearer"
     key_required: bool = True
+    key_variable: str = "OPENAI_API_KEY"
+    token_scope: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
     beta: str | None = None
+    takes_openai_variables: bool = False
+    follows_agents: bool = False
+    hints: tuple[Hint, ...] = ()
 
+
+_SWITCHED_OFF = Hint(
+    404,
+    "every thread is unknown there: OpenAI and Azure OpenAI switched their Assistants APIs off on 2026-08-26 and have"
+    " answered 404 since. What still works: everything that was synced or dumped before (python -m pipeline import"
+    " PATH... loads JSON, JSONL and HAR archives), and the servers that still speak the protocol (kinds foundry,"
+    " portkey, litellm, compatible)",
+    if_all=True,
+)
+
+_LITELLM_ROUTE = (
+    "this is how LiteLLM answers on a route that it does not have: the protocol is only on its pass-through route,"
+    " set the base URL to http://HOST:4000/openai/v1"
+)
+_LITELLM = (
+    Hint(404, _LITELLM_ROUTE, (b'{"detail":"Not Found"}',)),
+    # The list of runs has a native route, but only to start one (seen with 1.100.0).
+    Hint(405, _LITELLM_ROUTE, (b'{"detail":"Method Not Allowed"}',)),
+    Hint(400, "a LiteLLM proxy without a database knows only its master key: is this it?", (b"No connected db",)),
+)
+_FAILURE = (b'"status":"failure"', b'"status": "failure"')
+_GATEWAY = '{"status":"failure"} comes from the Portkey gateway itself, not from the server behind it: '
+_PORTKEY = (
+    Hint(
+        400,
+        _GATEWAY + "give one of the headers x-portkey-virtual-key, x-portkey-config or x-portkey-provider (with"
+        " x-portkey-custom-host where you host the gateway yourself) in the profile's headers or headers_env",
+        _FAILURE,
+    ),
+    Hint(
+        401,
+        _GATEWAY + "the hosted gateway wants its own key as x-portkey-api-key, one that you host yourself wants the"
+        ' upstream\'s key (auth = "bearer")',
+        _FAILURE,
+    ),
+    Hint(500, _GATEWAY + "look into its own log", _FAILURE),
+    Hint(
+        500,
+        "the Portkey gateway does not reach the server behind it: x-portkey-custom-host must be that server's base URL"
+        " as seen from the gateway, and end in /v1",
+        (b"fetch failed",),
+        is_json=False,
+    ),
+)
+_PORTKEY_TEXT = Hint(
+    500,
+    "a text instead of JSON is how a Portkey gateway breaks itself: a plain npm install of 1.15 answers every call so,"
+    " it needs hono 4.9.7, @hono/node-server 1.13.5 and @hono/node-ws 1.2.0",
+    is_json=False,
+)
+
+# Said whatever the profile's kind: a gateway is often met under the kind of what stands behind it.
+COMMON_HINTS = (*_LITELLM, *_PORTKEY)
 
 KINDS: dict[str, Kind] = {
-    "openai": Kind(beta="assistants=v2"),
-    "azure-openai": Kind(auth="api-key", params={"api-version": "2024-05-01-preview"}),
-    "foundry": Kind(params={"api-version": "v1"}),
-    "portkey": Kind(base_url="https://api.portkey.ai/v1", auth="x-portkey-api-key", beta="assistants=v2"),
-    "litellm": Kind(base_url="http://127.0.0.1:4000/openai/v1", beta="assistants=v2"),
-    "compatible": Kind(key_required=False),
+    "openai": Kind(
+        base_url_example="https://api.openai.com/v1",
+        beta="assistants=v2",
+        takes_openai_variables=True,
+        hints=(_SWITCHED_OFF,),
+    ),
+    "azure-openai": Kind(
+        base_url_example="https://RESOURCE.openai.azure.com/openai",
+        auth="api-key",
+        key_variable="AZURE_OPENAI_API_KEY",
+        token_scope="https://cognitiveservices.azure.com/.default",
+        params={"api-version": "2024-05-01-preview"},
+        hints=(_SWITCHED_OFF,),
+    ),
+    "foundry": Kind(
+        base_url_example="https://RESOURCE.services.ai.azure.com/api/projects/PROJECT",
+        key_variable="AZURE_AI_TOKEN",
+        token_scope="https://ai.azure.com/.default",
+        params={"api-version": "v1"},
+        follows_agents=True,
+    ),
+    "portkey": Kind(
+        base_url="https://api.portkey.ai/v1",
+        auth="x-portkey-api-key",
+        key_variable="PORTKEY_API_KEY",
+        beta="assistants=v2",
+        hints=(*_PORTKEY, _PORTKEY_TEXT),
+    ),
+    "litellm": Kind(
+        base_url="http://127.0.0.1:4000/openai/v1",
+        key_variable="LITELLM_API_KEY",
+        beta="assistants=v2",
+    ),
+    "compatible": Kind(key_required=False, takes_openai_variables=True),
 }
 
 
@@ -33,3 +144,19 @@ def auth_headers(auth: Auth, key: str | None) -> dict[str, str]:
     if key is None or auth == "none":
         return {}
     return {"Authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}
+
+
+def find_hint(hints: Sequence[Hint], status: int, body: bytes) -> str | None:
+    """The text of the first hint that fits one answer."""
+    start = body[:_LOOKED_AT_BYTES]
+    is_json = start.lstrip().startswith(b"{")
+    for hint in hints:
+        said = not hint.found or any(words in start for words in hint.found)
+        if hint.status == status and said and hint.is_json in (None, is_json) and not hint.if_all:
+            return hint.text
+    return None
+
+
+def hint_for_all(hints: Sequence[Hint], status: int) -> str | None:
+    """What it means that a server answers everything with this status."""
+    return next((hint.text for hint in hints if hint.if_all and hint.status == status), None)

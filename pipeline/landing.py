@@ -1,10 +1,11 @@
 """Raw parts on disk: pages exactly as received, in immutable Parquet files that appear whole or not at all."""
 
+import contextlib
 import itertools
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ import polars as pl
 
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.flatten import LandedWalk
-from pipeline.pages import PART_SCHEMA, Certificate, Page, SyncSummary, Walk
+from pipeline.pages import PART_SCHEMA, ArchiveFile, BilledPage, Certificate, Page, SyncSummary, Walk
 
 # A row of a part: columns of PART_SCHEMA by name, absent ones null.
 PartRow = dict[str, Any]
 PART_SUFFIX = ".parquet"
+# Marks the ids of imports, so that the records of archive files are found without reading every part.
+IMPORT_KIND = "import-"
 _TEMPORARY = ".landing"
 _OWNER_ONLY = 0o600
 _OWNER_ONLY_FOLDER = 0o700
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 1
+_BODY_BYTES = "body_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,12 @@ class Part:
     walks: list[LandedWalk]
     planned_threads: list[tuple[str, datetime]]
     summaries: list[SyncSummary]
+    bills: list[BilledPage] = field(default_factory=list)
 
 
-def new_sync_id(now: datetime) -> str:
+def new_sync_id(now: datetime, *, kind: str = "") -> str:
     """An id that sorts by time and that no other process can have."""
-    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{secrets.token_hex(3)}"
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{kind}{secrets.token_hex(3)}"
 
 
 class RawStore:
@@ -77,10 +82,22 @@ class RawStore:
             frame = pl.read_parquet(path)
             size_bytes = path.stat().st_size
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise PipelineError(
-                f"the raw part {path} cannot be read ({error}): move it away, then run `sync --full` for its threads"
-            ) from error
+            raise _unreadable(path, error) from error
         return _part_of(part, size_bytes, frame)
+
+    def read_archives(self, source: str) -> list[ArchiveFile]:
+        """Files that imports into this source have read to their end."""
+        paths = sorted(self.folder.joinpath(source).glob(f"*-{IMPORT_KIND}*{PART_SUFFIX}"))
+        bodies = (pl.read_parquet(path, columns=["kind", "body"]).filter(kind="archive")["body"] for path in paths)
+        return [msgspec.json.decode(body, type=ArchiveFile) for found in bodies for body in found]
+
+    def read_body_bytes(self, part: PartName) -> int:
+        """Bytes of all bodies in a part, from its footer. Raises PipelineError if the file cannot be read."""
+        path = self.path(part)
+        try:
+            return int(pl.read_parquet_metadata(path).get(_BODY_BYTES, path.stat().st_size))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise _unreadable(path, error) from error
 
     def write_part(self, part: PartName, frame: pl.DataFrame) -> None:
         """Land a frame of `PART_SCHEMA`: written aside, synced to disk, then renamed."""
@@ -89,25 +106,34 @@ class RawStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
             with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "wb") as file:
-                frame.write_parquet(file, compression="zstd", compression_level=_ZSTD_LEVEL)
+                size_bytes = frame["body"].bin.size("b").sum()
+                frame.write_parquet(
+                    file,
+                    compression="zstd",
+                    compression_level=_ZSTD_LEVEL,
+                    statistics=False,
+                    metadata={_BODY_BYTES: str(size_bytes)},
+                )
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
             _sync_folder(path.parent)
         except OSError as error:
-            aside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                aside.unlink()
             raise ConfigurationError(f"cannot write raw data to {path.parent}: {error.strerror or error}") from error
 
 
 class PartWriter:
     """Collects finished walks of one sync and lands them as parts; not for several threads at once."""
 
-    def __init__(self, store: RawStore, *, source: str, sync_id: str) -> None:
+    def __init__(self, store: RawStore, *, source: str, sync_id: str, writer: int = 0, writers: int = 1) -> None:
         self._store = store
         self._source = source
         self._sync_id = sync_id
-        self._numbers = itertools.count(1)
-        self._walk_numbers = itertools.count(1)
+        # Writers of one sync in several processes take turns with the numbers, so that no two give the same.
+        self._numbers = itertools.count(writer + 1, writers)
+        self._walk_numbers = itertools.count(writer + 1, writers)
         self._rows: list[PartRow] = []
         self.size_bytes = 0
 
@@ -124,6 +150,7 @@ class PartWriter:
                 cursor=page.cursor,
                 fetched_at=page.fetched_at,
                 request_id=page.request_id,
+                origin=page.origin,
                 body=page.body,
             )
         body = msgspec.json.encode(certificate)
@@ -137,6 +164,23 @@ class PartWriter:
     def add_summary(self, summary: SyncSummary, now: datetime) -> None:
         """Take the state of the sync itself."""
         self._add("sync", None, None, fetched_at=now, body=msgspec.json.encode(summary))
+
+    def add_archive(self, archive: ArchiveFile, now: datetime) -> None:
+        """Take the record of an archive file, all of whose walks were added before."""
+        self._add("archive", None, None, fetched_at=now, body=msgspec.json.encode(archive))
+
+    def add_bill(self, page: BilledPage) -> None:
+        """Take a page of a bill."""
+        self._add(
+            "bill",
+            None,
+            None,
+            resource=page.format,
+            page_index=page.page_index,
+            fetched_at=page.imported_at,
+            origin=page.origin,
+            body=page.body,
+        )
 
     def take_rows(self) -> list[PartRow]:
         """What has been collected; the writer is empty afterwards."""
@@ -169,6 +213,7 @@ def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
     walks: list[LandedWalk] = []
     planned: list[tuple[str, datetime]] = []
     summaries: list[SyncSummary] = []
+    bills: list[BilledPage] = []
     landed_at = None
     for row in frame.iter_rows(named=True):
         landed_at = max(landed_at or row["fetched_at"], row["fetched_at"])
@@ -181,15 +226,29 @@ def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
                 walks.append(LandedWalk(row["source"], row["sync_id"], row["walk_id"], part.name, certificate, found))
             case "plan":
                 planned += [(thread_id, row["fetched_at"]) for thread_id in msgspec.json.decode(row["body"])]
+            case "bill":
+                bills.append(_bill_of(row, part))
             case "sync":
                 summaries.append(msgspec.json.decode(row["body"], type=SyncSummary))
     if landed_at is None:
         raise PipelineError(f"the raw part {part.name} is empty: move it away")
-    return Part(part, size_bytes, landed_at, walks, planned, summaries)
+    return Part(part, size_bytes, landed_at, walks, planned, summaries, bills)
 
 
 def _page_of(row: dict[str, Any]) -> Page:
-    return Page(row["page_index"], row["cursor"], row["fetched_at"], row["request_id"], row["body"])
+    return Page(row["page_index"], row["cursor"], row["fetched_at"], row["request_id"], row["body"], row.get("origin"))
+
+
+def _bill_of(row: dict[str, Any], part: PartName) -> BilledPage:
+    return BilledPage(
+        row["source"], part.name, row["page_index"], row["resource"], row["fetched_at"], row["origin"], row["body"]
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> PipelineError:
+    return PipelineError(
+        f"the raw part {path} cannot be read ({error}): move it away, then run `sync --full` for its threads"
+    )
 
 
 def _sync_folder(folder: Path) -> None:
@@ -204,14 +263,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def batches_of(store: RawStore, parts: Sequence[PartName], *, size_bytes: int) -> Iterator[list[PartName]]:
-    """Parts grouped so that the files of a group are about that size together."""
+def batches_of(store: RawStore, parts: Sequence[PartName], *, body_bytes: int) -> Iterator[list[PartName]]:
+    """Parts grouped so that the bodies of a group are about that many bytes together."""
     batch: list[PartName] = []
     size = 0
     for part in parts:
         batch.append(part)
-        size += store.path(part).stat().st_size
-        if size >= size_bytes:
+        size += store.read_body_bytes(part)
+        if size >= body_bytes:
             yield batch
             batch, size = [], 0
     if batch:

@@ -1,20 +1,32 @@
-"""Raw parts into the warehouse: flattened, then put in by owner in one transaction, so that twice is the same as once."""
+"""Raw parts into the warehouse: flattened, then put in by owner in one transaction: twice is the same as once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
+from pipeline.bill_merging import load_bills
+from pipeline.bills import billed_frame
 from pipeline.catalog import read_sql_files
 from pipeline.flatten import flatten
-from pipeline.landing import Part, RawStore, batches_of
+from pipeline.landing import Part, PartName, RawStore, batches_of
+from pipeline.ledger import drop_unfinished, keep_ledger, post_sealed_runs
+from pipeline.merging import delete_outranked_rejects, merge_imported_steps
 from pipeline.pages import INSTANT
-from pipeline.warehouse import Connection, open_for_writing, open_new, read_frame, register
+from pipeline.warehouse import (
+    Connection,
+    open_for_reading,
+    open_for_writing,
+    open_new,
+    read_frame,
+    register,
+)
 from pipeline.wire import TERMINAL_STATUSES
 
-# Compressed bytes of parts that one transaction takes: bounds memory, and keeps the transactions few.
-BATCH_BYTES = 8 * 2**20
+# Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
+BATCH_BODY_BYTES = 48 * 2**20
 _CHILD_TABLES = ("tool_calls", "code_interpreter_outputs", "file_search_results")
 _TERMINAL = "(" + ", ".join(f"'{status}'" for status in sorted(TERMINAL_STATUSES)) + ")"
 
@@ -22,11 +34,11 @@ _TERMINAL = "(" + ", ".join(f"'{status}'" for status in sorted(TERMINAL_STATUSES
 _BEST_WALKS = """
 create or replace temp table best_walks as
 select walks.source, walks.run_id, walks.walk_id,
-    walks.walk_id in (select walk_id from new_walks) as is_new
+    walks.verdict, walks.walk_id in (select walk_id from new_walks) as is_new
 from walks
 semi join (select source, run_id from new_walks where resource = 'steps') as touched
     on walks.source = touched.source and walks.run_id = touched.run_id
-where walks.resource = 'steps' and (walks.verdict = 'complete' or walks.items > 0)
+where walks.resource = 'steps' and walks.verdict <> 'imported' and (walks.verdict = 'complete' or walks.items > 0)
 qualify row_number() over (
     partition by walks.source, walks.run_id
     order by walks.verdict = 'complete' desc, walks.started_at desc, walks.walk_id desc
@@ -35,15 +47,17 @@ qualify row_number() over (
 
 _DELETE_REPLACED = """
 delete from {table} where (source, run_id) in (select (source, run_id) from best_walks where is_new)
+    and (source, run_id) not in (select (source, run_id) from merged_runs)
 """
 
 _DELETE_REJECTS = """
 delete from rejects where resource = 'steps'
     and (source, run_id) in (select (source, run_id) from best_walks)
     and walk_id not in (select walk_id from best_walks)
+    and walk_id not in (select walk_id from walks where verdict = 'imported')
 """
 
-# The newest observation of each run, if it is newer than the warehouse's; a terminal one is never replaced by an open one.
+# The newest observation of each run, if newer than the warehouse's; a terminal one is never replaced by an open one.
 _BEST_RUNS = f"""
 create or replace temp table best_runs as
 select columns(*) from new_runs
@@ -102,16 +116,18 @@ with touched_walks as (
     semi join touched_threads using (source, thread_id)
     qualify row_number() over (
         partition by walks.source, walks.thread_id, walks.resource, walks.run_id
-        order by walks.started_at desc, walks.walk_id desc
+        order by walks.verdict <> 'imported' desc, walks.started_at desc, walks.walk_id desc
     ) = 1
 ),
 listings as (
-    select source, thread_id, verdict, error, ended_at from touched_walks where resource = 'runs'
+    select source, thread_id, verdict, error, ended_at from touched_walks
+    where resource = 'runs' and verdict <> 'imported'
 ),
+imports as (select distinct source, thread_id, true as is_imported from touched_walks where verdict = 'imported'),
 step_walks as (
     select source, thread_id, max(error) filter (where verdict <> 'complete') as error,
         count(*) filter (where verdict <> 'complete') as failed
-    from touched_walks where resource = 'steps'
+    from touched_walks where resource = 'steps' and verdict <> 'imported'
     group by source, thread_id
 ),
 run_counts as (
@@ -119,13 +135,14 @@ run_counts as (
         count(*) filter (where walked.run_id is null) as unwalked
     from runs
     semi join touched_threads using (source, thread_id)
-    left join (select distinct source, run_id from touched_walks where resource = 'steps') as walked
-        on walked.source = runs.source and walked.run_id = runs.run_id
+    left join (
+        select distinct source, run_id from touched_walks where resource = 'steps' and verdict <> 'imported'
+    ) as walked on walked.source = runs.source and walked.run_id = runs.run_id
     group by runs.source, runs.thread_id
 )
 select touched_threads.source, touched_threads.thread_id,
     case
-        when listings.verdict is null then 'known'
+        when listings.verdict is null then if(coalesce(imports.is_imported, false), 'imported', 'known')
         when listings.verdict = 'missing' then 'missing'
         when listings.verdict <> 'complete' or coalesce(step_walks.failed, 0) > 0 then 'failed'
         when coalesce(run_counts.unwalked, 0) > 0 then 'known'
@@ -137,6 +154,7 @@ select touched_threads.source, touched_threads.thread_id,
     coalesce(listings.error, step_walks.error) as error
 from touched_threads
 left join listings using (source, thread_id)
+left join imports using (source, thread_id)
 left join step_walks using (source, thread_id)
 left join run_counts using (source, thread_id)
 """
@@ -166,31 +184,54 @@ def load_new_parts(
     loaded: Callable[[int], None] | None = None,
 ) -> int:
     """Load the parts that the warehouse does not hold yet; how many there were. `loaded` hears after each batch."""
-    if not store.list_parts():
+    # Looking first, read-only: opening for writing may mean copying the file beside a reader.
+    if not _find_new_parts(store, path):
         return 0
     count = 0
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
-        held = set(read_frame(connection, "select part from loaded_parts")["part"])
-        for batch in batches_of(store, [p for p in store.list_parts() if p.name not in held], size_bytes=BATCH_BYTES):
-            load_parts(connection, [store.read_part(part) for part in batch])
+        new = _missing_from(connection, store)
+        for batch in batches_of(store, new, body_bytes=BATCH_BODY_BYTES):
+            load_parts(connection, (store.read_part(part) for part in batch))
             count += len(batch)
             if loaded is not None:
                 loaded(count)
     return count
 
 
-def rebuild(store: RawStore, path: Path, *, wait_s: float) -> int:
-    """Make the warehouse anew from all raw parts, beside the old one, which stays until the new one is whole."""
+def _find_new_parts(store: RawStore, path: Path) -> list[PartName]:
+    if not path.exists():
+        return store.list_parts()
+    with open_for_reading(path) as connection:
+        return _missing_from(connection, store)
+
+
+def _missing_from(connection: Connection, store: RawStore) -> list[PartName]:
+    held = set(read_frame(connection, "select part from loaded_parts")["part"])
+    return [part for part in store.list_parts() if part.name not in held]
+
+
+def rebuild(store: RawStore, path: Path, *, wait_s: float, no_ledger: Callable[[], None] | None = None) -> int:
+    """Make the warehouse anew from all raw parts, beside the old one, which stays until the new one is whole.
+
+    Sealed runs keep the costs that the old one's ledger has; `no_ledger` hears when there is none to keep.
+    """
     parts = store.list_parts()
     with open_new(path, wait_s=wait_s) as connection:
-        for batch in batches_of(store, parts, size_bytes=BATCH_BYTES):
-            load_parts(connection, [store.read_part(part) for part in batch])
+        if keep_ledger(connection, path) is None and no_ledger is not None:
+            no_ledger()
+        for batch in batches_of(store, parts, body_bytes=BATCH_BODY_BYTES):
+            load_parts(connection, (store.read_part(part) for part in batch))
+        drop_unfinished(connection)
     return len(parts)
 
 
-def load_parts(connection: Connection, parts: Sequence[Part]) -> None:
-    """Put parts that are not loaded yet into the warehouse, all in one transaction."""
-    frames = {**flatten(walk for part in parts for walk in part.walks), **_bookkeeping(parts)}
+def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
+    """Put parts that are not loaded yet into the warehouse, all in one transaction.
+
+    Parts are taken one by one, so that their bodies are in memory one part at a time.
+    """
+    flat = [{**flatten(part.walks), **_bookkeeping([part])} for part in parts]
+    frames = {name: pl.concat([frames[name] for frames in flat]) for name in flat[0]} if flat else {}
     for name, frame in frames.items():
         register(connection, f"new_{name}", frame)
     connection.execute("begin")
@@ -207,7 +248,11 @@ def load_parts(connection: Connection, parts: Sequence[Part]) -> None:
 def _load_frames(connection: Connection) -> None:
     connection.execute(_insert("walks", "new_walks"))
     connection.execute(_BEST_WALKS)
-    chosen = "walk_id in (select walk_id from best_walks where is_new)"
+    merge_imported_steps(connection, insert=_insert)
+    chosen = (
+        "walk_id in (select walk_id from best_walks where is_new)"
+        " and (source, run_id) not in (select (source, run_id) from merged_runs)"
+    )
     for table in ("run_steps", *_CHILD_TABLES):
         connection.execute(_DELETE_REPLACED.format(table=table))
         connection.execute(_insert(table, f"new_{table}", where=chosen))
@@ -217,6 +262,7 @@ def _load_frames(connection: Connection) -> None:
     connection.execute(_DELETE_OUTRANKED)
     connection.execute(_DELETE_OLD_RUNS)
     connection.execute(_insert("runs", "best_runs", sealed="false"))
+    delete_outranked_rejects(connection)
     connection.execute(_SEAL)
     connection.execute(_TOUCHED_THREADS)
     connection.execute(_THREAD_ROWS)
@@ -224,6 +270,9 @@ def _load_frames(connection: Connection) -> None:
     connection.execute(_insert("threads", "thread_rows"))
     connection.execute(_DELETE_OPENED_SYNCS)
     connection.execute(_insert("syncs", f"({_NEW_SYNCS})"))
+    load_bills(connection)
+    # After `syncs`: they say what the names of deployments stand for.
+    post_sealed_runs(connection)
     connection.execute(_insert("loaded_parts", "new_loaded_parts"))
 
 
@@ -242,19 +291,20 @@ def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
     plans = [(part.part.source, thread, seen_at) for part in parts for thread, seen_at in part.planned_threads]
     syncs = [(part.part.sync_id, part.part.source, summary) for part in parts for summary in part.summaries]
     sync_columns = read_sql_files("tables")["syncs"].columns
-    sync_types = {"varchar": pl.String(), "bigint": pl.Int64(), "timestamptz": INSTANT}
+    sync_types = {"varchar": pl.String(), "json": pl.String(), "bigint": pl.Int64(), "timestamptz": INSTANT}
     return {
         "plans": pl.DataFrame(
             plans, schema={"source": pl.String, "thread_id": pl.String, "seen_at": INSTANT}, orient="row"
         ),
         "syncs": pl.DataFrame(
             [
-                [sync_id, source, *(getattr(summary, name) for name in list(sync_columns)[2:])]
+                [sync_id, source, *(_json_text(getattr(summary, name)) for name in list(sync_columns)[2:])]
                 for sync_id, source, summary in syncs
             ],
             schema={name: sync_types[sql] for name, sql in sync_columns.items()},
             orient="row",
         ),
+        "billed_usage": billed_frame(bill for part in parts for bill in part.bills).with_row_index("row_number"),
         "loaded_parts": pl.DataFrame(
             [_part_row(part) for part in parts],
             schema={
@@ -269,6 +319,10 @@ def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
             orient="row",
         ),
     }
+
+
+def _json_text(value: object) -> object:
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
 
 
 def _part_row(part: Part) -> tuple[str, str, str, int, int, int, datetime]:

@@ -1,5 +1,6 @@
 """What is there: the state of a data folder, for `status` and for the end of a sync."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ with thread_counts as (
         count(*) filter (where status = 'synced') as synced,
         count(*) filter (where status = 'known') as waiting,
         count(*) filter (where status = 'missing') as missing,
-        count(*) filter (where status = 'failed') as failed
+        count(*) filter (where status = 'failed') as failed,
+        count(*) filter (where status = 'imported') as imported
     from threads group by source
 ),
 run_counts as (
@@ -42,7 +44,7 @@ last_syncs as (
     select source, max(started_at) as last_sync_at, max_by(coalesce(verdict, 'killed'), started_at) as last_verdict
     from syncs group by source
 )
-select source, threads, synced, waiting, missing, failed, runs, open_runs, steps, last_sync_at, last_verdict
+select source, threads, synced, waiting, missing, failed, imported, runs, open_runs, steps, last_sync_at, last_verdict
 from thread_counts
 left join run_counts using (source)
 left join step_counts using (source)
@@ -51,7 +53,7 @@ order by source
 """
 
 _TOP_TOOLS = """
-select name, type, calls, failures, cost_usd
+select name, type, calls, failures, round(cost_usd, 4) as cost_usd
 from tool_usage
 where source = $source
 order by calls desc, name
@@ -98,7 +100,7 @@ def read_row_counts(warehouse: Path) -> pl.DataFrame:
     selects = [f"select '{name}' as table_name, count(*) as rows from {name}" for name in _TABLES]
     with open_for_reading(warehouse) as connection:
         counts = read_frame(connection, " union all ".join(selects))
-    summaries = [tables[name].summary for name in counts["table_name"]]
+    summaries = [re.split("[;:,.]", tables[name].summary)[0] for name in counts["table_name"]]
     return counts.with_columns(pl.Series("what", summaries))
 
 
@@ -112,6 +114,6 @@ def next_commands(named: Sequence[str] = ("spend_by_model", "top_tools", "comple
     """What to type after a sync."""
     return [
         *(f"python -m pipeline query {name}" for name in named),
-        'python -m pipeline query "select model, sum(cost_usd) as cost_usd from run_costs group by model order by 2 desc"',
+        'python -m pipeline query "select model, sum(cost_usd) as usd from run_costs group by model order by usd desc"',
         "python -m pipeline status",
     ]

@@ -1,12 +1,30 @@
-"""How many requests may be under way, how fast they may start, and pauses that the server asked for."""
+"""How many requests may be under way and how fast they may start: learned from the server, never above the user's limits."""
 
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
+
+# Requests under way at first; it grows by one with each answer until something speaks against it.
+_FIRST_WINDOW = 8
+# Latency is flat while its average is below this multiple of the best average seen.
+_FLAT_LATENCY = 3.0
+_AVERAGE_OVER = 20
+# After a push-back the accepted rate of the last second is what the server allows; we start a little below.
+_RATE_WINDOW_S = 1.0
+_RATE_SHARE = 0.97
+_FIRST_RATE = 20.0
+_SEARCH_DOUBLES_S = 0.25
+# A learned rate grows by this share per second, and the longer it holds the faster.
+_RATE_GROWTH = 0.002
+_GROWTH_DOUBLES_S = 10.0
+# Push-backs of requests that were already under way belong to the one that came first.
+_SAME_PUSH_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,34 +37,174 @@ class Clock:
     chance: Callable[[], float] = random.random
 
 
+class Moment(Protocol):
+    """A point of monotonic time that processes can share, such as a multiprocessing.Value of type double."""
+
+    value: float
+
+
+@dataclass(slots=True)
+class OwnMoment:
+    """A point of monotonic time of this process alone."""
+
+    value: float = 0.0
+
+
 class Pacer:
     """One for each server: bounds requests under way, spaces their starts, and holds all of them back in a pause."""
 
     def __init__(
-        self, *, concurrency: int, requests_per_minute: float | None = None, clock: Clock | None = None
+        self,
+        *,
+        concurrency: int,
+        requests_per_minute: float | None = None,
+        clock: Clock | None = None,
+        paused_until: Moment | None = None,
     ) -> None:
         self._clock = clock or Clock()
-        self._slots = asyncio.Semaphore(concurrency)
-        self._spacing_s = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._most = concurrency
+        self._most_per_s = requests_per_minute / 60 if requests_per_minute else None
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._under_way = 0
+        self._window = float(min(_FIRST_WINDOW, concurrency))
+        self._latency = _Latency()
+        self._rate = _LearnedRate()
         self._next_start = 0.0
-        self._paused_until = 0.0
+        self._paused_until = paused_until or OwnMoment()
+
+    @property
+    def window(self) -> int:
+        """Requests that may be under way now."""
+        return int(self._window)
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Room for one request, when it may start."""
-        async with self._slots:
+        await self._enter()
+        try:
             await self._wait_for_start()
             yield
+        finally:
+            self._under_way -= 1
+            self._wake()
+
+    def succeeded(self, latency_s: float) -> None:
+        """A request was answered well: while latency stays flat there is room for one more."""
+        self._rate.accepted(self._clock.monotonic())
+        if self._latency.add(latency_s) and self._window < self._most:
+            self._window += 1.0 if not self._rate.is_learned else 1.0 / self._window
+            self._wake()
+
+    def pushed_back(self) -> None:
+        """The server said that this is too much (429, 503): half as many at once, and no faster than it accepted."""
+        if self._rate.refused(self._clock.monotonic()):
+            self._window = max(1.0, self._window / 2)
 
     def pause(self, seconds: float) -> None:
         """Start no request for that long: the server's wish holds for the whole key, not for one request."""
-        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        until = max(self._paused_until.value, self._clock.monotonic() + seconds)
+        self._paused_until.value = until
+        self._rate.hold_until(until)
+
+    async def _enter(self) -> None:
+        if self._under_way < self.window and not self._waiting:
+            self._under_way += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._under_way -= 1
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        """Give free room to those who wait; who is woken has the room already."""
+        while self._waiting and self._under_way < self.window:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._under_way += 1
+                turn.set_result(None)
 
     async def _wait_for_start(self) -> None:
-        while (wait_s := self._start_time() - self._clock.monotonic()) > 0:
+        while (wait_s := max(self._paused_until.value, self._next_start) - self._clock.monotonic()) > 0:
             await self._clock.sleep(wait_s)
-        if self._spacing_s:
-            self._next_start = max(self._clock.monotonic(), self._next_start) + self._spacing_s
+        now = self._clock.monotonic()
+        rate = self._rate.at(now)
+        if self._most_per_s is not None:
+            rate = min(rate, self._most_per_s) if rate is not None else self._most_per_s
+        if rate is not None:
+            self._next_start = max(now, self._next_start) + 1 / rate
 
-    def _start_time(self) -> float:
-        return max(self._paused_until, self._next_start)
+
+class _Latency:
+    """Whether answers still come as fast as they did at best."""
+
+    def __init__(self) -> None:
+        self._average = 0.0
+        self._best = float("inf")
+        self._count = 0
+
+    def add(self, latency_s: float) -> bool:
+        """Take one answer's seconds; True while latency is flat."""
+        self._count += 1
+        self._average += (latency_s - self._average) / min(self._count, _AVERAGE_OVER)
+        if self._count >= _AVERAGE_OVER:
+            self._best = min(self._best, self._average)
+        return self._average <= _FLAT_LATENCY * self._best
+
+
+class _LearnedRate:
+    """Requests per second that the server accepts; nothing is assumed before it first pushes back.
+
+    The first push-back starts a search from a low rate that doubles until the next one, which measures what is accepted.
+    """
+
+    def __init__(self) -> None:
+        self._accepted: deque[float] = deque()
+        self._rate: float | None = None
+        self._searching = False
+        self._since = 0.0
+        self._last_refusal = float("-inf")
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the server ever pushed back."""
+        return self._rate is not None
+
+    def accepted(self, now: float) -> None:
+        """One request was accepted."""
+        if self._rate is not None:
+            self._accepted.append(now)
+            while self._accepted[0] < now - _RATE_WINDOW_S:
+                self._accepted.popleft()
+
+    def refused(self, now: float) -> bool:
+        """One request was refused; False if that belongs to a refusal that is already known."""
+        if now - self._last_refusal < _SAME_PUSH_S or now < self._since:
+            return False
+        self._last_refusal = now
+        if self._rate is None:
+            self._rate, self._searching = _FIRST_RATE, True
+        else:
+            self._rate = max(1.0, _RATE_SHARE * len(self._accepted) / min(_RATE_WINDOW_S, max(now - self._since, 0.1)))
+            self._searching = False
+        self._since = now
+        self._accepted.clear()
+        return True
+
+    def hold_until(self, moment: float) -> None:
+        """Time does not count before that."""
+        self._since = max(self._since, moment)
+
+    def at(self, now: float) -> float | None:
+        """The rate to keep now; None while there is no reason to keep one."""
+        if self._rate is None:
+            return None
+        held_s = max(0.0, now - self._since)
+        if self._searching:
+            return float(self._rate * 2.0 ** min(held_s / _SEARCH_DOUBLES_S, 30))
+        growth = _RATE_GROWTH * _GROWTH_DOUBLES_S * (2.0 ** min(held_s / _GROWTH_DOUBLES_S, 30) - 1)
+        return float(self._rate * (1 + growth))

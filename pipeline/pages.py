@@ -8,11 +8,11 @@ import polars as pl
 from msgspec import Struct
 
 Resource = Literal["runs", "steps"]
-Verdict = Literal["complete", "missing", "broken", "failed"]
+Verdict = Literal["complete", "missing", "broken", "failed", "imported"]
 
 INSTANT = pl.Datetime("us", "UTC")
 
-# grain: one page, one walk's certificate, one plan or one sync summary; kind says which.
+# grain: one page, one walk's certificate, one plan, one archive file or one sync summary; kind says which.
 PART_SCHEMA: dict[str, pl.DataType] = {
     "kind": pl.String(),
     "source": pl.String(),
@@ -25,19 +25,24 @@ PART_SCHEMA: dict[str, pl.DataType] = {
     "cursor": pl.String(),
     "fetched_at": INSTANT,
     "request_id": pl.String(),
+    "origin": pl.String(),
     "body": pl.Binary(),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer, its body untouched; `cursor` is the `after` it was asked with."""
+    """One answer, its body untouched; `cursor` is the `after` it was asked with.
+
+    A page of an archive holds one object: `origin` is its file and position, `fetched_at` the latest instant it tells.
+    """
 
     page_index: int
     cursor: str | None
     fetched_at: datetime
     request_id: str | None
     body: bytes
+    origin: str | None = None
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
@@ -77,8 +82,41 @@ class Walk:
         return sum(len(page.body) for page in self.pages)
 
 
+@dataclass(frozen=True, slots=True)
+class BilledPage:
+    """A usage or cost answer of an organization (format json) or an export of the console (csv), its body untouched.
+
+    Pages of one file or one fetch have the same `imported_at`.
+    """
+
+    source: str
+    part: str
+    page_index: int
+    format: str
+    imported_at: datetime
+    origin: str | None
+    body: bytes
+
+
+class ArchiveFile(Struct, frozen=True, kw_only=True):
+    """A file that was imported to its end, known by its content; `first_unrecognised` are a few, to be shown."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+    pipeline_version: str
+    runs: int = 0
+    steps: int = 0
+    left_out: int = 0
+    unrecognised: int = 0
+    first_unrecognised: list[str] = []
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
-    """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it."""
+    """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
+
+    `kind` is the kind of server, `project` the one of its organization, `models` what its deployments' names stand for.
+    """
 
     started_at: datetime
     pipeline_version: str
@@ -88,3 +126,6 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     threads_failed: int | None = None
     requests: int | None = None
     retries: int | None = None
+    kind: str | None = None
+    project: str | None = None
+    models: dict[str, str] | None = None

@@ -65,7 +65,7 @@ def usable_id(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-async def walk_list(fetch: Fetch, walk: ListWalk) -> None:
+async def walk_list(fetch: Fetch, walk: ListWalk, *, max_pages: int = MAX_PAGES) -> None:
     """Fetch pages into `walk`, which starts after `walk.after`, until the server's list has honestly ended.
 
     Raises WalkError when the paging cannot be trusted and lets RequestError pass; `walk` then holds what came
@@ -86,11 +86,28 @@ async def walk_list(fetch: Fetch, walk: ListWalk) -> None:
         if _repeats_without_has_more(walk, answer.head):
             await _prove_whole(fetch, walk, cursor)
             return
+        _check_repeats(walk, answer.head)
         new_ids = _take_page(walk, answer)
-        cursor = _next_cursor(walk, answer.head, new_ids)
+        cursor = _next_cursor(walk, answer.head, new_ids, max_pages=max_pages)
         if cursor in cursors and walk.ended_by is None:
             raise WalkError(f"page {len(walk.pages)} leads back to a cursor that was used before")
         cursors.add(cursor)
+
+
+def _check_repeats(walk: ListWalk, head: ListHead) -> None:
+    """Refuse a page that repeats items from the middle of what came before: its cursor is no place in the list.
+
+    A server that sorts by time and compares ids (open-assistant-api) skips items that way. One that repeats the last
+    few items, because something was inserted or by habit, is honest.
+    """
+    repeated = [item_id for item in head.data if (item_id := usable_id(item.id)) in walk.ids and item_id]
+    if not repeated or (len(repeated) == len(head.data) and head.has_more is not False):
+        return
+    if list(dict.fromkeys(repeated)) != list(walk.ids)[-len(set(repeated)) :]:
+        raise WalkError(
+            f"page {len(walk.pages) + 1} repeats items that do not come last before it: the cursor is not a place in"
+            " the order of the list, items may be skipped"
+        )
 
 
 def _take_page(walk: ListWalk, answer: ListAnswer) -> int:
@@ -102,7 +119,7 @@ def _take_page(walk: ListWalk, answer: ListAnswer) -> int:
     return len(walk.ids) - before
 
 
-def _next_cursor(walk: ListWalk, head: ListHead, new_ids: int) -> str | None:
+def _next_cursor(walk: ListWalk, head: ListHead, new_ids: int, *, max_pages: int) -> str | None:
     """The cursor of the next page, or None when the walk has ended (`ended_by` is set)."""
     number = len(walk.pages)
     if head.has_more is False:
@@ -111,13 +128,11 @@ def _next_cursor(walk: ListWalk, head: ListHead, new_ids: int) -> str | None:
         raise WalkError(f"page {number} is empty but says has_more")
     elif not head.data:
         walk.ended_by = "empty_page"
-    elif head.has_more is None and number == 1 and len(head.data) > PAGE_LIMIT:
-        walk.ended_by = "whole_answer"
     if walk.ended_by is not None:
         return None
     if not new_ids:
         raise WalkError(f"page {number} has only items of earlier pages: the cursor is ignored or goes in a circle")
-    if number >= MAX_PAGES:
+    if number >= max_pages:
         raise WalkError(f"no end after {number} pages")
     # OpenAI's client pages by the last item, Azure's by last_id; where they differ the item is what was really sent.
     cursor = usable_id(head.data[-1].id) or usable_id(head.last_id)

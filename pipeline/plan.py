@@ -17,7 +17,7 @@ class ThreadTask:
     """A thread to visit.
 
     `after_id` is the last run of the sealed beginning of its list (None: list from the start) and `first_index` the
-    position that follows it. `pending` is set when an interrupted sync has already listed the runs: only these are left.
+    position that follows it. `pending` is set when an interrupted sync has listed the runs: only these are left.
     """
 
     thread_id: str

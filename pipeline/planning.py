@@ -18,18 +18,22 @@ with unfinished as (
     select sync_id from syncs
     where source = $source and coalesce(verdict, 'interrupted') = 'interrupted' and started_at > $resume_after
         and started_at > coalesce(
-            (select max(started_at) from syncs where source = $source and verdict <> 'interrupted'), '-infinity'
+            (select max(started_at) from syncs where source = $source and verdict not in ('interrupted', 'imported')),
+            '-infinity'
         )
 ),
 listings as (
     select thread_id, verdict, sync_id in (select sync_id from unfinished) as is_unfinished, started_at
     from walks
-    where source = $source and resource = 'runs' and thread_id in (select thread_id from named_threads)
+    where source = $source and resource = 'runs' and verdict <> 'imported'
+        and thread_id in (select thread_id from named_threads)
     qualify row_number() over (partition by thread_id order by started_at desc, walk_id desc) = 1
 ),
 thread_runs as (
     select thread_id, run_id, status, sealed, run_index,
-        min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index
+        min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index,
+        -- An archive does not tell where in the server's list its runs are, nor that the server still has them.
+        bool_or(not sealed and run_index is null) over (partition by thread_id) as has_unplaced
     from runs
     where source = $source and thread_id in (select thread_id from named_threads)
 ),
@@ -43,6 +47,7 @@ run_states as (
         max_by(run_id, run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) as after_id,
         max(run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) + 1 as first_index,
         list(run_id order by run_index) filter (where sealed) as sealed_ids,
+        bool_or(has_unplaced) as has_unplaced,
         list(run_id order by run_index)
             filter (where not sealed and run_id not in (select run_id from walked)) as pending_ids,
         list(coalesce(status, '') order by run_index)
@@ -51,10 +56,11 @@ run_states as (
     group by thread_id
 )
 select named_threads.thread_id,
-    if(listings.verdict = 'complete', run_states.after_id, null) as after_id,
-    if(listings.verdict = 'complete', run_states.first_index, null) as first_index,
+    if(listings.verdict = 'complete' and not run_states.has_unplaced, run_states.after_id, null) as after_id,
+    if(listings.verdict = 'complete' and not run_states.has_unplaced, run_states.first_index, null) as first_index,
     run_states.sealed_ids,
-    coalesce(listings.verdict = 'complete' and listings.is_unfinished, false) as is_listed,
+    coalesce(listings.verdict = 'complete' and listings.is_unfinished, false)
+        and not coalesce(run_states.has_unplaced, false) as is_listed,
     run_states.pending_ids,
     run_states.pending_statuses
 from named_threads

@@ -1,16 +1,26 @@
 """Frames as tables that a person likes to read."""
 
+import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
+from rich.console import Console
 from rich.table import Table
 
 _LEAST_CENTS = 2
 _WIDEST_TEXT = 80
+_PIPED_WIDTH = 200
 _MONEY_SUFFIXES = ("_usd", "_usd_per_mtok")
+
+
+def stdout_console() -> Console:
+    """A console on stdout. Not on a terminal it is wide, so that what is piped or logged is not folded."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH
+    return Console(highlight=False, width=width)
 
 
 def frame_table(frame: pl.DataFrame, *, title: str | None = None, limit: int | None = None) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -19,6 +19,14 @@ from pipeline.extract import Progress
 
 LogFormat = Literal["text", "json"]
 _LINE_EVERY_S = 5.0
+
+
+class Watched(Protocol):
+    """Work that can be watched: its counts for machines and for a person, and how much is done of what."""
+
+    def values(self) -> dict[str, Any]: ...
+    def line(self) -> str: ...
+    def share(self) -> tuple[int, int | None]: ...
 
 
 @dataclass(slots=True)
@@ -45,6 +53,14 @@ class Meter:
             "left_s": round(elapsed_s / done * (total - done)) if done and total else None,
         }
 
+    def line(self) -> str:
+        """The same for a person."""
+        return _plain_line(self.values())
+
+    def share(self) -> tuple[int, int | None]:
+        """Threads done, of how many."""
+        return self.progress.threads_done, self.progress.threads_total
+
 
 class Reporter:
     """Speaks to a person or a log on one stream (stderr)."""
@@ -67,7 +83,7 @@ class Reporter:
             self._console.print(message if level == "info" else f"{level}: {message}", markup=False)
 
     @contextmanager
-    def watching(self, meter: Meter) -> Iterator[None]:
+    def watching(self, meter: Watched) -> Iterator[None]:
         """Show the meter while the block runs."""
         if self.quiet:
             yield
@@ -81,13 +97,12 @@ class Reporter:
                 yield
 
     @contextmanager
-    def _logging(self, meter: Meter) -> Iterator[None]:
+    def _logging(self, meter: Watched) -> Iterator[None]:
         ended = threading.Event()
 
         def log() -> None:
             while not ended.wait(_LINE_EVERY_S):
-                values = meter.values()
-                self.say(_plain_line(values), **values)
+                self.say(meter.line(), **meter.values())
 
         thread = threading.Thread(target=log, name="progress", daemon=True)
         thread.start()
@@ -98,12 +113,10 @@ class Reporter:
             thread.join()
 
 
-def _live_line(meter: Meter) -> Table:
-    values = meter.values()
+def _live_line(meter: Watched) -> Table:
+    done, total = meter.share()
     grid = Table.grid(padding=(0, 1))
-    grid.add_row(
-        ProgressBar(total=values["threads_total"] or None, completed=values["threads"], width=20), _plain_line(values)
-    )
+    grid.add_row(ProgressBar(total=total or None, completed=done, width=20), meter.line())
     return grid
 
 

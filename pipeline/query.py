@@ -8,11 +8,10 @@ from typing import Any
 
 import duckdb
 import polars as pl
-from rich.console import Console
 
 from pipeline.catalog import SqlFile, read_sql_files
 from pipeline.errors import ConfigurationError
-from pipeline.present import frame_table
+from pipeline.present import frame_table, stdout_console
 from pipeline.warehouse import Connection, first_line, open_for_reading, read_frame
 
 _READING = frozenset({"SELECT", "EXPLAIN"})
@@ -83,7 +82,7 @@ def print_result(frame: pl.DataFrame, output: str, *, limit: int | None) -> None
         sys.stdout.buffer.write(render(frame, output))
         sys.stdout.buffer.flush()
         return
-    console = Console(highlight=False)
+    console = stdout_console()
     console.print(frame_table(frame, limit=limit))
     if limit is not None and frame.height > limit:
         console.print(f"({limit:,} of {frame.height:,} rows; --all prints them all)")
@@ -96,4 +95,4 @@ def print_queries() -> None:
         for query in read_sql_files("queries").values()
     ]
     frame = pl.DataFrame(rows, schema=["query", "what it answers", "parameters"], orient="row")
-    Console(highlight=False).print(frame_table(frame))
+    stdout_console().print(frame_table(frame))

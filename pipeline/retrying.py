@@ -20,12 +20,11 @@ QUOTA_CODES = frozenset(
     }
 )
 REFUSED_STATUSES = frozenset({401, 403})
-_MESSAGE_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient we are. Seconds; `attempts` counts the first try, `bad_body_attempts` is for 200s that are no list."""
+    """How patient we are, in seconds; tries include the first, `bad_body_attempts` is for 200s that are no list."""
 
     attempts: int = 6
     bad_body_attempts: int = 3
@@ -64,7 +63,7 @@ def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: d
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Seconds the server asks to wait, from `retry-after-ms`, else `retry-after` (number or HTTP date); None if unusable."""
+    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after` (number or HTTP date); None if unusable."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -74,7 +73,7 @@ def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | No
         return seconds
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - now).total_seconds())
@@ -89,7 +88,8 @@ def read_error(body: bytes) -> tuple[str | None, str | None, str | None]:
     """Type, code and message of an error body, in the shapes of OpenAI, Portkey and LiteLLM; Nones for any other."""
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    # Text that is not UTF-8 is a ValueError as well, but no DecodeError.
+    except (ValueError, RecursionError):
         return None, None, None
     if not isinstance(answer, dict):
         return None, None, None
@@ -100,7 +100,7 @@ def read_error(body: bytes) -> tuple[str | None, str | None, str | None]:
 
 
 def _text(value: object) -> str | None:
-    return " ".join(value.split())[:_MESSAGE_LENGTH] if isinstance(value, str) and value.strip() else None
+    return " ".join(value.split()) if isinstance(value, str) and value.strip() else None
 
 
 def _number(value: str | None) -> float | None:

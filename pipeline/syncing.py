@@ -7,63 +7,80 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-from rich.console import Console
 
+from pipeline.agents import sync_with_agents
 from pipeline.client import ApiClient
 from pipeline.config import SAMPLE_SOURCE, Settings
+from pipeline.connect import make_client
+from pipeline.dry_run import plan_sync, print_plan
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.extract import ExtractOptions, Progress, list_thread_ids
+from pipeline.fleet import Fleet, count_workers
+from pipeline.kinds import KINDS, hint_for_all
+from pipeline.naming import Naming
 from pipeline.overview import next_commands, read_row_counts, read_status, read_top_tools
-from pipeline.pacing import Pacer
-from pipeline.present import frame_table, join_counts
+from pipeline.present import frame_table, join_counts, stdout_console
 from pipeline.progress import LogFormat, Meter, Reporter
 from pipeline.sample import sample_server
 from pipeline.sync import SyncOptions, SyncResult, raw_store, run_sync, warehouse_path
-from pipeline.threads import read_thread_ids
 
 INTERRUPTED = 130
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
     """What the command line asked for beside the settings."""
 
-    thread_ids: Sequence[str]
-    files: Sequence[str]
+    naming: Naming
     sample: bool = False
-    all_threads: bool = False
     full: bool = False
+    dry_run: bool = False
     lock_wait_s: float = 30.0
 
 
 def sync_threads(settings: Settings, request: SyncRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
     """Run a sync, say how it went, and return the exit code."""
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
+    if request.dry_run:
+        return _print_plan(settings, request, as_json=as_json)
     if request.sample:
         store = raw_store(settings.data_dir)
         phase = int(any(part.source == SAMPLE_SOURCE for part in store.list_parts()))
         with sample_server(phase=phase) as server:
             sampled = settings.for_sample(server["base_url"])
-            return _sync(sampled, replace(request, all_threads=True), reporter, as_json=as_json)
+            naming = replace(request.naming, all_threads=True)
+            return _sync(sampled, replace(request, naming=naming), reporter, as_json=as_json)
     return _sync(settings, request, reporter, as_json=as_json)
 
 
-def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
-    client = ApiClient(
-        settings.endpoint(),
-        Pacer(concurrency=settings["concurrency"], requests_per_minute=settings["requests_per_minute"]),
-        policy=settings.retry_policy,
-    )
-    if not (request.thread_ids or request.files or request.all_threads):
+def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> int:
+    if request.sample or request.naming.all_threads:
         raise ConfigurationError(
-            "name the threads to sync: python -m pipeline sync THREAD_ID..., or --threads FILE (- is standard input)"
+            "--dry-run asks nothing of the server, so it cannot have the server's list of threads:"
+            " name the threads, or take those of the registry with --known"
         )
-    thread_ids = read_thread_ids(request.thread_ids, request.files)
-    if not thread_ids and not request.all_threads:
-        raise ConfigurationError(f"no thread ids in {', '.join(request.files)}")
+    warehouse = warehouse_path(settings.data_dir)
+    named = request.naming.read(warehouse, source=settings.source)
+    plan = plan_sync(
+        request.naming.select(named, warehouse, source=settings.source),
+        warehouse,
+        source=settings.source,
+        now=datetime.now(UTC),
+        full=request.full,
+        requests_per_minute=settings["requests_per_minute"],
+    )
+    print_plan(plan, as_json=as_json)
+    return 0
+
+
+def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
+    client = make_client(settings)
+    thread_ids = request.naming.read(warehouse_path(settings.data_dir), source=settings.source)
     meter = Meter(Progress(), client.traffic)
     try:
         with reporter.watching(meter):
@@ -82,17 +99,32 @@ async def _run(
 ) -> SyncResult:
     _cancel_on_signals()
     async with client:
-        if request.all_threads:
+        if request.naming.all_threads:
             thread_ids = list(dict.fromkeys([*thread_ids, *await list_thread_ids(client)]))
+        thread_ids = request.naming.select(thread_ids, warehouse_path(settings.data_dir), source=settings.source)
         options = SyncOptions(
             source=settings.source,
             data_dir=settings.data_dir,
             thread_ids=thread_ids,
             full=request.full,
             lock_wait_s=request.lock_wait_s,
+            # The sample plays a server of the protocol's own provider.
+            kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
+            project=settings["project"],
+            models=settings["models"],
             extract=ExtractOptions(concurrency=settings["concurrency"], include_content=settings["include_content"]),
         )
-        return await run_sync(client, options, progress=progress)
+
+        async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
+            workers = count_workers(settings["workers"], threads=len(ids))
+            fleet = Fleet(settings, options.raw_folder, workers, options.extract, request.full) if workers > 1 else None
+            return await run_sync(client, replace(options, thread_ids=ids), progress=progress, fleet=fleet)
+
+        if not settings.follows_agents:
+            return await sync_round(thread_ids, progress)
+        return await sync_with_agents(
+            sync_round, thread_ids, options.warehouse, source=options.source, full=options.full, progress=progress
+        )
 
 
 def _cancel_on_signals() -> None:
@@ -121,9 +153,12 @@ def _nothing_found(progress: Progress) -> bool:
 def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool) -> None:
     progress, warehouse = meter.progress, warehouse_path(settings.data_dir)
     _report_faults(reporter, progress, result)
+    for hint in _hints(settings, progress):
+        reporter.say(hint, level="warning")
     seconds = (result.finished_at - result.started_at).total_seconds()
     if as_json:
-        print(json.dumps(_summary(meter, result, warehouse, exit_code=_exit_code(progress, result))))
+        summary = _summary(meter, result, warehouse, exit_code=_exit_code(progress, result))
+        print(json.dumps({**summary, "hints": _hints(settings, progress)}))
         return
     counts = join_counts(
         [
@@ -137,6 +172,13 @@ def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncRe
     reporter.say(f"sync {result.verdict}: {counts} in {seconds:.1f} s")
     if not reporter.quiet:
         print_outcome(warehouse, source=settings.source)
+
+
+def _hints(settings: Settings, progress: Progress) -> list[str]:
+    """What the server's answers usually mean."""
+    everything = hint_for_all(KINDS[settings["kind"]].hints, _NOT_FOUND) if _nothing_found(progress) else None
+    # Where one answer is explained there is no need to guess at all of them.
+    return sorted(progress.hints) or ([everything] if everything else [])
 
 
 def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -> None:
@@ -181,7 +223,7 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
 
 def print_outcome(warehouse: Path, *, source: str) -> None:
     """What came out of a sync: tables, tools, and what to type next, on stdout."""
-    console = Console(highlight=False)
+    console = stdout_console()
     console.print()
     console.print(frame_table(read_row_counts(warehouse), title="Tables"))
     console.print()
@@ -197,7 +239,7 @@ def print_status(data_dir: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(status.as_dict()))
         return
-    console = Console(highlight=False)
+    console = stdout_console()
     if status.size_bytes is None:
         console.print(f"no warehouse at {status.warehouse} yet: python -m pipeline sync --sample makes one")
     else:
@@ -217,4 +259,4 @@ def print_config(settings: Settings, *, as_json: bool) -> None:
         print(json.dumps({name: {"value": value, "origin": origin} for name, value, origin in rows}))
         return
     frame = pl.DataFrame(rows, schema=["setting", "value", "from"], orient="row")
-    Console(highlight=False).print(frame_table(frame))
+    stdout_console().print(frame_table(frame))

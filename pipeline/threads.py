@@ -1,8 +1,12 @@
 """Thread ids that a person names: on the command line, or in a file of lines, CSV, JSONL or Parquet."""
 
+import hashlib
 import io
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -14,6 +18,52 @@ from pipeline.errors import ConfigurationError
 COLUMN = "thread_id"
 STDIN = "-"
 _PARQUET_MAGIC = b"PAR1"
+_SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_AGE = re.compile(r"([0-9]{1,6})([hdw])")
+_AGE_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_HASHED_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` parts of all threads, `number` from 1.
+
+    A thread belongs to the shard 1 + (h modulo count), where h are the first 8 bytes of the SHA-256 of its id in UTF-8,
+    read as a big-endian number. This never changes, on any machine.
+    """
+
+    number: int
+    count: int
+
+    def takes(self, thread_id: str) -> bool:
+        """Whether the thread belongs to this shard."""
+        digest = hashlib.sha256(thread_id.encode()).digest()
+        return int.from_bytes(digest[:_HASHED_BYTES], "big") % self.count + 1 == self.number
+
+
+def parse_shard(text: str) -> Shard:
+    """The shard that `i/n` names. Raises ConfigurationError unless 1 <= i <= n."""
+    match = _SHARD.fullmatch(text.strip())
+    if match is None:
+        raise ConfigurationError(f"--shard {text!r} is not i/n, for example 1/4")
+    shard = Shard(int(match[1]), int(match[2]))
+    if not 1 <= shard.number <= shard.count:
+        raise ConfigurationError(f"--shard {text!r}: the shards of n are numbered 1/n to n/n")
+    return shard
+
+
+def parse_since(text: str, *, now: datetime) -> datetime:
+    """The instant that an age (12h, 30d, 4w) before `now` or a date (2026-01-31, midnight UTC) names."""
+    if match := _AGE.fullmatch(text.strip()):
+        try:
+            return now - timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
+        except OverflowError as error:
+            raise ConfigurationError(f"--since {text!r} is before all time") from error
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ConfigurationError(f"--since {text!r} is neither an age like 30d, 12h or 4w nor a date") from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def read_thread_ids(named: Sequence[str], files: Sequence[str]) -> list[str]:
@@ -28,7 +78,10 @@ def read_thread_ids(named: Sequence[str], files: Sequence[str]) -> list[str]:
 
 
 def read_thread_file(file: str) -> list[str]:
-    """Ids of one file (`-`: standard input). The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines."""
+    """Ids of one file (`-`: standard input).
+
+    The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines.
+    """
     where = "standard input" if file == STDIN else file
     try:
         content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
@@ -37,7 +90,8 @@ def read_thread_file(file: str) -> list[str]:
     if content.startswith(_PARQUET_MAGIC):
         return _checked(_parquet_ids(content, where), where)
     try:
-        lines = content.decode("utf-8-sig").splitlines()
+        # Not splitlines, which also splits at signs that may stand inside a line of JSON.
+        lines = list(io.StringIO(content.decode("utf-8-sig"), newline=None))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{where}: byte {error.start} is not UTF-8: save it as UTF-8 or as Parquet") from error
     first = next((line for line in lines if line.strip()), "")

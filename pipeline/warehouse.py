@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.arrow import ArrowStream
-from pipeline.catalog import read_sql_files, resource_path, views_in_order
+from pipeline.catalog import read_sql_files, views_in_order
 from pipeline.errors import ConfigurationError, WarehouseLockedError
+from pipeline.prices import PriceBook, own_prices_path, read_price_book
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # A duckdb 1.5 command line opens files of this version, whichever library wrote them.
 STORAGE_VERSION = "v1.5.0"
+# Small row groups are written as they are loaded instead of through the log: measured, see docs/performance.md.
+_STORAGE = f"storage_version '{STORAGE_VERSION}', row_group_size 8192"
 _RETRY_WAIT_S = 0.2
 _READ_WAIT_S = 5.0
 _OWNER_ONLY = 0o600
@@ -57,13 +61,16 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
 def open_for_writing(path: Path, *, wait_s: float, beside_readers: bool = True) -> Iterator[Connection]:
     """A connection that may write, to a warehouse that has all tables and views.
 
-    Where other processes only read, they keep the file they hold: the warehouse is copied beside it and the copy takes its
-    place at the end (`beside_readers`). Raises WarehouseLockedError, naming the process, when one holds it longer than
+    Where other processes only read, they keep the file they hold: the warehouse is copied beside it and the copy
+    takes its place at the end (`beside_readers`). Raises WarehouseLockedError, naming the process, when one holds it longer than
     `wait_s` in a way that we cannot work beside.
     """
     with _only_writer(path, wait_s=wait_s):
 
         def attach() -> Connection:
+            if not path.exists():
+                # Made beside, so that a process that is killed meanwhile leaves no half of a warehouse.
+                return _attach(_beside(path), unlogged=True)
             try:
                 return _attach(path)
             except duckdb.Error as error:
@@ -87,7 +94,7 @@ def open_new(path: Path, *, wait_s: float) -> Iterator[Connection]:
             # Readers may stay; a process that writes must not have the file taken away.
             with _retrying(path, wait_s=wait_s, attempt=lambda: duckdb.connect(str(path), read_only=True)):
                 pass
-        with _attach(_beside(path)) as connection:
+        with _attach(_beside(path), unlogged=True) as connection:
             _prepare(connection, path)
             yield connection
             connection.execute("checkpoint warehouse")
@@ -110,18 +117,60 @@ def register(connection: Connection, name: str, frame: pl.DataFrame) -> None:
     connection.register(name, ArrowStream(frame))
 
 
-def read_prices() -> pl.DataFrame:
-    """The price book that ships with the package; grain: price_id; US dollars per million tokens."""
-    return pl.read_csv(resource_path("data", "prices.csv"), infer_schema=False)
+def refresh_prices(connection: Connection, book: PriceBook) -> None:
+    """Make the price book the one that the views read; the ledger stays as it is."""
+    for table, frame in (("prices", book.prices), ("price_discounts", book.discounts)):
+        register(connection, "price_book", frame)
+        connection.execute(f"delete from {table}")
+        connection.execute(f"insert into {table} by name select columns(*) from price_book")
+        connection.unregister("price_book")
 
 
-def _attach(path: Path) -> Connection:
-    connection = duckdb.connect()
+def create_schema(connection: Connection) -> None:
+    """All tables and views, in a database that has none."""
+    for table in read_sql_files("tables").values():
+        connection.execute(table.text)
+    _create_views(connection)
+
+
+@contextlib.contextmanager
+def open_in_memory() -> Iterator[Connection]:
+    """A warehouse that is nowhere on disk, with every table and view and nothing in them."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        create_schema(connection)
+        yield connection
+
+
+@contextlib.contextmanager
+def attached(connection: Connection, path: Path, name: str) -> Iterator[set[str]]:
+    """Another warehouse file, readable under `name` inside the block; gives the names of its tables."""
+    connection.execute(f"attach {quoted(str(path))} as {name} (read_only)")
     try:
-        connection.execute(f"attach {quoted(str(path))} as warehouse (storage_version '{STORAGE_VERSION}')")
+        sql = f"select table_name from duckdb_tables() where database_name = {quoted(name)}"
+        yield set(read_frame(connection, sql)["table_name"])
+    finally:
+        connection.execute(f"detach {name}")
+
+
+def _create_views(connection: Connection) -> None:
+    for view in views_in_order():
+        connection.execute(view.text)
+
+
+def _attach(path: Path, *, unlogged: bool = False) -> Connection:
+    """The warehouse attached for writing; `unlogged` for a file that nobody sees before it is whole."""
+    is_new = not path.exists()
+    connection = duckdb.connect()
+    options = f"{_STORAGE}, recovery_mode no_wal_writes" if unlogged else _STORAGE
+    try:
+        connection.execute(f"attach {quoted(str(path))} as warehouse ({options})")
     except duckdb.Error:
         connection.close()
         raise
+    if is_new:
+        # duckdb refuses a file that we would make for it, and has no option for its mode.
+        path.chmod(_OWNER_ONLY)
     return connection
 
 
@@ -130,7 +179,8 @@ def _attach_copy(path: Path) -> Connection:
     connection = duckdb.connect()
     try:
         connection.execute(f"attach {quoted(str(path))} as original (read_only)")
-        connection.execute(f"attach {quoted(str(_beside(path)))} as warehouse (storage_version '{STORAGE_VERSION}')")
+        connection.execute(f"attach {quoted(str(_beside(path)))} as warehouse ({_STORAGE})")
+        _beside(path).chmod(_OWNER_ONLY)
         connection.execute("copy from database original to warehouse")
     except duckdb.Error:
         connection.close()
@@ -143,15 +193,13 @@ def _prepare(connection: Connection, path: Path) -> None:
     connection.execute("set TimeZone = 'UTC'")
     tables = read_frame(connection, "select table_name from duckdb_tables() where database_name = 'warehouse'")
     if tables.is_empty():
-        for table in read_sql_files("tables").values():
-            connection.execute(table.text)
+        create_schema(connection)
         connection.execute("insert into schema_version values (?, ?)", [SCHEMA_VERSION, __version__])
     _check_version(connection, path)
-    for view in views_in_order():
-        connection.execute(view.text)
-    register(connection, "price_book", read_prices())
-    connection.execute("delete from prices")
-    connection.execute("insert into prices by name select columns(*) from price_book")
+    if not tables.is_empty():
+        # The views of an earlier version may be others.
+        _create_views(connection)
+    refresh_prices(connection, read_price_book(own_prices_path(path.parent)))
 
 
 def _check_version(connection: Connection, path: Path) -> None:
@@ -209,6 +257,9 @@ def _sweep(path: Path) -> None:
 
 
 def _replace(path: Path) -> None:
+    if path.exists():
+        # Somebody may have opened it to a group on purpose.
+        _beside(path).chmod(stat.S_IMODE(path.stat().st_mode))
     _beside(path).replace(path)
     # The log belongs to the file that has just gone; its content was copied.
     _wal(path).unlink(missing_ok=True)

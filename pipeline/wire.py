@@ -1,6 +1,6 @@
 """The objects of the protocol as servers really send them, for strict decoding by msgspec.
 
-Every field is optional but the id: no two servers agree. A struct takes the fields that we know and refuses the others, so
+Every field is optional but the id: no two servers agree. A struct takes the fields that we know and refuses others, so
 that a page with something new is read again item by item and the new fields are kept in `unknown`.
 Fields of free form stay `Raw` (JSON text as sent); absent ones are `UNSET`, which is not the same as null.
 """

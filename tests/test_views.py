@@ -11,7 +11,8 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from warehouse_rows import (
+
+from tests.warehouse_rows import (
     SQL,
     Row,
     add_call,
@@ -22,6 +23,7 @@ from warehouse_rows import (
     add_thread,
     add_walk,
     open_warehouse,
+    post_ledger,
     read_rows,
     read_value,
     rolled_back,
@@ -369,12 +371,15 @@ def test_the_shipped_list_has_the_documented_header() -> None:
         "price_id",
         "provider",
         "model",
+        "match",
+        "stands_for",
         "valid_from",
         "valid_to",
         "input_usd_per_mtok",
         "cached_input_usd_per_mtok",
         "output_usd_per_mtok",
         "source",
+        "read_on",
     ]
 
 
@@ -594,12 +599,15 @@ def test_a_tool_s_use_is_counted_by_call_step_run_and_thread(con: Connection) ->
         "threads": 1,
         "run_share": 0.5,
         "failures": 1,
+        "retries": 0,
         "p50_duration_s": 4.0,
         "p95_duration_s": 4.0,
         "arguments_bytes": 4,
         "output_bytes": 29,
         "unpriced_calls": 0,
         "cost_usd": Decimal("2.5"),
+        "carried_cost_usd": Decimal(0),
+        "child_cost_usd": None,
     }
 
 
@@ -1088,6 +1096,7 @@ def add_healthy_run(con: Connection) -> None:
     add_call(con, arguments="{}", output="{}")
     add_step(con, step_id="step_2", step_index=1, type="message_creation", **usage(600, 40, 400))
     add_walk(con)
+    post_ledger(con)
 
 
 # Conservation
@@ -1246,3 +1255,121 @@ def test_code_interpreter_failures_show_the_last_line_of_the_logs(con: Connectio
     [row] = run_query(con, "code_interpreter_failures")
 
     assert (row["reason"], row["last_line"]) == ("traceback", "NameError: name 'y' is not defined")
+
+
+# Beside the cost of a tool call
+
+
+def test_an_output_is_carried_into_the_later_steps_of_its_run(con: Connection) -> None:
+    add_price(con)
+    add_run(con)
+    add_costing_step(con)
+    add_call(con, output="x" * 4_003)
+    add_step(con, step_id="step_2", step_index=1, **usage(2_000, 0))
+    add_step(con, step_id="step_3", step_index=2, **usage(2_000, 0, 2_000))
+
+    # 1,000 tokens, at 2.50 dollars a million in the second step and 1.25 in the third.
+    assert read_value(con, "select carried_cost_usd from tool_call_costs") == Decimal("0.00375")
+    assert read_value(con, "select cost_usd from tool_call_costs") == Decimal("2.5")
+
+
+@pytest.mark.parametrize(
+    ("output", "last_step", "expected"),
+    [("x" * 4_000, True, Decimal(0)), (None, True, None), (None, False, None), ("xxx", False, Decimal(0))],
+)
+def test_what_cannot_be_carried_is_zero_and_what_is_unknown_is_null(
+    con: Connection, output: str | None, last_step: bool, expected: Decimal | None
+) -> None:
+    add_price(con)
+    add_run(con)
+    add_costing_step(con)
+    add_call(con, output=output)
+    if not last_step:
+        add_step(con, step_id="step_2", step_index=1, **usage(2_000, 0))
+
+    assert read_value(con, "select carried_cost_usd from tool_call_costs") == expected
+
+
+def test_a_child_run_s_cost_stands_beside_the_first_call_that_names_it(con: Connection) -> None:
+    add_price(con)
+    add_run(con)
+    add_run(con, run_id="child", thread_id="thread_child")
+    add_costing_step(con)
+    add_costing_step(con, step_id="child_step", run_id="child", prompt_tokens=2_000_000)
+    for index in range(2):
+        add_call(con, call_index=index, type="connected_agent", child_run_id="child")
+
+    rows = read_rows(con, "select cost_usd, child_cost_usd from tool_call_costs order by call_index")
+
+    assert [tuple(row.values()) for row in rows] == [(Decimal("1.25"), Decimal(5)), (Decimal("1.25"), None)]
+
+
+def test_a_call_after_a_failed_one_of_the_same_tool_is_a_retry(con: Connection) -> None:
+    add_run(con)
+    outputs = ['{"error": "busy"}', '{"error": "busy"}', "fine", "fine"]
+    for index, output in enumerate(outputs):
+        add_step(con, step_id=f"step_{index}", step_index=index)
+        add_call(con, step_id=f"step_{index}", output=output)
+    add_call(con, step_id="step_3", call_index=1, name="other", output="fine")
+
+    rows = read_rows(con, "select name, calls, failures, retries from tool_usage order by name")
+
+    assert [tuple(row.values()) for row in rows] == [("look_up", 4, 2, 2), ("other", 1, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "provider", "fee"),
+    [
+        ("openai", "openai", Decimal("0.03")),
+        ("portkey", "openai", Decimal("0.03")),
+        ("azure-openai", "azure", Decimal("0.033")),
+        ("foundry", "azure", Decimal("0.033")),
+        ("compatible", None, None),
+    ],
+)
+def test_a_session_has_the_fee_of_its_source_s_provider(
+    con: Connection, kind: str, provider: str | None, fee: Decimal | None
+) -> None:
+    con.execute(
+        "insert into syncs by name select 'sync' as sync_id, 'main' as source, now() as started_at, $1 as kind,"
+        " '1' as pipeline_version",
+        [kind],
+    )
+    add_run(con)
+    add_step(con)
+    add_call(con, type="code_interpreter")
+
+    assert read_rows(con, "select provider, fee_usd from code_interpreter_sessions") == [
+        {"provider": provider, "fee_usd": fee}
+    ]
+
+
+def test_what_if_prices_the_same_tokens_as_another_model(con: Connection) -> None:
+    add_list_prices(con)
+    add_run(con)
+    add_step(con, **usage(1_000_000, 1_000_000, 400_000))
+
+    [row] = run_query(con, "what_if", model="gpt-4o-mini")
+
+    assert (row["cost_usd"], row["other_cost_usd"], row["difference_usd"]) == (
+        Decimal("12.000000"),
+        Decimal("0.720000"),
+        Decimal("-11.280000"),
+    )
+
+
+def test_what_if_of_an_unknown_model_is_unknown(con: Connection) -> None:
+    add_healthy_run(con)
+
+    [row] = run_query(con, "what_if", model="nobody's")
+
+    assert (row["other_price_id"], row["other_cost_usd"]) == (None, None)
+
+
+@pytest.mark.parametrize(("by", "what"), [("model", "gpt-4o"), ("assistant", "asst_1"), ("tool", "look_up")])
+def test_spend_by_period_is_by_model_assistant_or_tool(con: Connection, by: str, what: str) -> None:
+    add_healthy_run(con)
+
+    [row] = run_query(con, "spend_by_period", by=by)
+
+    assert (str(row["period"]), row["what"]) == ("2024-11-18", what)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars
+
+from pipeline.ledger import post_sealed_runs
+from pipeline.prices import read_price_book
+from pipeline.warehouse import read_frame, refresh_prices
 
 SQL = Path(__file__).parents[1] / "sql"
 NOON = "2024-11-20T12:00:00Z"
@@ -115,7 +118,7 @@ def header_names(text: str, field: str) -> list[str]:
 
 def read_rows(con: duckdb.DuckDBPyConnection, query: str, params: Row | None = None) -> list[Row]:
     """Rows of a query as dicts, through Polars as everywhere in the product."""
-    return polars.DataFrame(con.sql(query, params=params)).to_dicts()
+    return read_frame(con, query, params).to_dicts()
 
 
 def read_value(con: duckdb.DuckDBPyConnection, query: str) -> Any:
@@ -158,8 +161,15 @@ def add_thread(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
 
 def add_list_prices(con: duckdb.DuckDBPyConnection) -> None:
     """The prices that the product ships."""
-    path = SQL.parent / "data" / "prices.csv"
-    con.execute(f"insert into prices by name from read_csv('{path}', all_varchar = true, nullstr = '')")
+    refresh_prices(con, read_price_book())
+
+
+def post_ledger(con: duckdb.DuckDBPyConnection) -> None:
+    """Seal every run of the warehouse: its costs go into the ledger as a load would write them."""
+    con.execute("create or replace temp table best_walks as select source, run_id from runs")
+    con.execute("create or replace temp table best_runs as select source, run_id from runs")
+    con.execute("create or replace temp table merged_runs as select source, run_id from runs limit 0")
+    post_sealed_runs(con)
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:

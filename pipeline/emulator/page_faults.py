@@ -92,6 +92,20 @@ def change_last_id(exchange: Exchange, rule: FaultRule) -> None:
     page.last_id = rule.parameters["last_id"] or page.first_id
 
 
+def compare_cursor_with_id(exchange: Exchange, _rule: FaultRule) -> None:
+    """The list in its order of time, but after a cursor only what has a greater id."""
+    items, _ = _unpack(exchange)
+    after, query = exchange.query.after, exchange.query
+    if after is None:
+        return
+    everything = items.cut_at(replace(query, limit=max(1, len(items))), 0).bodies
+    later = [body for body in everything if msgspec.json.decode(body)["id"] > after]
+    chosen = later[: query.limit]
+    ids = [msgspec.json.decode(body)["id"] for body in chosen]
+    first_id, last_id = (ids[0], ids[-1]) if ids else (None, None)
+    exchange.page = Page(chosen, first_id, last_id, has_more=len(later) > query.limit)
+
+
 def change_order(exchange: Exchange, _rule: FaultRule) -> None:
     """Pages after the first one in the opposite of the asked order."""
     items, _ = _unpack(exchange)
@@ -123,6 +137,7 @@ _FAULTS: Final[Mapping[str, tuple[PageFault, FaultShape]]] = {
     "items_repeat": (repeat_items, _shape(overlap=1)),
     "cursor_expires": (expire_cursor, _shape(pages=2)),
     "last_id_differs": (change_last_id, _shape(last_id=None)),
+    "cursor_compares_id": (compare_cursor_with_id, _shape()),
     "order_changes": (change_order, _shape()),
 }
 

@@ -1,6 +1,7 @@
--- Pairs of prices that hold for the same model on the same day; each day of a model has one price.
+-- Pairs of prices that hold for the same name on the same day; each day of a name has one price of the same rank.
 -- severity: fail
 -- reads: prices
+-- An own price over a shipped one, or one for a single source over one for all, is meant and no pair.
 select
     earlier.model,
     earlier.price_id as price_id,
@@ -11,6 +12,9 @@ select
 from prices as earlier
 inner join prices as later
     on later.model = earlier.model
+    and later.match = earlier.match
+    and later.origin = earlier.origin
+    and later.only_source is not distinct from earlier.only_source
     and (earlier.valid_from, earlier.price_id) < (later.valid_from, later.price_id)
     and later.valid_from < coalesce(earlier.valid_to, 'infinity'::date)
     and later.valid_from < coalesce(later.valid_to, 'infinity'::date)

@@ -1,4 +1,4 @@
--- The tools used most: calls, runs, failures, durations, cost.
+-- The tools used most: calls, runs, failures, retries, durations, cost.
 -- units: US dollars rounded to 6 decimals; seconds; bytes
 -- params: limit=20
 -- reads: tool_usage
@@ -10,6 +10,7 @@ select
     runs,
     round(run_share, 4) as run_share,
     failures,
+    retries,
     p50_duration_s,
     p95_duration_s,
     output_bytes,

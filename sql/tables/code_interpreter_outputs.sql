@@ -8,6 +8,6 @@ create table code_interpreter_outputs (
     output_index bigint not null,
     run_id varchar not null,
     type varchar,
-    logs varchar,
+    logs varchar using compression zstd,
     file_id varchar
 );

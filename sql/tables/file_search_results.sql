@@ -10,6 +10,6 @@ create table file_search_results (
     file_id varchar,
     file_name varchar,
     score double,
-    content json,
+    content json using compression zstd,
     attributes json
 );

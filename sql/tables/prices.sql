@@ -1,14 +1,25 @@
--- List prices of models, each with the time it held.
+-- Prices of models, each with the time it held: the list that ships with the package and the user's own rows.
 -- grain: price_id
 -- units: US dollars per million tokens; valid_from is included, valid_to is not (null: still valid)
+-- match: exact (a dated name that never changes its price by itself), alias (a name that its provider moves from model to model),
+-- pattern (model holds * for any text and ? for one sign)
+-- stands_for: the dated name that an alias meant at that time, as the provider's bill calls it
+-- origin: shipped, own (the user's; wins over shipped). only_source: the row holds for that source only
+-- discount: what is paid for each dollar of the price, beside the list price; read_on: when the source was read
 create table prices (
     price_id varchar not null,
-    provider varchar not null,
+    provider varchar,
     model varchar not null,
+    match varchar not null default 'exact',
+    stands_for varchar,
     valid_from date not null,
     valid_to date,
     input_usd_per_mtok decimal(18, 6) not null,
     cached_input_usd_per_mtok decimal(18, 6),
     output_usd_per_mtok decimal(18, 6) not null,
-    source varchar not null
+    source varchar not null,
+    read_on date,
+    discount decimal(9, 6) not null default 1,
+    only_source varchar,
+    origin varchar not null default 'shipped'
 );

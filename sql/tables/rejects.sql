@@ -14,5 +14,5 @@ create table rejects (
     object_id varchar,
     reason varchar not null,
     json_path varchar not null,
-    found varchar
+    found varchar using compression zstd
 );

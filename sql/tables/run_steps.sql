@@ -27,7 +27,7 @@ create table run_steps (
     reasoning_tokens bigint,
     total_tokens bigint,
     metadata json,
-    extra json,
+    extra json using compression zstd,
     walk_id varchar not null,
     page_index bigint not null
 );

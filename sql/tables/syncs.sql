@@ -1,6 +1,8 @@
 -- Syncs: one row for each start; finished_at stays null while one runs or when it was killed.
 -- grain: sync_id
 -- units: instants are UTC; counts as seen by that sync
+-- kind: the kind of server, as in the profile; project: the organization's, if one is set; models: what the names of
+-- deployments stand for
 -- verdict: complete, incomplete (some threads or walks failed), refused (key, quota), interrupted; null if it was killed
 create table syncs (
     sync_id varchar not null,
@@ -12,5 +14,8 @@ create table syncs (
     threads_failed bigint,
     requests bigint,
     retries bigint,
+    kind varchar,
+    project varchar,
+    models json,
     pipeline_version varchar not null
 );

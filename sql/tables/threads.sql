@@ -1,7 +1,8 @@
 -- Registry of threads and how far each one is covered.
 -- grain: source, thread_id
 -- units: instants are UTC
--- status: known (named, its walks not finished yet), synced, missing (the server answers 404), failed (a walk broke)
+-- status: known (named, its walks not finished yet), synced, missing (the server answers 404), failed (a walk broke),
+-- imported (seen in archives only)
 create table threads (
     source varchar not null,
     thread_id varchar not null,

@@ -12,10 +12,10 @@ create table tool_calls (
     thread_id varchar,
     type varchar,
     name varchar,
-    arguments varchar,
-    output varchar,
+    arguments varchar using compression zstd,
+    output varchar using compression zstd,
     server_label varchar,
     child_thread_id varchar,
     child_run_id varchar,
-    payload json
+    payload json using compression zstd
 );

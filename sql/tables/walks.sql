@@ -3,7 +3,8 @@
 -- units: instants are UTC; pages and items as received
 -- resource: runs, steps
 -- run_status: the run's status when its steps walk began (null for a walk over runs)
--- verdict: complete, missing (404), broken (the server's paging cannot be trusted), failed (the server refused or went away)
+-- verdict: complete, missing (404), broken (the server's paging cannot be trusted), failed (the server refused or went away),
+-- imported (objects from archives: nobody knows whether there were more)
 -- ended_by: has_more_false, empty_page, short_page, whole_answer; null unless complete
 create table walks (
     walk_id varchar not null,

@@ -1,9 +1,9 @@
 -- Sessions of the code interpreter and the fee of each, derived from when a thread used it.
 -- grain: source, thread_id, started_at
 -- units: US dollars per session; a session lasts one hour from its first use; instants are UTC
--- reads: run_steps, runs, tool_calls
+-- reads: run_steps, runs, tool_calls, source_providers
 -- A use one hour or more after a session began opens the next one. The fee is not part of any step's cost.
--- Uses without any instant cannot be placed and are left out.
+-- Uses without any instant cannot be placed and are left out. fee_usd is null where the provider's fee is unknown.
 create or replace view code_interpreter_sessions as
 with fees as (
     select provider, fee_usd
@@ -94,14 +94,14 @@ select
     make_timestamptz(max(placed_uses.used_at_us)) as last_used_at,
     cast(sum(placed_uses.steps) as bigint) as steps,
     cast(sum(placed_uses.calls) as bigint) as calls,
-    -- The warehouse does not know the provider of a source yet: every session has the default fee.
-    fees.provider,
+    source_providers.provider,
     fees.fee_usd
 from placed_uses
-inner join fees on fees.provider = 'openai'
+left join source_providers on source_providers.source = placed_uses.source
+left join fees on fees.provider = source_providers.provider
 group by
     placed_uses.source,
     placed_uses.thread_key,
     placed_uses.started_at_us,
-    fees.provider,
+    source_providers.provider,
     fees.fee_usd;

@@ -3,7 +3,7 @@
 -- units: tokens as the server counted them; instants are UTC
 -- reads: runs, run_steps, walks
 -- state: run_missing (steps without a run), open (the run can still change), steps_missing (terminal, but no walk over its
--- steps was complete after that), no_usage (the run has no usage to compare), usage_differs (the steps add up to something
+-- steps was complete after that, and no import brought steps that can be compared with the run's usage), no_usage (the run has no usage to compare), usage_differs (the steps add up to something
 -- else than the run says), complete. The differences are the run's tokens minus the sum of its steps'.
 create or replace view completeness as
 with step_sums as (
@@ -26,6 +26,7 @@ step_walks as (
         count(*) as walks,
         arg_max(verdict, (ended_at, walk_id)) as walk_verdict,
         max(ended_at) as walked_at,
+        bool_or(verdict = 'imported') as is_imported,
         bool_or(
             verdict = 'complete'
             and run_status in ('completed', 'failed', 'cancelled', 'expired', 'incomplete')
@@ -99,7 +100,19 @@ select
         when not differences.has_run then 'run_missing'
         when differences.status in ('completed', 'failed', 'cancelled', 'expired', 'incomplete') is not true
         then 'open'
-        when not coalesce(step_walks.is_walked_when_terminal, false) then 'steps_missing'
+        when
+            not coalesce(step_walks.is_walked_when_terminal, false)
+            -- Steps from archives are complete where they add up to what the run says; else nothing tells.
+            and not (
+                coalesce(step_walks.is_imported, false)
+                and coalesce(
+                    differences.run_total_tokens,
+                    differences.run_prompt_tokens,
+                    differences.run_completion_tokens,
+                    0
+                ) > 0
+            )
+        then 'steps_missing'
         when
             differences.run_prompt_tokens is null
             and differences.run_completion_tokens is null

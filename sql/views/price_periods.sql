@@ -1,40 +1,192 @@
--- The one price that holds for a model on a day, as periods that never overlap.
--- grain: model, valid_from
--- units: US dollars per million tokens; valid_from is included, valid_to is not (null: still valid)
--- reads: prices
--- Where rows of `prices` overlap, the one that began last wins, then the greater price_id: a cost is never doubled by
--- a second price, and the check price_overlaps names the pair.
+-- The one price that holds for a name on a day, as periods that never overlap; names are those of runs, bills and the list.
+-- grain: source, model, valid_from
+-- units: US dollars per million tokens, after the discount; list prices are before it; valid_from is included, valid_to is not
+-- reads: prices, price_discounts, runs, billed_usage, model_names
+-- A deployment's name stands for its model (model_names). Among the rows that hold that day wins: the user's own before the
+-- shipped, one for this source only before one for all, exact before alias before pattern, the longer pattern, the later
+-- valid_from, the greater price_id. A discount row counts for shipped prices; an own price has its own discount.
+-- Paid prices are rounded to 6 decimals, so that every cost is exact to 12. match: the rule that found the row.
 create or replace view price_periods as
-with boundaries as (
-    select model, valid_from as starts_on
-    from prices
+with sources as (
+    select source from runs
     union
-    select model, valid_to
-    from prices
-    where valid_to is not null
+    select source from billed_usage
+),
+names as (
+    select source, model from runs where model is not null
+    union
+    select source, model from billed_usage where model is not null
+    union
+    select sources.source, prices.model
+    from sources
+    cross join prices
+    where prices.match <> 'pattern'
+),
+meant_names as (
+    select names.source, names.model, coalesce(model_names.model, names.model) as meant_model
+    from names
+    left join model_names on model_names.source = names.source and model_names.name = names.model
+),
+named_candidates as (
+    select meant_names.source, meant_names.model, prices.price_id
+    from meant_names
+    inner join prices on prices.model = meant_names.meant_model and prices.match <> 'pattern'
+    union all
+    select meant_names.source, meant_names.model, prices.price_id
+    from meant_names
+    inner join prices on prices.match = 'pattern' and meant_names.meant_model glob prices.model
+),
+candidates as (
+    select
+        named_candidates.source,
+        named_candidates.model,
+        prices.price_id,
+        prices.provider,
+        prices.match,
+        prices.model as priced_model,
+        prices.stands_for,
+        prices.valid_from,
+        prices.valid_to,
+        prices.input_usd_per_mtok,
+        prices.cached_input_usd_per_mtok,
+        prices.output_usd_per_mtok,
+        prices.discount,
+        prices.origin,
+        prices.only_source
+    from named_candidates
+    inner join prices on prices.price_id = named_candidates.price_id
+    where prices.only_source is null or prices.only_source = named_candidates.source
+),
+discounts as (
+    select
+        meant_names.source,
+        meant_names.model,
+        price_discounts.discount_id,
+        price_discounts.model as pattern,
+        price_discounts.valid_from,
+        price_discounts.valid_to,
+        price_discounts.discount,
+        price_discounts.only_source
+    from meant_names
+    inner join price_discounts on meant_names.meant_model glob price_discounts.model
+    where price_discounts.only_source is null or price_discounts.only_source = meant_names.source
+),
+boundaries as (
+    select source, model, valid_from as starts_on from candidates
+    union
+    select source, model, valid_to from candidates where valid_to is not null
+    union
+    select source, model, valid_from from discounts
+    union
+    select source, model, valid_to from discounts where valid_to is not null
 ),
 periods as (
     select
+        source,
         model,
         starts_on,
-        lead(starts_on) over (partition by model order by starts_on) as ends_on
+        lead(starts_on) over (partition by source, model order by starts_on) as ends_on
     from boundaries
+),
+period_discounts as (
+    select
+        periods.source,
+        periods.model,
+        periods.starts_on,
+        discounts.discount_id,
+        discounts.discount
+    from periods
+    inner join discounts
+        on discounts.source = periods.source
+        and discounts.model = periods.model
+        and discounts.valid_from <= periods.starts_on
+        and periods.starts_on < coalesce(discounts.valid_to, 'infinity'::date)
+    qualify row_number() over (
+        partition by periods.source, periods.model, periods.starts_on
+        order by
+            discounts.only_source is null,
+            discounts.pattern = periods.model desc,
+            length(discounts.pattern) desc,
+            discounts.valid_from desc,
+            discounts.discount_id desc
+    ) = 1
+),
+period_prices as (
+    select
+        periods.source,
+        periods.model,
+        periods.starts_on,
+        periods.ends_on,
+        candidates.price_id,
+        candidates.provider,
+        candidates.match,
+        candidates.priced_model,
+        candidates.stands_for,
+        candidates.origin,
+        candidates.input_usd_per_mtok,
+        candidates.cached_input_usd_per_mtok,
+        candidates.output_usd_per_mtok,
+        candidates.discount
+    from periods
+    inner join candidates
+        on candidates.source = periods.source
+        and candidates.model = periods.model
+        and candidates.valid_from <= periods.starts_on
+        and periods.starts_on < coalesce(candidates.valid_to, 'infinity'::date)
+    qualify row_number() over (
+        partition by periods.source, periods.model, periods.starts_on
+        order by
+            candidates.origin = 'own' desc,
+            candidates.only_source is null,
+            case candidates.match when 'exact' then 0 when 'alias' then 1 else 2 end,
+            length(candidates.priced_model) desc,
+            candidates.valid_from desc,
+            candidates.price_id desc
+    ) = 1
+),
+paid_prices as (
+    select
+        period_prices.source,
+        period_prices.model,
+        period_prices.starts_on,
+        period_prices.ends_on,
+        period_prices.price_id,
+        period_prices.provider,
+        period_prices.match,
+        period_prices.priced_model,
+        period_prices.stands_for,
+        period_prices.origin,
+        period_prices.input_usd_per_mtok,
+        period_prices.cached_input_usd_per_mtok,
+        period_prices.output_usd_per_mtok,
+        case when period_prices.origin = 'shipped' then period_discounts.discount_id end as discount_id,
+        case
+            when period_prices.origin = 'shipped' and period_discounts.discount is not null then period_discounts.discount
+            else period_prices.discount
+        end as discount
+    from period_prices
+    left join period_discounts
+        on period_discounts.source = period_prices.source
+        and period_discounts.model = period_prices.model
+        and period_discounts.starts_on = period_prices.starts_on
 )
 select
-    periods.model,
-    periods.starts_on as valid_from,
-    periods.ends_on as valid_to,
-    prices.price_id,
-    prices.provider,
-    prices.input_usd_per_mtok,
-    prices.cached_input_usd_per_mtok,
-    prices.output_usd_per_mtok
-from periods
-inner join prices
-    on prices.model = periods.model
-    and prices.valid_from <= periods.starts_on
-    and periods.starts_on < coalesce(prices.valid_to, 'infinity'::date)
-qualify row_number() over (
-    partition by periods.model, periods.starts_on
-    order by prices.valid_from desc, prices.price_id desc
-) = 1;
+    source,
+    model,
+    starts_on as valid_from,
+    ends_on as valid_to,
+    price_id,
+    provider,
+    match,
+    priced_model,
+    stands_for,
+    origin,
+    cast(input_usd_per_mtok * discount as decimal(18, 6)) as input_usd_per_mtok,
+    cast(cached_input_usd_per_mtok * discount as decimal(18, 6)) as cached_input_usd_per_mtok,
+    cast(output_usd_per_mtok * discount as decimal(18, 6)) as output_usd_per_mtok,
+    input_usd_per_mtok as list_input_usd_per_mtok,
+    cached_input_usd_per_mtok as list_cached_input_usd_per_mtok,
+    output_usd_per_mtok as list_output_usd_per_mtok,
+    discount,
+    discount_id
+from paid_prices;

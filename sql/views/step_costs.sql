@@ -1,10 +1,11 @@
--- What each step cost, at the price of its run's model on the day the step was created.
+-- What each step cost: at the price in the ledger if its run is sealed, else at the price of the day it was created.
 -- grain: source, step_id
 -- units: US dollars, exact to 12 decimals; tokens as the server counted them; created_on is a UTC date
--- reads: run_steps, runs, price_periods
+-- reads: run_steps, runs, price_periods, cost_ledger
 -- cost_usd is null, never 0, when the usage is unknown or cannot be (negative, more cached than prompt tokens, above 1e15)
 -- or when the model had no price that day. Cached tokens are part of the prompt tokens, reasoning tokens of the completion
--- tokens: neither is charged twice. created_on is the run's day where the step's own instant is unknown.
+-- tokens: neither is charged twice. created_on is the run's day where the step's own instant is unknown. The prices are list
+-- prices; what is paid is price times discount, rounded to 6 decimals. is_posted: the price is from the ledger.
 create or replace view step_costs as
 with steps as (
     select
@@ -28,7 +29,7 @@ with steps as (
     from run_steps
     left join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
 ),
-priced_steps as (
+step_prices as (
     select
         steps.source,
         steps.step_id,
@@ -36,8 +37,6 @@ priced_steps as (
         steps.thread_id,
         steps.assistant_id,
         steps.model,
-        price_periods.model as priced_model,
-        price_periods.price_id,
         steps.step_index,
         steps.type,
         steps.created_at,
@@ -47,24 +46,67 @@ priced_steps as (
         steps.completion_tokens,
         steps.reasoning_tokens,
         steps.total_tokens,
-        case
-            when steps.discounted_tokens between 0 and steps.prompt_tokens and steps.prompt_tokens <= 1000000000000000
-            then cast(steps.prompt_tokens - steps.discounted_tokens as decimal(19, 0))
-        end * price_periods.input_usd_per_mtok as input_micro_usd,
-        case
-            when steps.discounted_tokens between 0 and steps.prompt_tokens and steps.prompt_tokens <= 1000000000000000
-            then cast(steps.discounted_tokens as decimal(19, 0))
-        end
-        * coalesce(price_periods.cached_input_usd_per_mtok, price_periods.input_usd_per_mtok) as cached_micro_usd,
-        case
-            when steps.completion_tokens between 0 and 1000000000000000
-            then cast(steps.completion_tokens as decimal(19, 0))
-        end * price_periods.output_usd_per_mtok as output_micro_usd
+        steps.discounted_tokens,
+        cost_ledger.step_id is not null as is_posted,
+        case when cost_ledger.step_id is null then price_periods.price_id else cost_ledger.price_id end as price_id,
+        case when cost_ledger.step_id is null then price_periods.match else cost_ledger.match end as match,
+        case when cost_ledger.step_id is null then price_periods.priced_model else cost_ledger.priced_model end as priced_model,
+        case when cost_ledger.step_id is null then price_periods.list_input_usd_per_mtok else cost_ledger.input_usd_per_mtok end as input_usd_per_mtok,
+        case when cost_ledger.step_id is null then price_periods.list_cached_input_usd_per_mtok else cost_ledger.cached_input_usd_per_mtok end as cached_input_usd_per_mtok,
+        case when cost_ledger.step_id is null then price_periods.list_output_usd_per_mtok else cost_ledger.output_usd_per_mtok end as output_usd_per_mtok,
+        case when cost_ledger.step_id is null then price_periods.discount else cost_ledger.discount end as discount
     from steps
+    left join cost_ledger on cost_ledger.source = steps.source and cost_ledger.step_id = steps.step_id
     left join price_periods
-        on price_periods.model = steps.model
+        on price_periods.source = steps.source
+        and price_periods.model = steps.model
         and price_periods.valid_from <= steps.created_on
         and steps.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
+),
+priced_steps as (
+    select
+        source,
+        step_id,
+        run_id,
+        thread_id,
+        assistant_id,
+        model,
+        priced_model,
+        price_id,
+        match,
+        is_posted,
+        input_usd_per_mtok,
+        cached_input_usd_per_mtok,
+        output_usd_per_mtok,
+        discount,
+        step_index,
+        type,
+        created_at,
+        created_on,
+        prompt_tokens,
+        cached_tokens,
+        completion_tokens,
+        reasoning_tokens,
+        total_tokens,
+        case
+            when discounted_tokens between 0 and prompt_tokens and prompt_tokens <= 1000000000000000
+            then cast(prompt_tokens - discounted_tokens as decimal(19, 0))
+        end
+        * cast(input_usd_per_mtok * discount as decimal(18, 6)) as input_micro_usd,
+        case
+            when discounted_tokens between 0 and prompt_tokens and prompt_tokens <= 1000000000000000
+            then cast(discounted_tokens as decimal(19, 0))
+        end
+        * cast(
+            coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount
+            as decimal(18, 6)
+        ) as cached_micro_usd,
+        case
+            when completion_tokens between 0 and 1000000000000000
+            then cast(completion_tokens as decimal(19, 0))
+        end
+        * cast(output_usd_per_mtok * discount as decimal(18, 6)) as output_micro_usd
+    from step_prices
 ),
 costs as (
     select
@@ -76,6 +118,12 @@ costs as (
         model,
         priced_model,
         price_id,
+        match,
+        is_posted,
+        input_usd_per_mtok,
+        cached_input_usd_per_mtok,
+        output_usd_per_mtok,
+        discount,
         step_index,
         type,
         created_at,
@@ -100,6 +148,12 @@ select
     model,
     priced_model,
     price_id,
+    match,
+    is_posted,
+    input_usd_per_mtok,
+    cached_input_usd_per_mtok,
+    output_usd_per_mtok,
+    discount,
     step_index,
     type,
     created_at,

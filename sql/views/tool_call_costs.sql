@@ -4,31 +4,81 @@
 -- reads: tool_calls, step_costs
 -- method: exact (the step has one call), by_bytes (by the size of the arguments, when every call of the step has some),
 -- else even. The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
+-- Beside the cost, never added in, stand two more:
+-- carried_cost_usd estimates what the call's output cost again as prompt tokens of the later steps of its run:
+--     (output_bytes // 4) tokens * sum over the later steps of (input_cost_usd + cached_cost_usd) / prompt_tokens
+-- It is null where the output's text is unknown or no later step has a cost, 0 where no step follows.
+-- child_cost_usd is the whole cost of the run that a connected agent's call started. Where several calls name the same run,
+-- the first has it, so that a sum counts each run once.
 create or replace view tool_call_costs as
-with calls as (
+with costed_steps as materialized (
+    select
+        source,
+        step_id,
+        run_id,
+        thread_id,
+        assistant_id,
+        model,
+        step_index,
+        created_at,
+        created_on,
+        prompt_tokens,
+        input_cost_usd + cached_cost_usd as prompt_cost_usd,
+        cost_usd
+    from step_costs
+),
+child_runs as (
+    select source, run_id, sum(cost_usd) as cost_usd
+    from costed_steps
+    group by source, run_id
+),
+carrying_steps as (
+    select
+        source,
+        step_id,
+        count(*) over later_steps as later_steps,
+        sum(
+            case
+                when prompt_tokens > 0
+                then cast(prompt_cost_usd * 1000000000000::decimal(13, 0) as hugeint) // prompt_tokens
+            end
+        ) over later_steps as later_pico_usd_per_token
+    from costed_steps
+    window later_steps as (
+        partition by source, run_id
+        order by step_index, step_id
+        rows between 1 following and unbounded following
+    )
+),
+calls as (
     select
         tool_calls.source,
         tool_calls.step_id,
         tool_calls.call_index,
         tool_calls.tool_call_id,
         tool_calls.run_id,
-        coalesce(tool_calls.thread_id, step_costs.thread_id) as thread_id,
-        step_costs.assistant_id,
-        step_costs.model,
+        coalesce(tool_calls.thread_id, costed_steps.thread_id) as thread_id,
+        costed_steps.assistant_id,
+        costed_steps.model,
         tool_calls.type,
         tool_calls.name,
-        step_costs.created_at,
-        step_costs.created_on,
+        costed_steps.created_at,
+        costed_steps.created_on,
         strlen(tool_calls.arguments) as arguments_bytes,
         strlen(tool_calls.output) as output_bytes,
+        tool_calls.child_run_id,
+        row_number() over (
+            partition by tool_calls.source, tool_calls.child_run_id
+            order by costed_steps.created_at, tool_calls.step_id, tool_calls.call_index
+        ) = 1 as is_first_of_child,
         -- Whole numbers of 1e-12 dollars, because division of decimals makes doubles.
-        cast(step_costs.cost_usd * 1000000000000::decimal(13, 0) as hugeint) as step_pico_usd,
+        cast(costed_steps.cost_usd * 1000000000000::decimal(13, 0) as hugeint) as step_pico_usd,
         count(*) over step_calls as step_call_count,
         coalesce(min(coalesce(strlen(tool_calls.arguments), 0)) over step_calls, 0) as least_bytes,
         sum(strlen(tool_calls.arguments)) over step_calls as step_bytes,
         tool_calls.call_index = max(tool_calls.call_index) over step_calls as is_last
     from tool_calls
-    left join step_costs on step_costs.source = tool_calls.source and step_costs.step_id = tool_calls.step_id
+    left join costed_steps on costed_steps.source = tool_calls.source and costed_steps.step_id = tool_calls.step_id
     window step_calls as (partition by tool_calls.source, tool_calls.step_id)
 ),
 methods as (
@@ -47,6 +97,8 @@ methods as (
         created_on,
         arguments_bytes,
         output_bytes,
+        child_run_id,
+        is_first_of_child,
         step_pico_usd,
         is_last,
         case
@@ -78,6 +130,8 @@ shares as (
         arguments_bytes,
         output_bytes,
         method,
+        child_run_id,
+        is_first_of_child,
         case
             when is_last
             then step_pico_usd - sum(share_pico_usd) over (partition by source, step_id) + share_pico_usd
@@ -86,20 +140,35 @@ shares as (
     from methods
 )
 select
-    source,
-    step_id,
-    call_index,
-    tool_call_id,
-    run_id,
-    thread_id,
-    assistant_id,
-    model,
-    type,
-    name,
-    created_at,
-    created_on,
-    arguments_bytes,
-    output_bytes,
-    method,
-    cast(cast(share_pico_usd as decimal(25, 0)) * 0.000000000001::decimal(13, 12) as decimal(38, 12)) as cost_usd
-from shares;
+    shares.source,
+    shares.step_id,
+    shares.call_index,
+    shares.tool_call_id,
+    shares.run_id,
+    shares.thread_id,
+    shares.assistant_id,
+    shares.model,
+    shares.type,
+    shares.name,
+    shares.created_at,
+    shares.created_on,
+    shares.arguments_bytes,
+    shares.output_bytes,
+    shares.method,
+    cast(
+        cast(shares.share_pico_usd as decimal(25, 0)) * 0.000000000001::decimal(13, 12) as decimal(38, 12)
+    ) as cost_usd,
+    -- An estimate that does not fit (absurd usage) is unknown.
+    cast(
+        case
+            when shares.output_bytes is null then null
+            when carrying_steps.later_steps = 0 then 0
+            else try_cast(shares.output_bytes // 4 * carrying_steps.later_pico_usd_per_token as decimal(25, 0))
+        end
+        * 0.000000000001::decimal(13, 12)
+        as decimal(38, 12)
+    ) as carried_cost_usd,
+    cast(case when shares.is_first_of_child then child_runs.cost_usd end as decimal(38, 12)) as child_cost_usd
+from shares
+left join carrying_steps on carrying_steps.source = shares.source and carrying_steps.step_id = shares.step_id
+left join child_runs on child_runs.source = shares.source and child_runs.run_id = shares.child_run_id;

@@ -3,7 +3,8 @@
 -- units: seconds of the step, as the server tells time in whole seconds; US dollars, exact to 12 decimals; bytes
 -- reads: tool_call_costs, tool_failures, run_steps, run_costs
 -- run_share is the part of the source's runs that used the tool, from 0 to 1. Durations count each step once, whatever
--- the number of its calls. cost_usd sums the calls whose cost is known: unpriced_calls have none.
+-- the number of its calls. retries are calls of a tool whose last calls before, in an earlier step of the same run, failed: at
+-- most as many as failed there. carried_cost_usd and child_cost_usd stand beside the cost (see tool_call_costs). cost_usd sums the calls whose cost is known: unpriced_calls have none.
 create or replace view tool_usage as
 with tool_steps as (
     select
@@ -18,7 +19,9 @@ with tool_steps as (
         count(tool_failures.reason) as failures,
         sum(tool_call_costs.cost_usd) as cost_usd,
         sum(tool_call_costs.arguments_bytes) as arguments_bytes,
-        sum(tool_call_costs.output_bytes) as output_bytes
+        sum(tool_call_costs.output_bytes) as output_bytes,
+        sum(tool_call_costs.carried_cost_usd) as carried_cost_usd,
+        sum(tool_call_costs.child_cost_usd) as child_cost_usd
     from tool_call_costs
     left join tool_failures
         on tool_failures.source = tool_call_costs.source
@@ -36,8 +39,36 @@ step_durations as (
     select
         source,
         step_id,
+        step_index,
         epoch(coalesce(completed_at, failed_at, expired_at, cancelled_at)) - epoch(created_at) as duration_s
     from run_steps
+),
+timed_steps as (
+    select
+        tool_steps.source,
+        tool_steps.type,
+        tool_steps.name,
+        tool_steps.run_id,
+        tool_steps.thread_id,
+        tool_steps.calls,
+        tool_steps.priced_calls,
+        tool_steps.failures,
+        least(
+            tool_steps.calls,
+            lag(tool_steps.failures, 1, 0) over (
+                partition by tool_steps.source, tool_steps.run_id, tool_steps.type, tool_steps.name
+                order by step_durations.step_index, tool_steps.step_id
+            )
+        ) as retries,
+        tool_steps.cost_usd,
+        tool_steps.carried_cost_usd,
+        tool_steps.child_cost_usd,
+        tool_steps.arguments_bytes,
+        tool_steps.output_bytes,
+        step_durations.duration_s
+    from tool_steps
+    left join step_durations
+        on step_durations.source = tool_steps.source and step_durations.step_id = tool_steps.step_id
 ),
 source_runs as (
     select source, count(*) as runs
@@ -45,23 +76,24 @@ source_runs as (
     group by source
 )
 select
-    tool_steps.source,
-    tool_steps.type,
-    tool_steps.name,
-    cast(sum(tool_steps.calls) as bigint) as calls,
+    timed_steps.source,
+    timed_steps.type,
+    timed_steps.name,
+    cast(sum(timed_steps.calls) as bigint) as calls,
     count(*) as steps,
-    count(distinct tool_steps.run_id) as runs,
-    count(distinct tool_steps.thread_id) as threads,
-    count(distinct tool_steps.run_id) / nullif(source_runs.runs, 0) as run_share,
-    cast(sum(tool_steps.failures) as bigint) as failures,
-    quantile_cont(step_durations.duration_s, 0.5) as p50_duration_s,
-    quantile_cont(step_durations.duration_s, 0.95) as p95_duration_s,
-    cast(sum(tool_steps.arguments_bytes) as bigint) as arguments_bytes,
-    cast(sum(tool_steps.output_bytes) as bigint) as output_bytes,
-    cast(sum(tool_steps.calls - tool_steps.priced_calls) as bigint) as unpriced_calls,
-    sum(tool_steps.cost_usd) as cost_usd
-from tool_steps
-left join step_durations
-    on step_durations.source = tool_steps.source and step_durations.step_id = tool_steps.step_id
-left join source_runs on source_runs.source = tool_steps.source
-group by tool_steps.source, tool_steps.type, tool_steps.name, source_runs.runs;
+    count(distinct timed_steps.run_id) as runs,
+    count(distinct timed_steps.thread_id) as threads,
+    count(distinct timed_steps.run_id) / nullif(source_runs.runs, 0) as run_share,
+    cast(sum(timed_steps.failures) as bigint) as failures,
+    cast(sum(timed_steps.retries) as bigint) as retries,
+    quantile_cont(timed_steps.duration_s, 0.5) as p50_duration_s,
+    quantile_cont(timed_steps.duration_s, 0.95) as p95_duration_s,
+    cast(sum(timed_steps.arguments_bytes) as bigint) as arguments_bytes,
+    cast(sum(timed_steps.output_bytes) as bigint) as output_bytes,
+    cast(sum(timed_steps.calls - timed_steps.priced_calls) as bigint) as unpriced_calls,
+    sum(timed_steps.cost_usd) as cost_usd,
+    cast(sum(timed_steps.carried_cost_usd) as decimal(38, 12)) as carried_cost_usd,
+    cast(sum(timed_steps.child_cost_usd) as decimal(38, 12)) as child_cost_usd
+from timed_steps
+left join source_runs on source_runs.source = timed_steps.source
+group by timed_steps.source, timed_steps.type, timed_steps.name, source_runs.runs;

@@ -1,0 +1,70 @@
+"""Connected agents: after a sync the threads that its tool calls worked on elsewhere, until there are no more."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.extract import Progress
+from pipeline.sync import SyncResult
+from pipeline.warehouse import open_for_reading, read_frame, register
+
+# Grain: one child thread of the named ones that may hold something new: never visited, left unfinished, with a run that
+# is still open, or with one that a call names and that is not here. A thread that is gone (404) is not asked for again.
+_CHILDREN = """
+with calls as (
+    select distinct child_thread_id as thread_id, child_run_id as run_id
+    from tool_calls
+    where source = $source and child_thread_id is not null
+        and thread_id in (select thread_id from visited_threads)
+        and child_thread_id not in (select thread_id from visited_threads)
+)
+select distinct calls.thread_id
+from calls
+left join threads on threads.source = $source and threads.thread_id = calls.thread_id
+left join runs on runs.source = $source and runs.run_id = calls.run_id
+where $full or threads.status is null or threads.status not in ('synced', 'missing')
+    or (threads.status = 'synced' and calls.run_id is not null and runs.run_id is null)
+    or calls.thread_id in (select thread_id from runs where source = $source and not sealed)
+order by calls.thread_id
+"""
+
+SyncRound = Callable[[Sequence[str], Progress], Awaitable[SyncResult]]
+
+
+async def sync_with_agents(
+    sync_round: SyncRound, thread_ids: Sequence[str], warehouse: Path, *, source: str, full: bool, progress: Progress
+) -> SyncResult:
+    """Sync threads, then the threads that their connected agents worked on, and so on; each thread once.
+
+    `progress` holds the sums in the end. The result is that of the worst round, from the first start to the last end.
+    """
+    result = await sync_round(thread_ids, progress)
+    rounds, visited = [progress], list(thread_ids)
+    while result.verdict in ("complete", "incomplete"):
+        children = read_child_threads(warehouse, visited, source=source, full=full)
+        if not children:
+            break
+        rounds.append(Progress())
+        result = _joined(result, await sync_round(children, rounds[-1]))
+        visited += children
+    if len(rounds) > 1:
+        total = sum(part.threads_total or 0 for part in rounds)
+        progress.add([replace(progress), *rounds[1:]])
+        progress.threads_total = total
+    return result
+
+
+def read_child_threads(warehouse: Path, thread_ids: Sequence[str], *, source: str, full: bool) -> list[str]:
+    """Threads that calls in these threads name as another agent's, are not among these, and may hold something new."""
+    with open_for_reading(warehouse) as connection:
+        visited = pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String})
+        register(connection, "visited_threads", visited)
+        found = read_frame(connection, _CHILDREN, {"source": source, "full": full})
+    return found["thread_id"].to_list()
+
+
+def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
+    verdict = first.verdict if then.verdict == "complete" else then.verdict
+    return replace(first, verdict=verdict, finished_at=then.finished_at, error=then.error)

@@ -1,0 +1,257 @@
+"""Archive files on disk: which there are, and their JSON documents one after another in bounded memory."""
+
+import glob
+import gzip
+import hashlib
+import io
+import json
+import math
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import ijson
+import msgspec
+from ijson.common import IncompleteJSONError, JSONError, ObjectBuilder
+from msgspec import Raw
+
+from pipeline.errors import ConfigurationError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+# A document up to this size is read whole and kept as it was sent; of a larger one the items are read one by one.
+# No line and no item may be larger.
+WHOLE_BYTES = 64 * 2**20
+_NAMES = tuple(
+    kind + packing for kind in (".json", ".jsonl", ".ndjson", ".har") for packing in ("", ".gz", ".zst", ".zstd")
+)
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GLOB_SIGNS = frozenset("*?[")
+_CHUNK_BYTES = 2**20
+# Where large documents have their items: a bare array, a list envelope, an HTTP recording.
+_ITEM_PREFIXES = ("item", "data.item", "log.entries.item")
+_DAMAGED = (OSError, EOFError, zlib.error, zstd.ZstdError)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One JSON document, or one item of a document too large to be held; `where` is its place in the file."""
+
+    where: str
+    body: bytes
+    is_item: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A place where a file cannot be read, and why. Unless more documents follow, the rest of the file is not read."""
+
+    where: str
+    reason: str
+
+
+def find_archives(paths: Sequence[str]) -> list[Path]:
+    """Files of the paths, globs and folders named, in the order of their names, each once.
+
+    A folder gives the files in it, at any depth, whose names are those of archives. Raises ConfigurationError for a
+    path or a glob that leads to nothing.
+    """
+    found: dict[Path, Path] = {}
+    for named in paths:
+        files = _files_of(named)
+        if not files:
+            raise ConfigurationError(
+                f"{named}: there is no archive to import; in a folder these are files named {', '.join(_NAMES)}"
+            )
+        found.update((path.resolve(), path) for path in files)
+    return sorted(found.values(), key=str)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of the file as it lies there, in hex. Raises ConfigurationError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Document | Damage]:
+    """Documents of a file, packed or not: one a line, or documents that each take several lines.
+
+    At most about `whole_bytes` of unpacked content are held at a time.
+    """
+    try:
+        with path.open("rb") as packed, _unpack(packed) as stream:
+            yield from _read_stream(stream, whole_bytes)
+    except _DAMAGED as error:
+        yield Damage("where it breaks off", f"the file cannot be read further ({error})")
+
+
+def _files_of(named: str) -> list[Path]:
+    path = Path(named)
+    if path.is_dir():
+        return [file for file in path.rglob("*") if file.name.lower().endswith(_NAMES) and file.is_file()]
+    if path.exists():
+        return [path]
+    if not _GLOB_SIGNS.isdisjoint(named):
+        matches = [Path(match) for match in glob.glob(named, recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return [file for match in matches for file in (_files_of(str(match)) if match.is_dir() else [match])]
+    return []
+
+
+def _unpack(packed: BinaryIO) -> BinaryIO:
+    """The content, unpacked while it is read; the kind of packing is seen from the first bytes."""
+    start = packed.read(len(_ZSTD_MAGIC))
+    packed.seek(0)
+    if start.startswith(_GZIP_MAGIC):
+        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=packed)), _CHUNK_BYTES)
+    if start == _ZSTD_MAGIC:
+        return io.BufferedReader(cast("io.RawIOBase", zstd.ZstdFile(packed)), _CHUNK_BYTES)
+    return packed
+
+
+def _read_stream(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
+    head = stream.readline(whole_bytes + 1).removeprefix(_BYTE_ORDER_MARK)
+    number = 1
+    while head.isspace():
+        head = stream.readline(whole_bytes + 1)
+        number += 1
+    if not head:
+        return
+    if head.endswith(b"\n") and _is_document(head):
+        yield from _read_lines(head, number, stream, whole_bytes)
+        return
+    body = head + stream.read(max(whole_bytes + 1 - len(head), 0))
+    if len(body) > whole_bytes:
+        yield from _read_large(body, number, stream, whole_bytes)
+    elif _is_document(body):
+        yield Document("$", body)
+    else:
+        yield from _read_values(body, number)
+
+
+def _read_large(start: bytes, number: int, stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
+    first, _, rest = start.partition(b"\n")
+    second = rest.partition(b"\n")[0]
+    # A log that was cut begins with half a line; a document of several lines begins with one that is to be continued.
+    if second.startswith(b"{") and _is_document(second) and not first.rstrip().endswith((b"[", b"{", b",", b":")):
+        lines = io.BufferedReader(_Joined(start, stream), _CHUNK_BYTES)
+        yield from _read_lines(lines.readline(whole_bytes + 1), number, lines, whole_bytes)
+    else:
+        yield from _read_items(_Joined(start, stream, limit_bytes=whole_bytes), whole_bytes)
+
+
+def _is_document(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _read_lines(first: bytes, number: int, stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
+    line = first
+    while line:
+        if len(line) > whole_bytes:
+            yield Damage(f"line {number}", f"longer than {whole_bytes:,} bytes; the rest of the file was not read")
+            return
+        if not line.isspace():
+            yield Document(f"line {number}", line.strip())
+        line = stream.readline(whole_bytes + 1)
+        number += 1
+
+
+def _read_values(body: bytes, number: int) -> Iterator[Document | Damage]:
+    """Documents of several lines each, one after another (as `jq .` writes them), or lines with a broken first one."""
+    text = body.decode("utf-8", errors="replace")
+    decoder = json.JSONDecoder()
+    found: list[Document] = []
+    at = 0
+    try:
+        while at < len(text):
+            if text[at].isspace():
+                at += 1
+                continue
+            _, end = decoder.raw_decode(text, at)
+            found.append(Document(f"line {text.count(chr(10), 0, at) + number}", text[at:end].encode()))
+            at = end
+    except (ValueError, RecursionError) as error:
+        lines = body.splitlines()
+        if sum(_is_document(line) for line in lines if line.strip()) > len(found):
+            yield from (Document(f"line {n}", line.strip()) for n, line in enumerate(lines, number) if line.strip())
+            return
+        yield from found
+        yield Damage(f"line {text.count(chr(10), 0, at) + number}", f"not JSON ({error})")
+        return
+    yield from found
+
+
+def _read_items(stream: "_Joined", whole_bytes: int) -> Iterator[Document | Damage]:
+    """Items of documents too large to be held. They are written anew: the same values, not the same spaces."""
+    index = 0
+    builder: ObjectBuilder | None = None
+    events: Iterable[tuple[str, str, Any]] = ijson.parse(
+        stream, use_float=True, multiple_values=True, buf_size=_CHUNK_BYTES
+    )
+    prefix = None
+    try:
+        for place, event, value in events:
+            if builder is None and event == "start_map" and place in _ITEM_PREFIXES:
+                builder, prefix = ObjectBuilder(), place
+            if builder is not None:
+                builder.event(event, value)
+                if event == "end_map" and place == prefix:
+                    yield Document(f"{_json_path(place)}[{index}]", _encode(builder.value), is_item=True)
+                    stream.grant()
+                    builder, index = None, index + 1
+    except (IncompleteJSONError, JSONError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        yield Damage(f"after item {index}", f"not JSON ({reason}); the rest of the file was not read")
+        return
+    if not index:
+        yield Damage("$", f"a document of more than {whole_bytes:,} bytes that is no list of objects")
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", errors="surrogatepass")
+
+
+def _json_path(prefix: str) -> str:
+    return "$." + prefix.removesuffix(".item") if "." in prefix else "$"
+
+
+class _Joined(io.RawIOBase):
+    """What was read already and then the rest of its stream; not more than the limit (and a chunk) at one grant."""
+
+    def __init__(self, start: bytes, rest: BinaryIO, *, limit_bytes: float = math.inf) -> None:
+        super().__init__()
+        self._start: BinaryIO = io.BytesIO(start)
+        self._rest = rest
+        self._limit_bytes = limit_bytes
+        self._left_bytes = limit_bytes
+
+    def grant(self) -> None:
+        """Allow for as much again: what was read has been used."""
+        self._left_bytes = self._limit_bytes
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer from the start, and when that is used up from the rest."""
+        if self._left_bytes <= 0:
+            raise ValueError(f"one item is larger than {self._limit_bytes:,} bytes")
+        data = self._start.read(len(buffer)) or self._rest.read(len(buffer))
+        self._left_bytes -= len(data)
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,135 @@
+"""The command line of money: `prices`, `check`, `import-usage` and `explain-cost`; what they do is in `money`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.config import Settings
+
+prices_app = typer.Typer(no_args_is_help=True, help="The price book: what it says, why, and repricing of sealed runs.")
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of raw parts and warehouse (default: ./data).")
+]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="A [profiles.NAME] of pipeline.toml.")]
+LockWait = Annotated[
+    float, typer.Option("--lock-wait", help="Seconds to wait for another process that writes to the warehouse.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
+
+
+@prices_app.command("list")
+def list_prices(
+    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only models whose name contains this.")] = "",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """The rows of the price book, your own included, and your discounts."""
+    from pipeline.money import print_prices
+
+    print_prices(_settings(data_dir=data_dir), text, as_json=as_json)
+
+
+@prices_app.command("explain")
+def explain_price(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's or a deployment's name.")],
+    at: Annotated[str | None, typer.Option("--at", metavar="DATE", help="The day (default: today, UTC).")] = None,
+    profile: ProfileName = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """The row that prices a model on a day, and the rule that found it."""
+    from pipeline.money import print_explanation
+
+    print_explanation(_settings(profile=profile, data_dir=data_dir), model, at, as_json=as_json)
+
+
+@prices_app.command("reprice")
+def reprice(
+    model: Annotated[str | None, typer.Option("--model", help="Only runs of this model.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+    data_dir: DataDir = None,
+    lock_wait: LockWait = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Bring the costs of sealed runs to today's price book: shows the difference, asks, logs it in `repricings`."""
+    from pipeline.money import reprice_ledger
+
+    settings = _settings(data_dir=data_dir)
+    reprice_ledger(settings, model, yes=yes, lock_wait_s=lock_wait, as_json=as_json)
+
+
+def check(
+    budgets: Annotated[
+        Path | None,
+        typer.Option("--budgets", metavar="FILE", help="Budgets (default: ./budgets.toml, if it is there)."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="DATE", help="Judge budgets as of the end of this day (default: now).")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as well.")] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Run the checks, the grains of all tables and views, and the budgets; exit code 5 with a line for each breach."""
+    from pipeline.money import CheckRequest, check_warehouse
+
+    request = CheckRequest(budgets, at, strict=strict)
+    raise typer.Exit(check_warehouse(_settings(data_dir=data_dir), request, as_json=as_json))
+
+
+def import_usage(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE...", help="Usage or cost answers (JSON, JSON lines) or exports of the console (CSV)."
+        ),
+    ] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Fetch them with the admin key in OPENAI_ADMIN_KEY.")] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="With --admin: the first day (default: 30 days ago).")
+    ] = None,
+    profile: ProfileName = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", help="With --admin: where the API is (default: https://api.openai.com/v1)."),
+    ] = None,
+    data_dir: DataDir = None,
+    lock_wait: LockWait = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Bring in what the provider billed; the view `reconciliation` puts it beside what we computed."""
+    from pipeline.billing import UsageRequest, import_bills
+
+    settings = _settings(profile=profile, data_dir=data_dir, base_url=base_url)
+    request = UsageRequest(files or [], admin=admin, since=since, lock_wait_s=lock_wait)
+    import_bills(settings, request, as_json=as_json)
+
+
+def explain_cost(
+    on: Annotated[str, typer.Option("--on", metavar="DATE", help="The UTC day.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """What a day cost, how it was priced, what the bill says, and what could explain the difference."""
+    from pipeline.billing import print_day
+
+    print_day(_settings(data_dir=data_dir), on, as_json=as_json)
+
+
+def add_money_verbs(app: typer.Typer) -> None:
+    """Put these verbs onto the command line."""
+    app.add_typer(prices_app, name="prices")
+    app.command("check")(check)
+    app.command("import-usage")(import_usage)
+    app.command("explain-cost")(explain_cost)
+
+
+def _settings(**flags: object) -> "Settings":
+    from pipeline.config import read_settings
+
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in flags.items()}
+    return read_settings(given, os.environ, Path.cwd())

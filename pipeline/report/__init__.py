@@ -1,0 +1,34 @@
+"""The report: one HTML file about a warehouse that opens offline, in any browser, on any screen."""
+
+from datetime import datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from pipeline.errors import ConfigurationError
+from pipeline.report.facts import Scope, read_facts
+from pipeline.report.page import render_page
+from pipeline.warehouse import open_for_reading
+
+__all__ = ["Scope", "write_report"]
+
+
+def write_report(warehouse: Path, out: Path, scope: Scope, *, now: datetime) -> None:
+    """Write the report about a warehouse to `out`, readable by its owner only; an older report there is replaced.
+
+    Raises ConfigurationError if there is no such warehouse, source or folder.
+    """
+    with open_for_reading(warehouse) as connection:
+        facts = read_facts(connection, scope)
+    _replace_file(out, render_page(facts, now=now))
+
+
+def _replace_file(path: Path, text: str) -> None:
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigurationError(f"cannot write a report to {path}: name a file in a folder that exists")
+    try:
+        # Made readable by its owner only, and in place at once: nobody sees half a report.
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+            file.write(text)
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write a report to {path}: {error.strerror}") from error

@@ -1,0 +1,55 @@
+"""What a report says, as frames: one for each file in `sql/report/`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from pipeline.catalog import SqlFile, read_sql_files
+from pipeline.errors import ConfigurationError
+from pipeline.warehouse import Connection, read_frame
+
+# Made first, in this order; the other files read them.
+_SCOPED = ("report_steps", "report_calls", "report_runs")
+_SOURCES = "select source from threads union select source from runs union select source from run_steps order by source"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a report is about: one source or all, from a UTC day on or from the beginning."""
+
+    source: str | None = None
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Frames by the name of their file in `sql/report/`, and the sources that the warehouse holds."""
+
+    scope: Scope
+    sources: list[str]
+    frames: Mapping[str, pl.DataFrame]
+
+
+def read_facts(connection: Connection, scope: Scope) -> Facts:
+    """Everything that a report says. Raises ConfigurationError if the warehouse does not hold the source."""
+    sources: list[str] = read_frame(connection, _SOURCES)["source"].to_list()
+    if scope.source is not None and scope.source not in sources:
+        known = ", ".join(sources) or "none"
+        raise ConfigurationError(f"there is no source {scope.source!r} in the warehouse; it holds: {known}")
+    files = read_sql_files("report")
+    for name in _SCOPED:
+        connection.execute(files[name].text, _parameters(files[name], scope))
+    frames = {
+        name: read_frame(connection, file.text, _parameters(file, scope))
+        for name, file in files.items()
+        if name not in _SCOPED
+    }
+    return Facts(scope, [scope.source] if scope.source is not None else sources, frames)
+
+
+def _parameters(file: SqlFile, scope: Scope) -> dict[str, str | date | None] | None:
+    """The parameters that the file declares; DuckDB takes no others."""
+    given = {"source": scope.source, "since": scope.since}
+    return {name: given[name] for name in file.params} or None

@@ -1,0 +1,110 @@
+"""Thread ids out of databases: a query of the user's own, and the registry of the warehouse."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipeline.endpoint import check_id
+from pipeline.errors import ConfigurationError, WarehouseLockedError
+from pipeline.threads import COLUMN
+from pipeline.warehouse import (
+    Connection,
+    find_holder,
+    first_line,
+    open_for_reading,
+    quoted,
+    read_frame,
+    register,
+)
+
+_WAREHOUSE = re.compile(r"\bwarehouse\b", re.IGNORECASE)
+_READ_ONLY = re.compile(r"\(\s*(?:[^()]*,\s*)?read_only\b(?!\s+(?:false|0|off))", re.IGNORECASE)
+_WHERE = "--threads-sql"
+
+_KNOWN = "select thread_id from threads where source = $source order by first_seen_at, thread_id"
+
+# A thread is passed over only when it was synced or is gone: then the registry knows its runs.
+_RECENT = """
+with thread_runs as (
+    select thread_id, max(created_at) as youngest_run_at from runs where source = $source group by thread_id
+)
+select named_threads.thread_id
+from named_threads
+left join threads on threads.source = $source and threads.thread_id = named_threads.thread_id
+left join thread_runs on thread_runs.thread_id = named_threads.thread_id
+where coalesce(threads.status not in ('synced', 'missing'), true) or thread_runs.youngest_run_at >= $since
+order by named_threads.position
+"""
+
+
+def query_thread_ids(sql: str, warehouse: Path) -> list[str]:
+    """Ids that a SELECT of DuckDB gives: its column `thread_id`, else its first; null is passed over.
+
+    It runs in memory and changes nothing. It reads any file that DuckDB reads, our warehouse as `warehouse`, and other
+    databases after `attach 'FILE' as NAME (read_only);` in front of it. Raises ConfigurationError for anything else.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        # A query about threads is no reason to download an extension.
+        connection.execute("set autoinstall_known_extensions = false")
+        if _WAREHOUSE.search(sql) and warehouse.exists():
+            _attach_warehouse(connection, warehouse)
+        try:
+            frame = _run(connection, sql)
+        except duckdb.Error as error:
+            raise ConfigurationError(f"{_WHERE}: DuckDB cannot run this: {first_line(error)}") from error
+    column = frame[COLUMN] if COLUMN in frame.columns else frame.to_series(0)
+    rows = enumerate(column.cast(pl.String).to_list(), 1)
+    return [check_id(value.strip(), where=f"{_WHERE}, row {number}") for number, value in rows if value is not None]
+
+
+def known_thread_ids(warehouse: Path, *, source: str) -> list[str]:
+    """All threads of a source that the registry has, first seen first."""
+    with open_for_reading(warehouse) as connection:
+        return read_frame(connection, _KNOWN, {"source": source})[COLUMN].to_list()
+
+
+def recent_thread_ids(thread_ids: Sequence[str], warehouse: Path, *, source: str, since: datetime) -> list[str]:
+    """Those of the threads that have a run since then or that were never synced, in the order given."""
+    if not warehouse.exists():
+        return list(thread_ids)
+    with open_for_reading(warehouse) as connection:
+        named = pl.DataFrame({COLUMN: thread_ids}, schema={COLUMN: pl.String}).with_row_index("position")
+        register(connection, "named_threads", named)
+        return read_frame(connection, _RECENT, {"source": source, "since": since})[COLUMN].to_list()
+
+
+def _run(connection: Connection, sql: str) -> pl.DataFrame:
+    *before, last = _checked(connection, sql)
+    for statement in before:
+        connection.execute(statement)
+    return read_frame(connection, last.query)
+
+
+def _checked(connection: Connection, sql: str) -> list[duckdb.Statement]:
+    statements = connection.extract_statements(sql)
+    if not statements or statements[-1].type.name != "SELECT":
+        found = statements[-1].type.name if statements else "nothing"
+        raise ConfigurationError(f"{_WHERE} takes a SELECT and this is {found}")
+    for statement in statements[:-1]:
+        if statement.type.name != "ATTACH" or not _READ_ONLY.search(statement.query):
+            raise ConfigurationError(
+                f"{_WHERE} only reads: in front of its SELECT there may be nothing but"
+                " attach 'FILE' as NAME (read_only);"
+            )
+    return statements
+
+
+def _attach_warehouse(connection: Connection, warehouse: Path) -> None:
+    try:
+        connection.execute(f"attach {quoted(str(warehouse))} as warehouse (read_only)")
+    except duckdb.Error as error:
+        if (holder := find_holder(str(error))) is not None:
+            raise WarehouseLockedError(
+                f"the warehouse {warehouse} is held by {holder}: close it there, or wait"
+            ) from error
+        raise ConfigurationError(f"cannot open the warehouse {warehouse}: {first_line(error)}") from error

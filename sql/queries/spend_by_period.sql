@@ -1,0 +1,34 @@
+-- Spend per day, week or month, by model, assistant or tool.
+-- units: US dollars rounded to 6 decimals; period is its first UTC day, weeks begin on Monday; cached_share from 0 to 1
+-- params: per=week, by=model, periods=12
+-- reads: step_costs, tool_call_costs
+-- By tool it is the cost of the steps that called it, divided over their calls; such rows have no cached_share.
+with costs as (
+    select
+        source,
+        created_on,
+        case when $by = 'assistant' then assistant_id else model end as what,
+        run_id,
+        prompt_tokens,
+        cached_tokens,
+        cost_usd
+    from step_costs
+    where $by <> 'tool'
+    union all
+    select source, created_on, name, run_id, null, null, cost_usd
+    from tool_call_costs
+    where $by = 'tool'
+)
+select
+    source,
+    cast(date_trunc(cast($per as varchar), created_on) as date) as period,
+    what,
+    count(distinct run_id) as runs,
+    try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
+    round(sum(cached_tokens) / nullif(sum(prompt_tokens), 0), 4) as cached_share,
+    count(*) - count(cost_usd) as unpriced,
+    round(sum(cost_usd), 6) as cost_usd
+from costs
+group by source, period, what
+qualify dense_rank() over (partition by source order by period desc nulls last) <= cast($periods as bigint)
+order by source, period, cost_usd desc nulls last, what;

@@ -1,0 +1,53 @@
+-- What the same tokens would cost at another model's newest price.
+-- units: US dollars rounded to 6 decimals; the difference is what it would cost more
+-- params: model=gpt-4o-mini
+-- reads: step_costs, price_periods
+-- Steps without a cost are left out. The answer is null where the price list has no such model: `prices list` shows the names.
+with new_prices as (
+    select source, price_id, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok
+    from price_periods
+    where model = cast($model as varchar)
+    qualify row_number() over (partition by source order by valid_from desc) = 1
+),
+tokens as (
+    select
+        source,
+        model,
+        count(*) as steps,
+        sum(cast(prompt_tokens as hugeint) - coalesce(cached_tokens, 0)) as uncached_tokens,
+        sum(coalesce(cached_tokens, 0)) as cached_tokens,
+        sum(completion_tokens) as completion_tokens,
+        sum(cost_usd) as cost_usd
+    from step_costs
+    where cost_usd is not null
+    group by source, model
+),
+answers as (
+    select
+        tokens.source,
+        tokens.model,
+        tokens.steps,
+        tokens.cost_usd,
+        new_prices.price_id,
+        (
+            cast(tokens.uncached_tokens as decimal(20, 0)) * new_prices.input_usd_per_mtok
+            + cast(tokens.cached_tokens as decimal(20, 0))
+            * coalesce(new_prices.cached_input_usd_per_mtok, new_prices.input_usd_per_mtok)
+            + cast(tokens.completion_tokens as decimal(20, 0)) * new_prices.output_usd_per_mtok
+        ) as micro_usd
+    from tokens
+    left join new_prices on new_prices.source = tokens.source
+)
+select
+    source,
+    model,
+    steps,
+    round(cost_usd, 6) as cost_usd,
+    cast($model as varchar) as other_model,
+    price_id as other_price_id,
+    cast(cast(micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 6)) as other_cost_usd,
+    cast(
+        cast(micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) - cost_usd as decimal(38, 6)
+    ) as difference_usd
+from answers
+order by answers.cost_usd desc, source, model;

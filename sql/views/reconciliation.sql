@@ -1,0 +1,242 @@
+-- The provider's bill beside what we computed, by day, project and model, with what could explain the difference.
+-- grain: source, day, project_id, model
+-- units: US dollars, exact to 12 decimals; tokens; day is the UTC date
+-- reads: billed_usage, step_costs, price_periods, syncs, threads
+-- billed_usd is the money of the cost report, in US dollars only; list_usd is what our price book makes of the tokens of the
+-- usage report; difference_usd is billed (where there is no cost report: list_usd) minus computed. model is the dated name: an
+-- alias is counted as what it stood for. Rows without a model are line items of the bill that are no model's tokens (storage,
+-- sessions). Our steps belong to the project of the newest sync, or else to the only project of the bill, if it has but one.
+-- explanations: everything that could explain a difference, empty if there is nothing to explain.
+create or replace view reconciliation as
+with newest_syncs as (
+    select source, project
+    from syncs
+    where kind is not null
+    qualify row_number() over (partition by source order by started_at desc, sync_id desc) = 1
+),
+only_projects as (
+    select source, min(project_id) as project_id
+    from billed_usage
+    group by source
+    having count(distinct project_id) = 1
+),
+named_steps as (
+    select
+        step_costs.source,
+        step_costs.created_on as day,
+        coalesce(newest_syncs.project, only_projects.project_id) as project_id,
+        coalesce(price_periods.stands_for, price_periods.priced_model, step_costs.model) as model,
+        step_costs.price_id,
+        step_costs.prompt_tokens,
+        step_costs.cached_tokens,
+        step_costs.completion_tokens,
+        step_costs.total_tokens,
+        step_costs.cost_usd
+    from step_costs
+    left join newest_syncs on newest_syncs.source = step_costs.source
+    left join only_projects on only_projects.source = step_costs.source
+    left join price_periods
+        on price_periods.source = step_costs.source
+        and price_periods.model = step_costs.model
+        and price_periods.match <> 'pattern'
+        and price_periods.valid_from <= step_costs.created_on
+        and step_costs.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
+),
+computed as (
+    select
+        source,
+        day,
+        project_id,
+        model,
+        count(*) as steps,
+        count(*) filter (where cost_usd is null and total_tokens > 0) as unpriced_steps,
+        try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
+        try_cast(sum(cached_tokens) as bigint) as cached_tokens,
+        try_cast(sum(completion_tokens) as bigint) as completion_tokens,
+        cast(sum(cost_usd) as decimal(38, 12)) as computed_usd,
+        list_sort(list(distinct price_id) filter (where price_id is not null)) as price_ids
+    from named_steps
+    where day is not null
+    group by source, day, project_id, model
+),
+billed_rows as (
+    select
+        billed_usage.source,
+        billed_usage.billed_on as day,
+        billed_usage.project_id,
+        billed_usage.model,
+        billed_usage.report,
+        billed_usage.input_tokens,
+        billed_usage.cached_tokens,
+        billed_usage.output_tokens,
+        billed_usage.requests,
+        case when billed_usage.currency = 'usd' then billed_usage.amount end as amount_usd,
+        billed_usage.currency <> 'usd' as is_foreign,
+        -- The provider counts cached tokens as part of the input tokens.
+        cast(
+            cast(
+                cast(billed_usage.input_tokens - coalesce(billed_usage.cached_tokens, 0) as decimal(19, 0))
+                * price_periods.input_usd_per_mtok as decimal(31, 6)
+            ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+        )
+        + cast(
+            cast(
+                cast(coalesce(billed_usage.cached_tokens, 0) as decimal(19, 0))
+                * coalesce(price_periods.cached_input_usd_per_mtok, price_periods.input_usd_per_mtok) as decimal(31, 6)
+            ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+        )
+        + cast(
+            cast(
+                cast(billed_usage.output_tokens as decimal(19, 0)) * price_periods.output_usd_per_mtok as decimal(31, 6)
+            ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+        ) as list_usd
+    from billed_usage
+    left join price_periods
+        on price_periods.source = billed_usage.source
+        and price_periods.model = billed_usage.model
+        and price_periods.valid_from <= billed_usage.billed_on
+        and billed_usage.billed_on < coalesce(price_periods.valid_to, 'infinity'::date)
+),
+billed as (
+    select
+        source,
+        day,
+        project_id,
+        model,
+        count(*) filter (where report = 'costs') as cost_rows,
+        count(*) filter (where is_foreign) as foreign_rows,
+        try_cast(sum(input_tokens) as bigint) as input_tokens,
+        try_cast(sum(cached_tokens) as bigint) as cached_tokens,
+        try_cast(sum(output_tokens) as bigint) as output_tokens,
+        try_cast(sum(requests) as bigint) as requests,
+        cast(sum(amount_usd) as decimal(38, 12)) as billed_usd,
+        cast(sum(list_usd) as decimal(38, 12)) as list_usd
+    from billed_rows
+    group by source, day, project_id, model
+),
+open_threads as (
+    select source, count(*) as threads
+    from threads
+    where status in ('known', 'failed')
+    group by source
+),
+billed_days as (
+    select source, min(billed_on) as first_on, max(billed_on) as last_on
+    from billed_usage
+    group by source
+),
+compared as (
+    select
+        coalesce(billed.source, computed.source) as source,
+        coalesce(billed.day, computed.day) as day,
+        coalesce(billed.project_id, computed.project_id) as project_id,
+        coalesce(billed.model, computed.model) as model,
+        billed.source is not null as is_billed,
+        computed.source is not null as is_computed,
+        coalesce(billed.foreign_rows, 0) as foreign_rows,
+        billed.requests,
+        billed.input_tokens as billed_input_tokens,
+        computed.prompt_tokens,
+        billed.output_tokens as billed_output_tokens,
+        computed.completion_tokens,
+        coalesce(computed.steps, 0) as steps,
+        coalesce(computed.unpriced_steps, 0) as unpriced_steps,
+        computed.price_ids,
+        billed.billed_usd,
+        billed.list_usd,
+        computed.computed_usd
+    from billed
+    full join computed
+        on computed.source = billed.source
+        and computed.day = billed.day
+        and computed.project_id is not distinct from billed.project_id
+        and computed.model is not distinct from billed.model
+),
+differences as (
+    select
+        source,
+        day,
+        project_id,
+        model,
+        is_billed,
+        is_computed,
+        foreign_rows,
+        requests,
+        billed_input_tokens,
+        prompt_tokens,
+        billed_output_tokens,
+        completion_tokens,
+        steps,
+        unpriced_steps,
+        price_ids,
+        billed_usd,
+        list_usd,
+        computed_usd,
+        case
+            when coalesce(billed_usd, list_usd, computed_usd) is null then null
+            else cast(coalesce(billed_usd, list_usd, 0) - coalesce(computed_usd, 0) as decimal(38, 12))
+        end as difference_usd
+    from compared
+)
+select
+    differences.source,
+    differences.day,
+    differences.project_id,
+    differences.model,
+    differences.requests,
+    differences.billed_input_tokens,
+    differences.prompt_tokens,
+    differences.billed_output_tokens,
+    differences.completion_tokens,
+    differences.steps,
+    differences.unpriced_steps,
+    differences.price_ids,
+    differences.billed_usd,
+    differences.list_usd,
+    differences.computed_usd,
+    differences.difference_usd,
+    case
+        when differences.difference_usd = 0 and differences.unpriced_steps = 0 then cast([] as varchar[])
+        else list_filter(
+            [
+                case when differences.unpriced_steps > 0 then differences.unpriced_steps || ' steps have no price: their cost is in no sum' else null end,
+                case when not differences.is_billed and billed_days.source is null then 'no bill has been imported for this source' else null end,
+                case when not differences.is_billed and differences.day not between billed_days.first_on and billed_days.last_on then 'no bill has been imported for this day' else null end,
+                if(
+                    not differences.is_billed and differences.day between billed_days.first_on and billed_days.last_on,
+                    'not in the bill: another project, another name of the model, or a key of another organization',
+                    null
+                ),
+                case when differences.model is null and differences.is_billed then 'a line item that is no model''s tokens' else null end,
+                if(
+                    differences.is_billed and not differences.is_computed and differences.model is not null,
+                    'other use of the API, or threads that were never synced',
+                    null
+                ),
+                if(
+                    differences.billed_input_tokens > differences.prompt_tokens
+                    or differences.billed_output_tokens > differences.completion_tokens,
+                    'the bill counts more tokens: other use of the API, or threads that were never synced',
+                    null
+                ),
+                if(
+                    differences.billed_input_tokens < differences.prompt_tokens
+                    or differences.billed_output_tokens < differences.completion_tokens,
+                    'the bill counts fewer tokens: it may not be final, or steps belong to another project',
+                    null
+                ),
+                if(
+                    differences.billed_input_tokens = differences.prompt_tokens
+                    and differences.billed_output_tokens = differences.completion_tokens,
+                    'the tokens agree: look at the price row ' || array_to_string(differences.price_ids, ', '),
+                    null
+                ),
+                case when differences.is_billed and open_threads.threads > 0 then open_threads.threads || ' known threads are not synced yet' else null end,
+                case when differences.foreign_rows > 0 then 'a part of the bill is in another currency' else null end
+            ],
+            lambda explanation: explanation is not null
+        )
+    end as explanations
+from differences
+left join billed_days on billed_days.source = differences.source
+left join open_threads on open_threads.source = differences.source;

@@ -1,0 +1,67 @@
+"""One request of the real client over real HTTP to a scripted server, and what came of it on both sides."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pipeline.client import ApiClient, decode_with
+from pipeline.endpoint import Endpoint
+from pipeline.errors import PipelineError
+from pipeline.pacing import Pacer
+from pipeline.retrying import RetryPolicy
+from pipeline.wire import ListHead
+from tests.fake_clock import FakeClock
+from tests.scripted_server import ScriptedServer, Seen
+
+THREAD_RUNS = ("threads", "thread_1", "runs")
+decode_list = decode_with(ListHead, "a list of the protocol")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Ids of the list or the error, and the requests that the server saw."""
+
+    ids: list[object] | None
+    error: PipelineError | None
+    seen: list[Seen]
+    retries: int
+
+    @property
+    def spacing_s(self) -> list[float]:
+        """Seconds between the requests as the server saw them."""
+        return [later.at_s - earlier.at_s for earlier, later in pairwise(self.seen)]
+
+    @property
+    def message(self) -> str:
+        """What a person reads."""
+        return str(self.error)
+
+
+def ask(
+    *script: bytes,
+    policy: RetryPolicy | None = None,
+    chance: float = 0.0,
+    headers: Mapping[str, str] | None = None,
+    secrets: tuple[str, ...] = (),
+    timeout_s: float = 20.0,
+    segments: Sequence[str] = THREAD_RUNS,
+    params: Sequence[tuple[str, str]] = (),
+) -> Outcome:
+    """Ask for one list."""
+
+    async def run() -> Outcome:
+        time = FakeClock(chance=chance)
+        async with ScriptedServer(script, time) as server:
+            endpoint = Endpoint(server.base_url, dict(headers or {}), secrets=secrets, timeout_s=timeout_s)
+            pacer = Pacer(concurrency=4, clock=time.clock())
+            async with ApiClient(endpoint, pacer, policy=policy or RetryPolicy(), clock=time.clock()) as client:
+                ids, error = None, None
+                try:
+                    answer = await client.get(segments, params, decode=decode_list)
+                    ids = [item.id for item in answer.value.data]
+                except PipelineError as raised:
+                    error = raised
+                return Outcome(ids, error, server.seen, client.traffic.retries)
+
+    return asyncio.run(run())

@@ -1,0 +1,142 @@
+"""Whole syncs for tests: in this process or as the command line, and what they leave in a data folder."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.catalog import read_sql_files
+from pipeline.client import ApiClient
+from pipeline.emulator import RunningEmulator
+from pipeline.endpoint import Endpoint
+from pipeline.extract import ExtractOptions, Progress
+from pipeline.pacing import Pacer
+from pipeline.pages import PART_SCHEMA
+from pipeline.sync import SyncOptions, SyncResult, run_sync, warehouse_path
+from pipeline.warehouse import open_for_reading, read_frame
+
+ROOT = Path(__file__).parents[1]
+SOURCE = "default"
+# Nothing of the machine that runs the tests may reach the command line.
+_INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
+_PATIENCE_S = 60.0
+Rows = list[tuple[Any, ...]]
+
+
+def sync_here(
+    server: RunningEmulator, data_dir: Path, *, full: bool = False, thread_ids: Sequence[str] | None = None
+) -> SyncResult:
+    """Sync threads of the emulator, all of them if none are named, in this process."""
+    endpoint = Endpoint(base_url=server.base_url, headers={"Authorization": f"Bearer {server.api_key}"})
+    client = ApiClient(endpoint, Pacer(concurrency=16))
+    options = SyncOptions(
+        source=SOURCE,
+        data_dir=data_dir,
+        thread_ids=thread_ids or server.corpus.thread_ids(),
+        full=full,
+        extract=ExtractOptions(concurrency=16),
+    )
+
+    async def run() -> SyncResult:
+        async with client:
+            return await run_sync(client, options, progress=Progress())
+
+    return asyncio.run(run())
+
+
+def environ_for(server: RunningEmulator | None = None, **more: str) -> dict[str, str]:
+    """A bare environment, with the emulator's address and key."""
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    served = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": server.api_key} if server else {}
+    return {**kept, "PYTHONPATH": str(ROOT), **served, **more}
+
+
+def run_cli(
+    folder: Path, *arguments: str, environ: dict[str, str] | None = None, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """`python -m pipeline ARGUMENTS` in that folder, ended; `given` is its standard input."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=folder,
+        env=environ if environ is not None else environ_for(),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_S,
+        check=False,
+    )
+
+
+@contextmanager
+def started_cli(folder: Path, *arguments: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """`python -m pipeline ARGUMENTS` in that folder, running; killed at the end of the block if it still is."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, of: subprocess.Popen[str] | None = None) -> None:
+    """Return once the condition holds; AssertionError if it never does, at once if the process ends before."""
+    deadline = time.monotonic() + _PATIENCE_S
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        if of is not None and of.poll() is not None:
+            raise AssertionError(f"the process ended ({of.returncode}) before {what}: {of.communicate()[1]}")
+        pause.wait(0.005)
+
+
+def hold_back(server: RunningEmulator, *, after_requests: int, route: str = "list_steps") -> None:
+    """Let that many requests pass; those that follow are asked to come again, until the faults are cleared."""
+    fault = {"fault": "status", "status": 503, "headers": {"retry-after-ms": "20"}}
+    server.set_faults([{"route": route, "after_requests": after_requests, **fault}])
+
+
+def read_all(data_dir: Path, sql: str, parameters: object = None) -> Rows:
+    """Rows of a query on the warehouse of a data folder."""
+    with open_for_reading(warehouse_path(data_dir)) as connection:
+        return read_frame(connection, sql, parameters).rows()
+
+
+def read_tables(
+    data_dir: Path, *, without: Mapping[str, Sequence[str]] | None = None, named: Sequence[str] | None = None
+) -> dict[str, pl.DataFrame]:
+    """Whole tables, sorted by all columns; `without` leaves columns out by table."""
+    without = without or {}
+    frames = {}
+    with open_for_reading(warehouse_path(data_dir)) as connection:
+        for table, sql in read_sql_files("tables").items():
+            if named is None or table in named:
+                columns = [name for name in sql.columns if name not in without.get(table, ())]
+                frame = read_frame(connection, f"select {', '.join(columns)} from {table}")
+                frames[table] = frame.sort(columns, nulls_last=True)
+    return frames
+
+
+def raw_files(data_dir: Path) -> list[Path]:
+    """The raw parts of a data folder, oldest first."""
+    return sorted((data_dir / "raw").glob("*/*.parquet"))
+
+
+def read_raw(data_dir: Path) -> pl.DataFrame:
+    """All rows of all raw parts."""
+    return pl.concat([pl.DataFrame(schema=PART_SCHEMA), *(pl.read_parquet(path) for path in raw_files(data_dir))])

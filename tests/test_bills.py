@@ -1,0 +1,295 @@
+"""Bills: what the provider's answers and exports say, which of them counts, and how they compare with our costs."""
+
+import asyncio
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pipeline.bills import billed_frame
+from pipeline.client import ApiClient
+from pipeline.errors import ConfigurationError, WalkError
+from pipeline.landing import RawStore
+from pipeline.load import load_new_parts, rebuild
+from pipeline.pacing import Pacer
+from pipeline.pages import BilledPage
+from pipeline.usage_import import admin_endpoint, fetch_bills, land_bills, read_bill_files
+from pipeline.warehouse import open_for_reading, read_frame
+from tests.landed import Json, Listing, land, run_of, step_of
+from tests.syncs import run_cli
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY_START = 1_732_060_800  # 2024-11-20T00:00:00Z
+
+
+def usage(**fields: Any) -> Json:
+    return {
+        "input_tokens": 1_000_000,
+        "input_cached_tokens": 0,
+        "output_tokens": 0,
+        "num_model_requests": 1,
+        "project_id": "proj_1",
+        "model": "gpt-4o-2024-08-06",
+        **fields,
+    }
+
+
+def cost(value: Any, line_item: str = "gpt-4o-2024-08-06, input", **fields: Any) -> Json:
+    return {"amount": {"value": value, "currency": "usd"}, "line_item": line_item, "project_id": "proj_1", **fields}
+
+
+def answer(*results: Json, start_time: int = DAY_START, next_page: str | None = None) -> bytes:
+    bucket = {"object": "bucket", "start_time": start_time, "results": list(results)}
+    return json.dumps({"data": [bucket], "has_more": next_page is not None, "next_page": next_page}).encode()
+
+
+def page(body: bytes, form: str = "json", *, minute: int = 0) -> BilledPage:
+    return BilledPage("main", "", 0, form, NOW.replace(minute=minute), "bill", body)
+
+
+def load_pages(folder: Path, *pages: BilledPage) -> Path:
+    store, warehouse = RawStore(folder / "raw"), folder / "warehouse.duckdb"
+    for landed in pages:
+        land_bills(store, [landed], source="main", now=landed.imported_at)
+    load_new_parts(store, warehouse, wait_s=5)
+    return warehouse
+
+
+def read(warehouse: Path, sql: str) -> list[dict[str, Any]]:
+    with open_for_reading(warehouse) as connection:
+        return read_frame(connection, sql).to_dicts()
+
+
+def add_run(folder: Path, *, model: str = "gpt-4o", prompt_tokens: int = 1_000_000) -> None:
+    tokens = {"prompt_tokens": prompt_tokens, "completion_tokens": 0, "total_tokens": prompt_tokens}
+    run = run_of("run_1", model=model, created_at=DAY_START + 60)
+    step = step_of("step_1", run_id="run_1", thread_id="thread_1", created_at=DAY_START + 60, usage=tokens)
+    land(RawStore(folder / "raw"), Listing(0, [run]), Listing(0, [step], run_id="run_1"))
+
+
+# Reading
+
+
+def test_a_usage_answer_gives_its_tokens_by_day_project_and_model() -> None:
+    [row] = billed_frame([page(answer(usage(input_cached_tokens=400, output_tokens=7)))]).to_dicts()
+
+    kept = ("report", "billed_on", "project_id", "model", "input_tokens", "cached_tokens", "output_tokens", "requests")
+    assert [row[name] for name in kept] == [
+        "usage",
+        date(2024, 11, 20),
+        "proj_1",
+        "gpt-4o-2024-08-06",
+        1_000_000,
+        400,
+        7,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line_item", "model"),
+    [
+        ("gpt-4o-2024-08-06, input", "gpt-4o-2024-08-06"),
+        ("gpt-4o-2024-08-06, cached input", "gpt-4o-2024-08-06"),
+        ("o1-2024-12-17, output", "o1-2024-12-17"),
+        ("file storage", None),
+        ("assistants api | code interpreter", None),
+        (None, None),
+    ],
+)
+def test_a_line_item_of_tokens_names_its_model(line_item: Any, model: str | None) -> None:
+    assert billed_frame([page(answer(cost(1, line_item)))])["model"].to_list() == [model]
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [(0.06, "0.06"), ("0.06", "0.06"), (3, "3"), (0.1234567890123, "0.123456789012"), (-0.5, "-0.5")],
+)
+def test_an_amount_is_exact_to_12_decimals(value: Any, amount: str) -> None:
+    assert billed_frame([page(answer(cost(value)))])["amount"].to_list() == [Decimal(amount)]
+
+
+def test_an_export_of_the_console_is_read_by_its_columns() -> None:
+    text = (
+        "start_time,start_time_iso,amount_value,amount_currency,line_item,project_id\n"
+        f'{DAY_START},2024-11-20T00:00:00+00:00,1.25,USD,"gpt-4o-2024-08-06, input",proj_1\n'
+    )
+
+    [row] = billed_frame([page(text.encode(), "csv")]).to_dicts()
+
+    assert (row["report"], row["billed_on"], row["model"]) == ("costs", date(2024, 11, 20), "gpt-4o-2024-08-06")
+    assert (row["amount"], row["currency"]) == (Decimal("1.25"), "usd")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("bill.csv", "a,b\n1,2\n", "its columns are neither"),
+        ("bill.json", "<html>", "no usage or cost answer"),
+        ("bill.json", '{"data": [{"results": []}]}', "no usage or cost answer"),
+    ],
+)
+def test_a_file_that_is_no_bill_is_refused_by_name(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text, "utf-8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_bill_files([tmp_path / name], source="main", now=NOW)
+
+    assert message in str(caught.value)
+    assert name in str(caught.value)
+
+
+# Loading
+
+
+def test_of_each_day_and_project_the_newest_import_counts(tmp_path: Path) -> None:
+    warehouse = load_pages(
+        tmp_path,
+        page(answer(cost(1), cost(2)), minute=1),
+        page(answer(cost(5)), minute=3),
+        page(answer(cost(9), cost(9)), minute=2),
+        page(answer(cost(7, project_id="proj_2")), minute=0),
+    )
+
+    rows = read(warehouse, "select project_id, row_index, amount from billed_usage order by project_id, row_index")
+
+    assert [tuple(row.values()) for row in rows] == [("proj_1", 0, Decimal(5)), ("proj_2", 0, Decimal(7))]
+
+
+def test_a_rebuild_gives_the_same_bills(tmp_path: Path) -> None:
+    warehouse = load_pages(tmp_path, page(answer(cost(1), usage())), page(answer(cost(2)), minute=1))
+    before = read(warehouse, "from billed_usage order by all")
+
+    rebuild(RawStore(tmp_path / "raw"), warehouse, wait_s=5)
+
+    assert read(warehouse, "from billed_usage order by all") == before
+    assert len(before) == 2
+
+
+# Fetching
+
+
+def fetch(pages: dict[tuple[str, str | None], bytes]) -> tuple[list[BilledPage], list[httpx.Request]]:
+    asked: list[httpx.Request] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, content=pages[request.url.path, request.url.params.get("page")])
+
+    async def run() -> list[BilledPage]:
+        endpoint = admin_endpoint("http://127.0.0.1:1/v1", "marker-key")
+        async with ApiClient(endpoint, Pacer(concurrency=1), transport=httpx.MockTransport(serve)) as client:
+            return await fetch_bills(client, source="main", since=date(2024, 11, 20))
+
+    return asyncio.run(run()), asked
+
+
+USAGE_PATH, COSTS_PATH = "/v1/organization/usage/completions", "/v1/organization/costs"
+
+
+def test_both_reports_are_fetched_to_their_last_page() -> None:
+    pages, asked = fetch(
+        {
+            (USAGE_PATH, None): answer(usage(), next_page="two"),
+            (USAGE_PATH, "two"): answer(usage(), start_time=DAY_START + 86_400),
+            (COSTS_PATH, None): answer(cost(1)),
+        }
+    )
+
+    assert billed_frame(pages)["report"].to_list() == ["usage", "usage", "costs"]
+    assert asked[0].url.params.get_list("group_by") == ["project_id", "model"]
+    assert asked[0].url.params["start_time"] == str(DAY_START)
+    assert asked[0].headers["Authorization"] == "Bearer marker-key"
+
+
+@pytest.mark.parametrize(
+    "second", [answer(next_page="two"), json.dumps({"data": [], "has_more": True, "next_page": None}).encode()]
+)
+def test_a_bill_whose_paging_goes_in_circles_is_refused(second: bytes) -> None:
+    with pytest.raises(WalkError, match="nothing was imported"):
+        fetch({(USAGE_PATH, None): answer(next_page="two"), (USAGE_PATH, "two"): second})
+
+
+def test_without_an_admin_key_one_is_told_where_to_put_it() -> None:
+    with pytest.raises(ConfigurationError, match="OPENAI_ADMIN_KEY"):
+        admin_endpoint(None, None)
+
+
+# Reconciling
+
+
+def reconcile(warehouse: Path) -> list[tuple[Any, ...]]:
+    sql = """
+        select model, coalesce(billed_usd, list_usd) as billed_usd, computed_usd, difference_usd, explanations
+        from reconciliation order by model
+    """
+    return [tuple(row.values()) for row in read(warehouse, sql)]
+
+
+def test_a_bill_that_agrees_has_nothing_to_explain(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    rows = reconcile(load_pages(tmp_path, page(answer(usage(), cost(2.5)))))
+
+    assert rows == [("gpt-4o-2024-08-06", Decimal("2.5"), Decimal("2.5"), Decimal(0), [])]
+
+
+def test_without_a_cost_report_the_billed_tokens_are_priced_by_our_price_book(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    rows = reconcile(load_pages(tmp_path, page(answer(usage(input_tokens=3_000_000, input_cached_tokens=1_000_000)))))
+
+    more = "the bill counts more tokens: other use of the API, or threads that were never synced"
+    assert rows == [("gpt-4o-2024-08-06", Decimal("6.25"), Decimal("2.5"), Decimal("3.75"), [more])]
+
+
+def test_where_the_tokens_agree_the_price_row_is_named(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    [row] = reconcile(load_pages(tmp_path, page(answer(usage(), cost(2)))))
+
+    assert row[3:] == (Decimal("-0.5"), ["the tokens agree: look at the price row openai:gpt-4o:2024-10-02"])
+
+
+def test_steps_without_a_price_explain_a_difference(tmp_path: Path) -> None:
+    add_run(tmp_path, model="prod")
+
+    rows = reconcile(load_pages(tmp_path, page(answer(cost(2)))))
+
+    other_use = "other use of the API, or threads that were never synced"
+    assert rows[0] == ("gpt-4o-2024-08-06", Decimal(2), None, Decimal(2), [other_use])
+    assert rows[1][:4] == ("prod", None, None, None)
+    assert rows[1][4][0] == "1 steps have no price: their cost is in no sum"
+
+
+def test_a_line_item_that_is_no_model_s_stays_apart(tmp_path: Path) -> None:
+    [row] = reconcile(load_pages(tmp_path, page(answer(cost(2, "file storage")))))
+
+    assert row == (None, Decimal(2), None, Decimal(2), ["a line item that is no model's tokens"])
+
+
+def test_money_in_another_currency_is_in_no_sum(tmp_path: Path) -> None:
+    foreign = cost(2, amount={"value": 2, "currency": "eur"})
+
+    [row] = reconcile(load_pages(tmp_path, page(answer(foreign))))
+
+    assert row[1:4] == (None, None, None)
+    assert "a part of the bill is in another currency" in row[4]
+
+
+def test_explain_cost_walks_through_a_day(tmp_path: Path) -> None:
+    add_run(tmp_path / "data")
+    (tmp_path / "bill.json").write_bytes(answer(usage(), cost(2)))
+    (tmp_path / "pipeline.toml").write_text("profile = 'main'\n[profiles.main]\n", "utf-8")
+
+    imported = run_cli(tmp_path, "import-usage", "bill.json")
+    explained = run_cli(tmp_path, "explain-cost", "--on", "2024-11-20")
+
+    assert (imported.returncode, explained.returncode) == (0, 0), imported.stderr + explained.stderr
+    assert imported.stdout.startswith("imported 2 rows of 1 files or pages into source main")
+    assert "2.50 USD for 1 steps; 0 of them have no price" in explained.stdout
+    assert "look at the price row" in explained.stdout

@@ -1,0 +1,266 @@
+"""`check`: the checks, the grains of every table and view, and the budgets."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.budgets import Budget, check_budgets, period_of, read_budgets, read_spend
+from pipeline.checks import check_grains, run_checks
+from pipeline.errors import ConfigurationError
+from pipeline.landing import RawStore
+from pipeline.load import load_new_parts
+from pipeline.warehouse import Connection, open_in_memory
+from tests.landed import Listing, land, run_of, step_of
+from tests.syncs import run_cli
+from tests.warehouse_rows import add_call, add_price, add_run, add_step, rolled_back
+
+NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Connection]:
+    with open_in_memory() as connection:
+        yield connection
+
+
+@pytest.fixture
+def con(memory: Connection) -> Iterator[Connection]:
+    with rolled_back(memory) as connection:
+        yield connection
+
+
+def add_spend(con: Connection, **columns: Any) -> None:
+    """A run with one step that costs 2.50 dollars."""
+    number = columns.pop("number", 1)
+    created_at = columns.pop("created_at", "2024-11-20T06:00:00Z")
+    add_run(con, run_id=f"run_{number}", **columns)
+    add_step(
+        con,
+        step_id=f"step_{number}",
+        run_id=f"run_{number}",
+        source=columns.get("source", "main"),
+        created_at=created_at,
+        prompt_tokens=1_000_000,
+        completion_tokens=0,
+        total_tokens=1_000_000,
+    )
+
+
+# Checks and grains
+
+
+def test_a_row_that_is_there_twice_breaks_the_grain_of_its_table(con: Connection) -> None:
+    add_step(con)
+    add_step(con)
+
+    found = {finding.name: finding.message for finding in check_grains(con)}
+
+    assert found["run_steps"] == "1 keys of (source, step_id) are there more than once, for example main step_1"
+
+
+def test_nulls_are_equal_in_a_grain(con: Connection) -> None:
+    con.execute(
+        "create or replace view daily_spend as select 'a' as source, null as day, null as assistant_id, null as model"
+        " from range(2)"
+    )
+
+    assert "daily_spend" in [finding.name for finding in check_grains(con)]
+
+
+def test_an_empty_warehouse_passes_everything(con: Connection) -> None:
+    assert run_checks(con) + check_grains(con) == []
+
+
+def test_a_warning_comes_after_what_fails_and_names_what_offends(con: Connection) -> None:
+    add_run(con)
+    add_step(con, prompt_tokens=-1, completion_tokens=1, total_tokens=0)
+
+    findings = run_checks(con)
+
+    assert [finding.level for finding in findings] == sorted(finding.level for finding in findings)
+    assert findings[0].line.startswith("fail  check negative_tokens: 1 row: Usage below zero (step_1 run_1")
+
+
+# Budgets
+
+
+@pytest.mark.parametrize(
+    ("per", "day", "expected"),
+    [
+        ("day", date(2024, 2, 29), (date(2024, 2, 29), date(2024, 3, 1))),
+        ("week", date(2024, 11, 20), (date(2024, 11, 18), date(2024, 11, 25))),
+        ("week", date(2024, 12, 31), (date(2024, 12, 30), date(2025, 1, 6))),
+        ("month", date(2024, 2, 29), (date(2024, 2, 1), date(2024, 3, 1))),
+        ("month", date(2024, 12, 31), (date(2024, 12, 1), date(2025, 1, 1))),
+    ],
+)
+def test_a_period_has_the_day_in_it(per: str, day: date, expected: tuple[date, date]) -> None:
+    assert period_of(per, day) == expected
+
+
+def test_a_budget_counts_the_steps_of_its_period_and_goes_on_at_their_pace(con: Connection) -> None:
+    add_price(con)
+    add_spend(con)
+    add_spend(con, number=2, created_at="2024-11-19T23:59:59Z")
+
+    spend = read_spend(con, Budget(name="day", per="day", warn_usd=Decimal(1)), now=NOON)
+
+    assert (spend.spent_usd, spend.forecast_usd) == (Decimal("2.5"), Decimal("5.00"))
+
+
+@pytest.mark.parametrize(
+    ("budget", "lines"),
+    [
+        ({"warn_usd": Decimal(5)}, []),
+        ({"warn_usd": Decimal("2.5"), "forecast": "off"}, []),
+        (
+            {"warn_usd": Decimal("2.49")},
+            ["warn  budget b: day 2024-11-20: spent 2.50 USD of 2.49, at this pace 5.00 by 2024-11-21"],
+        ),
+        (
+            {"warn_usd": Decimal(1), "fail_usd": Decimal(2)},
+            ["fail  budget b: day 2024-11-20: spent 2.50 USD of 2.00, at this pace 5.00 by 2024-11-21"],
+        ),
+        (
+            {"fail_usd": Decimal(4)},
+            [
+                "warn  budget b: day 2024-11-20: at this pace 5.00 USD by 2024-11-21, the limit is 4.00"
+                " (spent so far: 2.50)"
+            ],
+        ),
+        (
+            {"fail_usd": Decimal(4), "forecast": "fail"},
+            [
+                "fail  budget b: day 2024-11-20: at this pace 5.00 USD by 2024-11-21, the limit is 4.00"
+                " (spent so far: 2.50)"
+            ],
+        ),
+    ],
+)
+def test_a_breach_is_one_line_with_the_level_that_it_reaches(
+    con: Connection, budget: dict[str, Any], lines: list[str]
+) -> None:
+    add_price(con)
+    add_spend(con)
+
+    findings = check_budgets(con, [Budget(name="b", per="day", **budget)], now=NOON)
+
+    assert [finding.line for finding in findings] == lines
+
+
+@pytest.mark.parametrize(
+    ("scope", "spent"),
+    [
+        ({}, "5"),
+        ({"source": "main"}, "2.5"),
+        ({"assistant": "asst_2"}, "2.5"),
+        ({"model": "gpt-4o"}, "5"),
+        ({"model": "gpt-4"}, "0"),
+        ({"metadata": {"customer": "acme"}}, "2.5"),
+        ({"metadata": {'a.b"c': "odd"}}, "2.5"),
+        ({"metadata": {"customer": "acme", 'a.b"c': "even"}}, "0"),
+        ({"tool": "look_up"}, "1.25"),
+    ],
+)
+def test_a_budget_is_for_a_source_assistant_model_tool_or_metadata_value(
+    con: Connection, scope: dict[str, Any], spent: str
+) -> None:
+    add_price(con)
+    add_spend(con, metadata='{"customer": "acme", "a.b\\"c": "odd"}')
+    add_spend(con, number=2, source="other", assistant_id="asst_2")
+    add_call(con, call_index=0)
+    add_call(con, call_index=1, name="write_down")
+
+    spend = read_spend(con, Budget(name="b", per="month", warn_usd=Decimal(1), **scope), now=NOON)
+
+    assert spend.spent_usd == Decimal(spent)
+
+
+def test_tokens_without_a_price_are_named_beside_the_budget(con: Connection) -> None:
+    add_price(con)
+    add_spend(con)
+    add_spend(con, number=2, model="my-deployment")
+
+    [finding] = check_budgets(con, [Budget(name="b", per="day", fail_usd=Decimal(1))], now=NOON)
+
+    assert finding.message.endswith("; 1 steps without a price are not in it")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[budget]]\nname = "b"\nper = "month"', "needs warn_usd or fail_usd"),
+        ('[[budget]]\nname = "b"\nper = "year"\nwarn_usd = 1', "$.budget[0].per"),
+        ('[[budget]]\nname = "b"\nper = "day"\nwarn_usd = -1', "0 or more"),
+        ('[[budget]]\nname = "b"\nper = "day"\nwarn = 1', "unknown field `warn`"),
+        ('[[budget]]\nname = "b"\nper = "day"\nwarn_usd = 1\n' * 2, "two budgets are named 'b'"),
+        ("[[budget", "cannot be read"),
+    ],
+)
+def test_a_mistake_in_the_budgets_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "budgets.toml"
+    path.write_text(text, "utf-8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_budgets(path)
+
+    assert message in str(caught.value)
+
+
+def test_a_limit_in_a_file_is_exact(tmp_path: Path) -> None:
+    path = tmp_path / "budgets.toml"
+    path.write_text('[[budget]]\nname = "b"\nper = "day"\nwarn_usd = 0.1\nfail_usd = "0.3"\n', "utf-8")
+
+    [budget] = read_budgets(path)
+
+    assert (budget.warn_usd, budget.fail_usd) == (Decimal("0.1"), Decimal("0.3"))
+
+
+# The command line
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+    created_at = int(NOON.timestamp())
+    store = RawStore(tmp_path / "data" / "raw")
+    run = run_of("run_1", model="gpt-4o", created_at=created_at, usage=usage)
+    step = step_of("step_1", run_id="run_1", thread_id="thread_1", created_at=created_at, usage=usage)
+    land(store, Listing(0, [run]), Listing(0, [step], run_id="run_1"))
+    load_new_parts(store, tmp_path / "data" / "warehouse.duckdb", wait_s=5)
+    return tmp_path
+
+
+def test_check_exits_5_with_a_line_for_each_breach(data_dir: Path) -> None:
+    (data_dir / "budgets.toml").write_text('[[budget]]\nname = "b"\nper = "day"\nfail_usd = 1\n', "utf-8")
+
+    ended = run_cli(data_dir, "check", "--at", "2024-11-20")
+
+    assert ended.returncode == 5
+    assert ended.stdout == "fail  budget b: day 2024-11-20: spent 2.50 USD of 1.00, at this pace 2.50 by 2024-11-21\n"
+
+
+def test_check_passes_where_nothing_is_wrong_and_says_so_as_json(data_dir: Path) -> None:
+    ended = run_cli(data_dir, "check", "--json")
+
+    answer = json.loads(ended.stdout)
+    assert ended.returncode == 0
+    assert (answer["passed"], answer["findings"], answer["checked"]["budgets"]) == (True, [], 0)
+
+
+def test_repricing_asks_and_where_nobody_can_answer_it_writes_nothing(data_dir: Path) -> None:
+    (data_dir / "data" / "own-prices.csv").write_text("model,discount\ngpt-4o,0.5\n", "utf-8")
+
+    asked = run_cli(data_dir, "prices", "reprice")
+    agreed = run_cli(data_dir, "prices", "reprice", "--yes", "--json")
+    again = run_cli(data_dir, "prices", "reprice", "--yes")
+
+    assert (asked.returncode, "add --yes" in asked.stderr) == (2, True)
+    [change] = json.loads(agreed.stdout)["changes"]
+    assert (change["old_cost_usd"], change["new_cost_usd"]) == ("2.500000000000", "1.250000000000")
+    assert again.stdout.startswith("nothing to reprice")

@@ -1,0 +1,282 @@
+"""The ledger: what sealed runs cost stays as it is until somebody reprices, and comes back as it was."""
+
+import shutil
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.catalog import read_sql_files
+from pipeline.landing import RawStore
+from pipeline.load import load_new_parts, rebuild
+from pipeline.pricing import plan_repricing, reprice
+from pipeline.warehouse import open_for_reading, open_for_writing, open_in_memory, read_frame
+from tests.landed import Json, Listing, land, run_of, step_of
+from tests.warehouse_rows import (
+    add_price,
+    add_run,
+    add_step,
+    post_ledger,
+    read_rows,
+    rolled_back,
+)
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CREATED = 1_732_104_000  # 2024-11-20T12:00:00Z
+MILLION = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RawStore:
+    return RawStore(tmp_path / "raw")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
+
+
+def step(step_id: str, usage: Json | None = None) -> Json:
+    return step_of(step_id, run_id="run_1", thread_id="thread_1", created_at=CREATED, usage=usage or MILLION)
+
+
+def land_run(store: RawStore, *, status: str = "completed", minute: int = 0, usage: Json | None = None) -> None:
+    run = run_of("run_1", status, model="gpt-4o", created_at=CREATED)
+    runs = Listing(minute, [run])
+    steps = Listing(minute, [step("step_1", usage)], run_id="run_1", run_status=status)
+    land(store, runs, steps, sync_id=f"sync_{minute}")
+
+
+def own_price(warehouse: Path, input_usd: str) -> None:
+    text = f"model,input_usd_per_mtok,output_usd_per_mtok\ngpt-4o,{input_usd},1\n"
+    (warehouse.parent / "own-prices.csv").write_text(text, "utf-8")
+
+
+def read(warehouse: Path, sql: str) -> list[dict[str, Any]]:
+    with open_for_reading(warehouse) as connection:
+        return read_frame(connection, sql).to_dicts()
+
+
+def cost(warehouse: Path) -> Any:
+    [row] = read(warehouse, "select cost_usd from run_costs where run_id = 'run_1'")
+    return row["cost_usd"]
+
+
+def read_ledger(warehouse: Path) -> list[tuple[Any, ...]]:
+    with open_for_reading(warehouse) as connection:
+        return read_frame(connection, "from cost_ledger order by all").rows()
+
+
+def load(store: RawStore, warehouse: Path) -> None:
+    load_new_parts(store, warehouse, wait_s=5)
+
+
+def reprice_all(warehouse: Path, repricing_id: str = "repricing_1") -> pl.DataFrame:
+    with open_for_writing(warehouse, wait_s=5) as connection:
+        return reprice(connection, repricing_id=repricing_id, now=NOW)
+
+
+def touch(store: RawStore, warehouse: Path) -> None:
+    """Load something else, which brings the price book of today into the warehouse."""
+    land(store, Listing(50, [run_of("run_2")], thread_id="thread_2"), sync_id="sync_other")
+    load(store, warehouse)
+
+
+def test_a_sealed_run_keeps_its_cost_when_the_price_book_changes(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    load(store, warehouse)
+    own_price(warehouse, "7")
+    touch(store, warehouse)
+
+    assert cost(warehouse) == Decimal("2.5")
+
+
+def test_an_open_run_follows_the_price_book(store: RawStore, warehouse: Path) -> None:
+    land_run(store, status="in_progress")
+    load(store, warehouse)
+    own_price(warehouse, "7")
+    touch(store, warehouse)
+
+    assert cost(warehouse) == Decimal(7)
+    assert read_ledger(warehouse) == []
+
+
+def test_a_ledger_row_says_by_which_price_it_was_made(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    load(store, warehouse)
+
+    [row] = read(
+        warehouse,
+        "select price_id, match, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, discount,"
+        " cost_usd from cost_ledger",
+    )
+
+    assert row == {
+        "price_id": "openai:gpt-4o:2024-10-02",
+        "match": "alias",
+        "input_usd_per_mtok": Decimal("2.5"),
+        "cached_input_usd_per_mtok": Decimal("1.25"),
+        "output_usd_per_mtok": Decimal(10),
+        "discount": Decimal(1),
+        "cost_usd": Decimal("2.5"),
+    }
+
+
+def test_a_run_walked_again_is_charged_its_new_tokens_at_the_price_that_it_had(
+    store: RawStore, warehouse: Path
+) -> None:
+    land_run(store)
+    load(store, warehouse)
+    own_price(warehouse, "7")
+    land_run(store, minute=5, usage={"prompt_tokens": 2_000_000, "completion_tokens": 0, "total_tokens": 2_000_000})
+    load(store, warehouse)
+
+    assert cost(warehouse) == Decimal(5)
+
+
+def test_a_run_sealed_without_a_price_stays_unpriced_until_it_is_repriced(store: RawStore, warehouse: Path) -> None:
+    run = run_of("run_1", model="prod", created_at=CREATED)
+    land(store, Listing(0, [run]), Listing(0, [step("step_1")], run_id="run_1"))
+    load(store, warehouse)
+    (warehouse.parent / "own-prices.csv").write_text(
+        "model,input_usd_per_mtok,output_usd_per_mtok\nprod,3,4\n", "utf-8"
+    )
+    touch(store, warehouse)
+    before = cost(warehouse)
+
+    changes = reprice_all(warehouse)
+
+    assert before is None
+    assert cost(warehouse) == Decimal(3)
+    assert changes.to_dicts() == [
+        {
+            "source": "main",
+            "model": "prod",
+            "old_price_id": None,
+            "new_price_id": "own:prod:always",
+            "steps": 1,
+            "old_cost_usd": None,
+            "new_cost_usd": Decimal(3),
+        }
+    ]
+
+
+def test_a_plan_to_reprice_shows_the_difference_and_writes_nothing(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    load(store, warehouse)
+    own_price(warehouse, "7")
+
+    with open_for_writing(warehouse, wait_s=5) as connection:
+        [change] = plan_repricing(connection).to_dicts()
+
+    assert (change["steps"], change["old_cost_usd"], change["new_cost_usd"]) == (1, Decimal("2.5"), Decimal(7))
+    assert cost(warehouse) == Decimal("2.5")
+    assert read(warehouse, "from repricings") == []
+
+
+def test_repricing_there_and_back_gives_the_same_ledger_and_logs_both(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    load(store, warehouse)
+    before = read_ledger(warehouse)
+    own_price(warehouse, "7")
+    reprice_all(warehouse, "there")
+    between = cost(warehouse)
+    (warehouse.parent / "own-prices.csv").unlink()
+
+    reprice_all(warehouse, "back")
+
+    assert between == Decimal(7)
+    assert read_ledger(warehouse) == before
+    log = read(warehouse, "select repricing_id, old_cost_usd, new_cost_usd from repricings order by repricing_id desc")
+    assert log == [
+        {"repricing_id": "there", "old_cost_usd": Decimal("2.5"), "new_cost_usd": Decimal(7)},
+        {"repricing_id": "back", "old_cost_usd": Decimal(7), "new_cost_usd": Decimal("2.5")},
+    ]
+
+
+def test_a_rebuild_keeps_what_sealed_runs_cost_and_what_was_repriced(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    load(store, warehouse)
+    own_price(warehouse, "7")
+    reprice_all(warehouse)
+    own_price(warehouse, "9")
+    before = {
+        table: read(warehouse, f"from {table} order by all") for table in read_sql_files("tables") if table != "prices"
+    }
+
+    rebuild(store, warehouse, wait_s=5)
+
+    after = {table: read(warehouse, f"from {table} order by all") for table in before}
+    assert after == before
+    assert cost(warehouse) == Decimal(7)
+
+
+def test_a_rebuild_without_a_warehouse_says_that_there_was_no_ledger_to_keep(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    said: list[str] = []
+
+    rebuild(store, warehouse, wait_s=5, no_ledger=lambda: said.append("priced anew"))
+
+    assert said == ["priced anew"]
+    assert cost(warehouse) == Decimal("2.5")
+
+
+def test_a_rebuild_forgets_the_ledger_of_runs_that_are_in_no_part_any_more(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    load(store, warehouse)
+    shutil.rmtree(store.folder)
+    land(store, Listing(0, [run_of("run_2")]))
+
+    rebuild(store, warehouse, wait_s=5)
+
+    assert read_ledger(warehouse) == []
+
+
+def test_loading_in_another_order_gives_the_same_ledger(tmp_path: Path) -> None:
+    ledgers = []
+    for name, minutes in (("a", (0, 5)), ("b", (5, 0))):
+        store, warehouse = RawStore(tmp_path / name / "raw"), tmp_path / name / "warehouse.duckdb"
+        for minute in minutes:
+            land_run(store, minute=minute)
+            load(store, warehouse)
+        ledgers.append(read_ledger(warehouse))
+
+    assert ledgers[0] == ledgers[1]
+    assert len(ledgers[0]) == 1
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    tokens=st.lists(
+        st.tuples(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1, max_size=8
+    ),
+    other=st.decimals(0, 1000, places=6),
+)
+def test_repricing_random_usage_there_and_back_gives_the_same_ledger(
+    memory: Any, tokens: list[tuple[int, int, int]], other: Decimal
+) -> None:
+    with rolled_back(memory) as connection:
+        add_price(connection)
+        add_run(connection)
+        for index, (prompt, cached, completion) in enumerate(tokens):
+            columns = {"prompt_tokens": prompt, "cached_tokens": cached, "completion_tokens": completion}
+            add_step(connection, step_id=f"step_{index}", step_index=index, **columns)
+        post_ledger(connection)
+        before = read_rows(connection, "from cost_ledger order by all")
+        connection.execute("update prices set input_usd_per_mtok = ?, price_id = 'other'", [str(other)])
+        kept = read_rows(connection, "from cost_ledger order by all")
+        post_ledger(connection)
+
+        assert kept == before
+        assert read_rows(connection, "from cost_ledger order by all") == before
+
+
+@pytest.fixture(scope="module")
+def memory() -> Any:
+    with open_in_memory() as connection:
+        yield connection

@@ -1,0 +1,136 @@
+"""The notebooks run clean on any warehouse, show what SQL says, and come with the pictures of the sample."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from notebooks.execute import NOTEBOOKS, execute_notebook
+from tests.warehouses import make_empty, make_hostile, make_one_run, make_sample, read_one
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+TOKEN_SPEND = FOLDER / "token_spend.ipynb"
+TOOL_USAGE = FOLDER / "tool_usage.ipynb"
+SIZE_LIMIT_BYTES = 2**20
+
+by_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_sample(tmp_path_factory.mktemp("sample"))
+
+
+def pictures(notebook: NotebookNode) -> list[str]:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+
+
+def words(notebook: NotebookNode) -> list[str]:
+    """Each output that is text, as a person reads it."""
+    data = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    texts = [entry.get("text/html") or entry.get("text/markdown") for entry in data]
+    return [re.sub(r"<[^>]*>", "|", text) for text in texts if text]
+
+
+def tables(notebook: NotebookNode) -> list[list[list[str]]]:
+    """Rows of cells of each table, the head first."""
+    rows = [re.findall(r"<tr>(.*?)</tr>", text) for text in html(notebook)]
+    return [[re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in table] for table in rows]
+
+
+def html(notebook: NotebookNode) -> list[str]:
+    outputs = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [data["text/html"] for data in outputs if "text/html" in data]
+
+
+def test_there_are_two_notebooks() -> None:
+    assert [path.name for path in NOTEBOOKS] == ["token_spend.ipynb", "tool_usage.ipynb"]
+
+
+@by_notebook
+def test_the_stored_outputs_are_pictures_and_no_errors(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+
+    kinds = {output["output_type"] for cell in notebook.cells for output in cell.get("outputs", [])}
+
+    assert len(pictures(notebook)) >= 5
+    assert kinds <= {"display_data", "execute_result"}
+
+
+@by_notebook
+def test_the_stored_file_is_small_and_names_no_machine(path: Path) -> None:
+    text = path.read_text("utf-8")
+    without_pictures = re.sub(r'"image/png": "[^"]*"', "", text)
+
+    assert len(text) < SIZE_LIMIT_BYTES
+    assert not re.findall(r"/work|/home|/root|/tmp|\w+://\S+", without_pictures)
+
+
+@by_notebook
+def test_what_is_stored_is_what_the_sample_gives(path: Path, sample: Path) -> None:
+    """Red after a change of the sample, the views or the prices: run `make notebooks`."""
+    executed = execute_notebook(path, sample)
+
+    assert words(nbformat.read(path, as_version=4)) == words(executed)
+    assert len(pictures(executed)) == len(pictures(nbformat.read(path, as_version=4)))
+
+
+@by_notebook
+def test_it_runs_clean_on_an_empty_warehouse(path: Path, tmp_path: Path) -> None:
+    executed = execute_notebook(path, make_empty(tmp_path / "warehouse.duckdb"))
+
+    assert pictures(executed) == []
+    assert "There is no" in " ".join(words(executed))
+
+
+@by_notebook
+def test_it_escapes_names_and_survives_values_that_cannot_be(path: Path, tmp_path: Path) -> None:
+    executed = execute_notebook(path, make_hostile(tmp_path / "warehouse.duckdb"))
+
+    assert "&lt;script&gt;" in "".join(html(executed))
+    assert "<script" not in json.dumps(html(executed))
+
+
+def test_spend_is_what_sql_says_and_unpriced_usage_is_unknown(sample: Path) -> None:
+    notebook = nbformat.read(TOKEN_SPEND, as_version=4)
+    cost, steps = read_one(sample, "select round(sum(cost_usd), 2), count(cost_usd) from step_costs")
+    model, tokens = read_one(sample, "select model, total_tokens from unpriced_usage")
+
+    coverage, by_model = tables(notebook)[2:4]
+
+    assert coverage[1][:2] == ["priced", f"{steps:,}"]
+    assert coverage[1][-1] == f"${cost:,.2f}"
+    assert next(row for row in by_model if row[0] == model)[4:6] == [f"{tokens:,}", "unknown"]
+
+
+def test_calls_and_failures_are_what_sql_says(sample: Path) -> None:
+    notebook = nbformat.read(TOOL_USAGE, as_version=4)
+    name, calls, failures = read_one(sample, "select name, calls, failures from tool_usage order by calls desc limit 1")
+
+    first = tables(notebook)[1][1]
+
+    assert [first[0], first[2], first[5]] == [name, f"{calls:,}", f"{failures:,}"]
+
+
+def test_the_parameters_narrow_what_is_shown(sample: Path) -> None:
+    (cost,) = read_one(
+        sample, "select round(sum(cost_usd), 2) from step_costs where created_on between '2026-05-01' and '2026-05-31'"
+    )
+
+    may = execute_notebook(TOKEN_SPEND, sample, RUN_STEPS_SINCE="2026-05-01", RUN_STEPS_UNTIL="2026-05-31")
+    nobody = execute_notebook(TOOL_USAGE, sample, RUN_STEPS_SOURCE="nobody")
+
+    assert tables(may)[2][1][-1] == f"${cost:,.2f}"
+    assert pictures(nobody) == []
+
+
+def test_one_run_is_enough(tmp_path: Path) -> None:
+    executed = execute_notebook(TOKEN_SPEND, make_one_run(tmp_path / "warehouse.duckdb"))
+
+    assert tables(executed)[2][1] == ["priced", "1", "1", "1,000", "400", "100", "$0.0030"]
+    assert len(pictures(executed)) == 5

@@ -1,0 +1,219 @@
+"""Each rule of the cursor guard with the pages that it is for."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from pipeline.errors import RequestError, WalkError
+from pipeline.pages import Page
+from pipeline.paging import Ask, ListAnswer, ListWalk, walk_list
+from pipeline.wire import ItemHead, ListHead
+
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def page(*ids: object, more: bool | None = False, last_id: object = None) -> ListHead:
+    """A page with these ids."""
+    return ListHead([ItemHead(item_id) for item_id in ids], has_more=more, last_id=last_id)
+
+
+@dataclass
+class Script:
+    """Pages to be had in this order, the last for ever; an int is that status instead."""
+
+    pages: Sequence[ListHead | int]
+    asked: list[tuple[str | None, int]] = field(default_factory=list)
+
+    async def fetch(self, ask: Ask) -> ListAnswer:
+        answer = self.pages[min(len(self.asked), len(self.pages) - 1)]
+        self.asked.append((ask.after, ask.limit))
+        if isinstance(answer, int):
+            raise RequestError("/threads: refused", status=answer)
+        return ListAnswer(Page(ask.page_index, ask.after, AT, None, b""), answer)
+
+
+def walk(*pages: ListHead | int, after: str | None = None, max_pages: int = 50) -> tuple[ListWalk, Script]:
+    script, found = Script(pages), ListWalk(after=after)
+    asyncio.run(walk_list(script.fetch, found, max_pages=max_pages))
+    return found, script
+
+
+def fail(*pages: ListHead | int, after: str | None = None, max_pages: int = 50) -> tuple[str, ListWalk, Script]:
+    script, found = Script(pages), ListWalk(after=after)
+    with pytest.raises((WalkError, RequestError)) as raised:
+        asyncio.run(walk_list(script.fetch, found, max_pages=max_pages))
+    assert found.ended_by is None
+    return str(raised.value), found, script
+
+
+# --- honest ends ------------------------------------------------------------------------------------------------------
+
+
+def test_a_walk_follows_the_last_item_until_has_more_is_false() -> None:
+    found, script = walk(page("a", "b", more=True), page("c", "d", more=True), page("e"))
+    assert list(found.ids) == ["a", "b", "c", "d", "e"]
+    assert found.ended_by == "has_more_false"
+    assert script.asked == [(None, 100), ("b", 100), ("d", 100)]
+    assert [(landed.page_index, landed.cursor) for landed in found.pages] == [(0, None), (1, "b"), (2, "d")]
+
+
+def test_an_empty_list_is_complete() -> None:
+    found, _ = walk(page())
+    assert (found.items, found.ended_by, len(found.pages)) == (0, "has_more_false", 1)
+
+
+def test_a_walk_starts_after_the_id_that_it_was_given() -> None:
+    _, script = walk(page("c", more=True), page("d"), after="b")
+    assert script.asked == [("b", 100), ("c", 100)]
+
+
+def test_an_exactly_full_last_page_that_claims_more_ends_with_an_empty_one() -> None:
+    found, _ = walk(page("a", more=True), page("b", more=True), page(more=False))
+    assert list(found.ids) == ["a", "b"]
+
+
+def test_without_has_more_an_empty_page_is_the_end() -> None:
+    found, script = walk(page("a", "b", more=None), page("c", more=None), page(more=None))
+    assert list(found.ids) == ["a", "b", "c"]
+    assert found.ended_by == "empty_page"
+    assert script.asked == [(None, 100), ("b", 100), ("c", 100)]
+
+
+def test_without_has_more_an_answer_beyond_the_limit_is_not_yet_known_to_be_everything() -> None:
+    first = [f"run_{number}" for number in range(150)]
+    rest = [f"run_{number}" for number in range(150, 200)]
+    found, _ = walk(page(*first, more=None), page(*rest, more=None), page(more=None))
+    assert (found.items, found.ended_by) == (200, "empty_page")
+
+
+def test_without_has_more_the_same_answer_to_any_cursor_and_limit_is_everything() -> None:
+    everything = page("a", "b", "c", more=None)
+    found, script = walk(everything, everything, everything)
+    assert (list(found.ids), found.ended_by, len(found.pages)) == (["a", "b", "c"], "whole_answer", 1)
+    assert script.asked == [(None, 100), ("c", 100), ("c", 1)]
+
+
+def test_pages_that_overlap_count_each_item_once() -> None:
+    found, _ = walk(page("a", "b", more=True), page("b", "c", more=True), page("c", "d"))
+    assert (list(found.ids), found.items) == (["a", "b", "c", "d"], 4)
+
+
+def test_the_last_item_outranks_a_last_id_that_differs() -> None:
+    _, script = walk(page("a", "b", more=True, last_id="a"), page("c"))
+    assert script.asked[1] == ("b", 100)
+
+
+@pytest.mark.parametrize("unusable", [None, "", 7, ["b"]])
+def test_last_id_serves_where_the_last_item_has_no_usable_id(unusable: object) -> None:
+    found, script = walk(page("a", unusable, more=True, last_id="b"), page("c"))
+    assert script.asked[1] == ("b", 100)
+    assert found.items == 3
+
+
+# --- a cursor that the server refuses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_a_cursor_that_is_refused_in_the_middle_starts_the_walk_over(status: int) -> None:
+    found, script = walk(page("a", more=True), status, page("a", more=True), page("b"))
+    assert (list(found.ids), len(found.pages)) == (["a", "b"], 2)
+    assert [after for after, _ in script.asked] == [None, "a", None, "a"]
+
+
+def test_starting_over_goes_back_to_where_the_walk_began() -> None:
+    found, script = walk(page("c", more=True), 400, page("c", more=True), page("d"), after="b")
+    assert [after for after, _ in script.asked] == ["b", "c", "b", "c"]
+    assert list(found.ids) == ["c", "d"]
+
+
+def test_a_walk_starts_over_only_once() -> None:
+    message, _, script = fail(page("a", more=True), 400, page("a", more=True), 400)
+    assert message == "/threads: refused"
+    assert len(script.asked) == 4
+
+
+def test_a_first_page_that_is_refused_is_not_asked_again() -> None:
+    _, _, script = fail(404)
+    assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize("status", [500, 429, 501])
+def test_another_error_in_the_middle_ends_the_walk(status: int) -> None:
+    _, found, script = fail(page("a", more=True), status)
+    assert (len(script.asked), list(found.ids)) == (2, ["a"])
+
+
+# --- dishonest pages --------------------------------------------------------------------------------------------------
+
+
+def test_the_same_page_again_is_an_error() -> None:
+    message, found, script = fail(page("a", "b", more=True))
+    assert message == "page 2 has only items of earlier pages: the cursor is ignored or goes in a circle"
+    assert (len(script.asked), list(found.ids)) == (2, ["a", "b"])
+
+
+def test_pages_that_go_in_a_circle_are_an_error() -> None:
+    message, _, script = fail(page("a", more=True), page("b", more=True), page("a", more=True))
+    assert message == "page 3 has only items of earlier pages: the cursor is ignored or goes in a circle"
+    assert len(script.asked) == 3
+
+
+def test_a_cursor_that_was_used_before_is_an_error_even_among_new_items() -> None:
+    message, _, _ = fail(page("a", more=True), page("b", "a", more=True))
+    assert message == "page 2 leads back to a cursor that was used before"
+
+
+def test_a_page_that_leads_back_to_where_a_resumed_walk_began_is_an_error() -> None:
+    message, _, _ = fail(page("c", "b", more=True), after="b")
+    assert message == "page 1 leads back to a cursor that was used before"
+
+
+def test_an_empty_page_that_claims_more_is_an_error() -> None:
+    message, _, _ = fail(page("a", more=True), page(more=True))
+    assert message == "page 2 is empty but says has_more"
+
+
+def test_an_empty_first_page_that_claims_more_is_an_error() -> None:
+    assert fail(page(more=True, last_id="z"))[0] == "page 1 is empty but says has_more"
+
+
+@pytest.mark.parametrize("unusable", [None, "", 7])
+def test_more_without_a_usable_cursor_is_an_error(unusable: object) -> None:
+    message, _, _ = fail(page("a", unusable, more=True, last_id=unusable))
+    assert message == "page 1 says there is more but has no usable cursor"
+
+
+def test_a_page_without_any_id_that_claims_more_is_an_error() -> None:
+    assert "page 1" in fail(page(None, None, more=True))[0]
+
+
+def test_without_has_more_a_cursor_that_is_ignored_under_a_limit_that_is_kept_is_an_error() -> None:
+    message, _, script = fail(page("a", "b", more=None), page("a", "b", more=None), page("a", more=None))
+    assert message == "the server ignores the cursor and has no has_more: what comes after the first page cannot be had"
+    assert len(script.asked) == 3
+
+
+def test_without_has_more_a_later_page_again_is_an_error() -> None:
+    message, _, _ = fail(page("a", more=None), page("b", more=None), page("b", more=None))
+    assert message == "page 3 has only items of earlier pages: the cursor is ignored or goes in a circle"
+
+
+def test_a_page_that_repeats_items_from_the_middle_is_an_error() -> None:
+    # Sorted by time but compared by id: what sorts before the cursor comes again, what sorts after it may be skipped.
+    message, _, _ = fail(page("a", "d", "c", more=True), page("d", "e"))
+    assert message.startswith("page 2 repeats items that do not come last before it")
+
+
+def test_new_ids_for_ever_end_at_the_bound() -> None:
+    pages = [page(f"run_{number}", more=True) for number in range(60)]
+    message, found, _ = fail(*pages, max_pages=7)
+    assert message == "no end after 7 pages"
+    assert found.items == 7
+
+
+def test_a_list_of_exactly_as_many_pages_as_the_bound_is_complete() -> None:
+    found, _ = walk(page("a", more=True), page("b", more=True), page("c"), max_pages=3)
+    assert found.ended_by == "has_more_false"

@@ -1,0 +1,177 @@
+"""Which price holds for a name on a day, where it comes from, and what a person's own file may say."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigurationError
+from pipeline.prices import PriceBook, read_price_book
+from pipeline.pricing import explain_price
+
+DAY = date(2024, 11, 20)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> PriceBook:
+    return read_price_book()
+
+
+def own_book(folder: Path, *lines: str, header: str = "model,input_usd_per_mtok,output_usd_per_mtok") -> PriceBook:
+    path = folder / "own-prices.csv"
+    path.write_text("\n".join([header, *lines]) + "\n", "utf-8")
+    return read_price_book(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "on", "price_id", "match"),
+    [
+        ("gpt-4o-2024-08-06", DAY, "openai:gpt-4o-2024-08-06:2024-10-01", "exact"),
+        ("gpt-4o", date(2024, 10, 1), "openai:gpt-4o:2024-05-13", "alias"),
+        ("gpt-4o", date(2024, 10, 2), "openai:gpt-4o:2024-10-02", "alias"),
+        ("ft:gpt-4o-mini-2024-07-18:acme::abc", DAY, "openai:ft:gpt-4o-mini-2024-07-18:*:2024-10-01", "pattern"),
+        ("gpt-35-turbo-16k", DAY, "azure:gpt-35-turbo-16k:2023-06-13", "alias"),
+    ],
+)
+def test_a_name_is_found_exactly_then_as_an_alias_by_date_then_by_pattern(
+    shipped: PriceBook, model: str, on: date, price_id: str, match: str
+) -> None:
+    found = explain_price(model, on, book=shipped)
+
+    assert found.price is not None
+    assert (found.price["price_id"], found.price["match"]) == (price_id, match)
+
+
+@pytest.mark.parametrize("model", ["my-deployment", "gpt-4o-2099-01-01", "ft:gpt-4o", "GPT-4o", ""])
+def test_an_unknown_name_has_no_price_and_never_a_neighbour_s(shipped: PriceBook, model: str) -> None:
+    found = explain_price(model, DAY, book=shipped)
+
+    assert found.price is None
+    assert "its cost is unknown" in found.rule
+
+
+def test_a_deployment_s_name_stands_for_its_model(shipped: PriceBook) -> None:
+    found = explain_price("prod", DAY, book=shipped, models={"prod": "gpt-4o", 'o"dd': "o1"})
+
+    assert found.price is not None
+    assert found.price["price_id"] == "openai:gpt-4o:2024-10-02"
+    assert found.rule.startswith("`models` of the profile says that prod is gpt-4o")
+
+
+def test_an_own_row_wins_over_the_shipped_one_and_ends_when_it_says(tmp_path: Path) -> None:
+    header = "model,valid_from,valid_to,input_usd_per_mtok,output_usd_per_mtok"
+    book = own_book(tmp_path, "gpt-4o,2024-11-01,2024-12-01,1,2", header=header)
+
+    prices = [explain_price("gpt-4o", on, book=book).price for on in (DAY, date(2024, 12, 1))]
+
+    assert [price and price["price_id"] for price in prices] == ["own:gpt-4o:2024-11-01", "openai:gpt-4o:2024-10-02"]
+
+
+def test_an_own_row_for_one_source_is_for_that_source_only(tmp_path: Path) -> None:
+    header = "model,only_source,input_usd_per_mtok,output_usd_per_mtok"
+    book = own_book(tmp_path, "gpt-4o,europe,1,2", "gpt-4o,,3,4", header=header)
+
+    prices = [explain_price("gpt-4o", DAY, book=book, source=source).price for source in ("europe", "other")]
+
+    assert [price and price["input_usd_per_mtok"] for price in prices] == [Decimal(1), Decimal(3)]
+
+
+def test_of_two_patterns_the_longer_one_wins(tmp_path: Path) -> None:
+    book = own_book(tmp_path, "house-*,1,2", "house-large-*,3,4")
+
+    price = explain_price("house-large-7", DAY, book=book).price
+
+    assert price is not None
+    assert price["priced_model"] == "house-large-*"
+
+
+def test_a_discount_is_kept_beside_the_list_price(tmp_path: Path) -> None:
+    book = own_book(tmp_path, "gpt-4o*,0.9", header="model,discount")
+
+    price = explain_price("gpt-4o", DAY, book=book).price
+
+    assert price is not None
+    assert price["list_input_usd_per_mtok"] == Decimal("2.5")
+    assert price["input_usd_per_mtok"] == Decimal("2.25")
+    assert price["discount"] == Decimal("0.9")
+    assert price["price_id"] == "openai:gpt-4o:2024-10-02"
+
+
+def test_a_discount_row_does_not_touch_an_own_price(tmp_path: Path) -> None:
+    header = "model,input_usd_per_mtok,output_usd_per_mtok,discount"
+    book = own_book(tmp_path, "gpt-4o,2,4,0.5", "*,,,0.9", header=header)
+
+    price = explain_price("gpt-4o", DAY, book=book).price
+
+    assert price is not None
+    assert (price["input_usd_per_mtok"], price["discount_id"]) == (Decimal(1), None)
+
+
+def test_a_discount_begins_and_ends_inside_a_price_s_time(tmp_path: Path) -> None:
+    header = "model,valid_from,valid_to,discount"
+    book = own_book(tmp_path, "gpt-4o,2024-11-01,2024-12-01,0.5", header=header)
+
+    days = [date(2024, 10, 31), date(2024, 11, 1), date(2024, 11, 30), date(2024, 12, 1)]
+    prices = [explain_price("gpt-4o", on, book=book).price for on in days]
+
+    assert [price and price["input_usd_per_mtok"] for price in prices] == [
+        Decimal("2.5"),
+        Decimal("1.25"),
+        Decimal("1.25"),
+        Decimal("2.5"),
+    ]
+
+
+def test_a_discount_of_zero_makes_it_free(tmp_path: Path) -> None:
+    price = explain_price("gpt-4o", DAY, book=own_book(tmp_path, "gpt-4o,0", header="model,discount")).price
+
+    assert price is not None
+    assert price["input_usd_per_mtok"] == Decimal(0)
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "message"),
+    [
+        ("model,input_usd_per_mtok,output_usd_per_mtok", "gpt-4o,1.5e,2", "input_usd_per_mtok '1.5e' is not a number"),
+        ("model,input_usd_per_mtok,output_usd_per_mtok", "gpt-4o,-1,2", "is not between 0 and 1,000,000"),
+        ("model,input_usd_per_mtok,output_usd_per_mtok", "gpt-4o,NaN,2", "is not between 0 and 1,000,000"),
+        ("model,input_usd_per_mtok,output_usd_per_mtok", "gpt-4o,0.0000001,2", "has more than 6 decimals"),
+        ("model,input_usd_per_mtok,output_usd_per_mtok", "gpt-4o,1,", "output_usd_per_mtok is missing"),
+        ("model,input_usd_per_mtok,output_usd_per_mtok", "gpt-4o,,", "a row needs prices"),
+        ("model,input_usd_per_mtok,output_usd_per_mtok", "gpt-4o,1,2,3", "more fields than the header"),
+        ("model,valid_from,discount", "gpt-4o,yesterday,1", "valid_from 'yesterday' is not a day"),
+        ("model,discount", ",0.9", "model is missing"),
+        ("model,discount", "gpt[4],0.9", "has a bracket"),
+        ("model,price", "gpt-4o,1", "there is no price column 'price'"),
+    ],
+)
+def test_a_mistake_in_an_own_file_is_named_with_its_place(tmp_path: Path, header: str, line: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        own_book(tmp_path, line, header=header)
+
+    assert message in str(caught.value)
+    assert "own-prices.csv" in str(caught.value)
+
+
+def test_two_own_rows_that_are_the_same_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="two rows are 'own:gpt-4o:always'"):
+        own_book(tmp_path, "gpt-4o,1,2", "gpt-4o,3,4")
+
+
+def test_lines_that_begin_with_a_hash_are_passed_over(tmp_path: Path) -> None:
+    book = own_book(tmp_path, "# agreed in the spring", "gpt-4o,1,2")
+
+    assert book.prices.filter(origin="own")["price_id"].to_list() == ["own:gpt-4o:always"]
+
+
+def test_every_shipped_alias_costs_what_the_dated_name_it_stood_for_cost(shipped: PriceBook) -> None:
+    dated = shipped.prices.filter(match="exact")
+    aliases = shipped.prices.filter(match="alias").drop_nulls("stands_for")
+
+    for alias in aliases.iter_rows(named=True):
+        rates = [
+            (row["input_usd_per_mtok"], row["output_usd_per_mtok"])
+            for row in dated.filter(model=alias["stands_for"]).iter_rows(named=True)
+        ]
+        assert (alias["input_usd_per_mtok"], alias["output_usd_per_mtok"]) in rates, alias["price_id"]

@@ -1,0 +1,177 @@
+"""`query` answers one reading statement, in four formats, and changes nothing."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.catalog import read_sql_files
+from pipeline.errors import ConfigurationError
+from pipeline.load import load_new_parts
+from pipeline.query import run_query
+from pipeline.sync import raw_store, warehouse_path
+from tests.landed import Listing, land, run_of, step_of
+from tests.syncs import environ_for, read_all, run_cli
+
+USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+COST = "select run_id, cost_usd, runs.created_at, sealed from run_costs inner join runs using (source, run_id)"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small warehouse in `data`."""
+    folder = tmp_path_factory.mktemp("query")
+    run = run_of("run_1", model="gpt-4o", created_at=1731000000, usage=USAGE)
+    step = step_of("step_1", usage=USAGE, created_at=1731000001, completed_at=1731000003)
+    store = raw_store(folder / "data")
+    land(store, Listing(1, [run]), Listing(2, [step], run_id="run_1"), started=0, verdict="complete")
+    load_new_parts(store, warehouse_path(folder / "data"), wait_s=0)
+    return folder
+
+
+def query(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_cli(folder, "query", *arguments)
+
+
+@pytest.mark.parametrize("name", sorted(read_sql_files("queries")))
+def test_every_named_query_answers(folder: Path, name: str) -> None:
+    assert len(run_query(warehouse_path(folder / "data"), name, {}).columns) > 0
+
+
+def test_the_list_has_every_named_query_with_what_it_answers(folder: Path) -> None:
+    ended = query(folder, "--list")
+
+    assert ended.returncode == 0
+    assert [name for name in read_sql_files("queries") if name not in ended.stdout] == []
+
+
+def test_an_unknown_name_is_answered_with_those_that_there_are(folder: Path) -> None:
+    ended = query(folder, "top_toolz")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "there is no query named 'top_toolz'" in ended.stderr
+    assert "top_tools" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_table_is_for_people(folder: Path) -> None:
+    ended = query(folder, COST)
+
+    assert [line.split() for line in ended.stdout.splitlines()] == [
+        ["run_id", "cost_usd", "created_at", "sealed"],
+        ["run_1", "2.50", "2024-11-07", "17:20:00", "yes"],
+    ]
+
+
+def test_csv_keeps_money_exact(folder: Path) -> None:
+    ended = query(folder, COST, "--format", "csv")
+
+    [row] = csv.DictReader(io.StringIO(ended.stdout))
+    assert (row["run_id"], row["sealed"]) == ("run_1", "true")
+    assert row["cost_usd"].rstrip("0") == "2.5"
+
+
+def test_json_is_an_array_of_objects(folder: Path) -> None:
+    ended = query(folder, "select run_id, total_tokens, instructions from runs", "--format", "json")
+
+    assert json.loads(ended.stdout) == [{"run_id": "run_1", "total_tokens": 1_000_000, "instructions": None}]
+
+
+def test_parquet_keeps_the_types(folder: Path) -> None:
+    with (folder / "out.parquet").open("wb") as file:
+        command = ["-m", "pipeline", "query", COST, "--format", "parquet"]
+        subprocess.run([sys.executable, *command], cwd=folder, env=environ_for(), stdout=file, check=True)
+
+    frame = pl.read_parquet(folder / "out.parquet")
+    assert frame.schema["created_at"] == pl.Datetime("us", "UTC")
+    assert frame.schema["cost_usd"].is_decimal()
+    assert frame["run_id"].to_list() == ["run_1"]
+
+
+def test_a_table_says_how_many_rows_it_left_out(folder: Path) -> None:
+    few = query(folder, "select range as n from range(7)", "--limit", "3")
+    everything = query(folder, "select range as n from range(7)", "--limit", "3", "--all")
+
+    assert few.stdout.splitlines()[-1] == "(3 of 7 rows; --all prints them all)"
+    assert everything.stdout.split() == ["n", "0", "1", "2", "3", "4", "5", "6"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from runs",
+        "drop table runs",
+        "update runs set model = 'x'",
+        "create table x as select 1",
+        "insert into prices select * from prices",
+        "attach 'other.duckdb' as other",
+        "copy runs to 'runs.csv'",
+        "install httpfs",
+        "pragma disable_progress_bar",
+        "set threads = 1",
+        "begin transaction",
+        "explain analyze delete from runs",
+    ],
+)
+def test_anything_but_reading_is_refused_and_changes_nothing(folder: Path, sql: str) -> None:
+    before = {path for path in folder.rglob("*") if path.is_file()}
+
+    with pytest.raises(ConfigurationError, match=r"only reads|DuckDB cannot"):
+        run_query(warehouse_path(folder / "data"), sql, {})
+
+    assert read_all(folder / "data", "select run_id, model from runs") == [("run_1", "gpt-4o")]
+    assert {path for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_write_is_refused_with_exit_code_2_and_where_to_do_it(folder: Path) -> None:
+    ended = query(folder, "delete from runs")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "`query` only reads and this is DELETE" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("sql", ["select 1; select 2", "select 1; delete from runs"])
+def test_several_statements_are_refused(folder: Path, sql: str) -> None:
+    ended = query(folder, sql)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "one statement at a time" in ended.stderr
+
+
+@pytest.mark.parametrize("sql", ["select nothing from nowhere", "selec 1 as one", "select 1 +"])
+def test_sql_that_cannot_run_is_one_message(folder: Path, sql: str) -> None:
+    ended = query(folder, sql)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "DuckDB cannot" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_parameters_go_into_sql_as_values(folder: Path) -> None:
+    ended = query(folder, "select $text as text, 1 as n", "--param", "text='; drop table runs", "--format", "json")
+
+    assert json.loads(ended.stdout) == [{"text": "'; drop table runs", "n": 1}]
+
+
+def test_a_parameter_that_the_query_does_not_have_is_named(folder: Path) -> None:
+    ended = query(folder, "top_tools", "--param", "colour=red")
+
+    assert ended.returncode == 2
+    assert "no parameter 'colour'" in ended.stderr
+
+
+def test_without_a_warehouse_the_next_command_is_told(tmp_path: Path) -> None:
+    ended = query(tmp_path, "top_tools")
+
+    assert ended.returncode == 2
+    assert "sync --sample" in ended.stderr
+
+
+def test_without_anything_to_ask_the_way_to_ask_is_told(folder: Path) -> None:
+    assert "query --list" in query(folder).stderr

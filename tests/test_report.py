@@ -1,0 +1,244 @@
+"""The report: its numbers are those of SQL, it says what is missing, escapes all and asks nobody for anything."""
+
+import re
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.errors import ConfigurationError
+from pipeline.report import Scope, write_report
+from pipeline.report.chart import draw_spend
+from pipeline.report.page import show, show_money
+from pipeline.warehouse import open_for_writing
+from tests.warehouse_rows import add_call, add_run, add_step
+from tests.warehouses import HOSTILE, make_empty, make_hostile, make_one_run, make_sample, read_one
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a browser would make of a page: tags with attributes, figures, and the cells of each table by column."""
+
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    totals: dict[str, str | None] = field(default_factory=dict)
+    tables: dict[str, list[dict[str, str | None]]] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    _table: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        if (identity := given.get("id") or "").startswith("total-"):
+            self.totals[identity.removeprefix("total-")] = given["data-value"]
+        if tag == "table":
+            self._table = identity
+            self.tables[identity] = []
+        elif tag == "tr":
+            self.tables[self._table].append({})
+        elif (column := given.get("data-column")) is not None:
+            self.tables[self._table][-1][column] = given["data-value"]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(word for word in self.words if word)
+
+
+def read_page(warehouse: Path, scope: Scope | None = None) -> Page:
+    out = warehouse.with_name("report.html")
+    write_report(warehouse, out, scope or Scope(), now=NOW)
+    page = Page()
+    page.feed(out.read_text("utf-8"))
+    return page
+
+
+def rows_of(page: Page, table: str) -> list[dict[str, str | None]]:
+    """Rows of a table without its head."""
+    return page.tables[table][1:]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_sample(tmp_path_factory.mktemp("sample"))
+
+
+def test_the_figures_of_the_sample_are_those_of_sql(sample: Path) -> None:
+    page = read_page(sample)
+
+    cost, steps = read_one(sample, "select sum(cost_usd), count(*) from step_costs")
+    calls, failures = read_one(sample, "select sum(calls), sum(failures) from tool_usage")
+    assert page.totals["cost_usd"] == str(cost)
+    assert [page.totals[name] for name in ("steps", "calls", "failures")] == [str(steps), str(calls), str(failures)]
+
+
+def test_the_costs_of_days_models_and_assistants_add_up_to_the_whole(sample: Path) -> None:
+    page = read_page(sample, Scope(since=date(2026, 5, 1)))
+
+    (cost,) = read_one(sample, "select sum(cost_usd) from step_costs where created_on >= '2026-05-01'")
+    for table in ("spend_by_day", "spend_by_model", "spend_by_assistant"):
+        shown = [Decimal(row["cost_usd"]) for row in rows_of(page, table) if row["cost_usd"]]
+        assert sum(shown) == cost
+    assert page.totals["cost_usd"] == str(cost)
+
+
+def test_the_table_of_tools_is_that_of_the_view(sample: Path) -> None:
+    page = read_page(sample)
+
+    columns = ["calls", "failures", "runs", "p50_duration_s", "p95_duration_s", "unpriced_calls", "cost_usd"]
+    for row in rows_of(page, "tools"):
+        found = read_one(sample, f"select {', '.join(columns)} from tool_usage where name = '{row['name']}'")
+        assert [row[column] for column in columns] == ["" if value is None else str(value) for value in found]
+
+
+def test_usage_without_a_price_is_unknown_and_named(sample: Path) -> None:
+    page = read_page(sample)
+
+    model, tokens = read_one(sample, "select model, prompt_tokens from unpriced_usage")
+    [unpriced] = rows_of(page, "unpriced")
+    [by_model] = [row for row in rows_of(page, "spend_by_model") if row["model"] == model]
+    assert (unpriced["model"], unpriced["prompt_tokens"]) == (model, str(tokens))
+    assert by_model["cost_usd"] == ""
+    assert "steps without a known cost, in no sum of dollars" in page.text
+
+
+def test_an_empty_warehouse_gives_a_page_that_says_so(tmp_path: Path) -> None:
+    page = read_page(make_empty(tmp_path / "warehouse.duckdb"))
+
+    assert page.tables == {}
+    assert page.totals["runs"] == "0"
+    assert page.totals["cost_usd"] == ""
+    assert "There are no runs here yet." in page.text
+    assert "$" not in page.text.replace("US dollars", "")
+
+
+def test_one_complete_run_leaves_nothing_missing(tmp_path: Path) -> None:
+    page = read_page(make_one_run(tmp_path / "warehouse.duckdb"))
+
+    assert page.totals["cost_usd"] == "0.003000000000"
+    assert "Nothing is known to be missing" in page.text
+    [tool] = rows_of(page, "tools")
+    assert (tool["name"], tool["calls"], tool["p95_duration_s"], tool["cost_usd"]) == (
+        "look_up",
+        "1",
+        "4.0",
+        "0.003000000000",
+    )
+
+
+def test_names_from_the_warehouse_are_text_and_never_tags(tmp_path: Path) -> None:
+    page = read_page(make_hostile(tmp_path / "warehouse.duckdb"))
+
+    assert [tag for tag, _ in page.tags if tag in {"img", "iframe", "object", "embed"}] == []
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
+    assert HOSTILE in [row["name"] for row in rows_of(page, "tools")]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+
+
+def test_the_page_refers_to_nothing_outside_itself_and_forbids_it(sample: Path) -> None:
+    page = read_page(sample)
+
+    links = {attributes.get("href") or attributes.get("src") or "#" for _, attributes in page.tags}
+    [policy] = [attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes]
+    assert all(link.startswith("#") for link in links)
+    assert "link" not in {tag for tag, _ in page.tags}
+    assert re.sub(r"sha256-\S{44}'", "HASH'", policy or "") == (
+        "default-src 'none'; style-src 'HASH'; script-src 'HASH'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_only_the_source_asked_for_is_in_it(tmp_path: Path) -> None:
+    path = make_one_run(tmp_path / "warehouse.duckdb")
+    with open_for_writing(path, wait_s=1) as con:
+        add_run(con, source="other", run_id="run_2")
+        add_step(con, source="other", run_id="run_2", step_id="step_2", prompt_tokens=7, completion_tokens=0)
+        add_call(con, source="other", run_id="run_2", step_id="step_2")
+
+    everything, other = read_page(path), read_page(path, Scope(source="other"))
+
+    assert [everything.totals[name] for name in ("runs", "calls", "prompt_tokens")] == ["2", "2", "1007"]
+    assert [other.totals[name] for name in ("runs", "calls", "prompt_tokens")] == ["1", "1", "7"]
+    assert [row["source"] for row in rows_of(everything, "spend_by_assistant")] == ["main", "other"]
+    assert "source" not in rows_of(other, "spend_by_assistant")[0]
+
+
+def test_an_unknown_source_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    path = make_one_run(tmp_path / "warehouse.duckdb")
+
+    with pytest.raises(ConfigurationError, match=r"there is no source 'mian' in the warehouse; it holds: main"):
+        write_report(path, tmp_path / "report.html", Scope(source="mian"), now=NOW)
+
+
+def test_the_command_writes_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+    make_one_run(tmp_path / "warehouse.duckdb")
+    out = tmp_path / "mine.html"
+    out.write_text("older")
+    out.chmod(0o644)
+
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "report",
+        "--data-dir",
+        str(tmp_path),
+        "--out",
+        str(out),
+        "--since",
+        "30d",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, umask=0o022)
+
+    assert done.stdout == f"{out}\n"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert out.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_a_folder_that_is_not_there_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    path = make_one_run(tmp_path / "warehouse.duckdb")
+    before = sorted(tmp_path.iterdir())
+
+    with pytest.raises(ConfigurationError, match="name a file in a folder that exists"):
+        write_report(path, tmp_path / "nowhere" / "report.html", Scope(), now=NOW)
+
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("0", "$0.00"), ("0.00001", "< $0.0001"), ("0.1234567", "$0.1235"), ("1", "$1.00"), ("1234.567", "$1,234.57")],
+)
+def test_money_has_cents_and_below_a_dollar_four_digits(value: str, text: str) -> None:
+    assert show_money(Decimal(value)) == text
+
+
+def test_an_unknown_cost_is_called_unknown() -> None:
+    assert show(None, "money") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("last", "unit", "bars"), [("2026-01-09", "day", 9), ("2026-08-31", "week", 36), ("2030-01-31", "month", 49)]
+)
+def test_a_longer_time_has_wider_bars_and_no_holes(last: str, unit: str, bars: int) -> None:
+    days = [date(2026, 1, 1), date.fromisoformat(last)]
+    frame = pl.DataFrame({"day": days, "cost_usd": [Decimal("3.00"), Decimal("1.00")], "unpriced_steps": [0, 0]})
+
+    chart = draw_spend(frame)
+
+    assert chart is not None
+    assert (chart.unit, len(chart.bars), chart.top_usd) == (unit, bars, Decimal(3))
+    assert sum(bar.cost_usd or 0 for bar in chart.bars) == Decimal(4)
+    assert (chart.bars[0].y, chart.bars[0].height) == (0, 100)

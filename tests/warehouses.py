@@ -1,0 +1,75 @@
+"""Warehouse files for tests of what reads them: empty, of one run, of hostile texts and values, and of the sample."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from pipeline.warehouse import Connection, open_for_writing
+from tests.warehouse_rows import add_call, add_run, add_step, add_thread, add_walk, post_ledger
+
+HOSTILE = '</script><script>document.title="owned"</script><img src="https://attacker.example/x" onerror="alert(1)">'
+
+
+def make_empty(path: Path) -> Path:
+    """Every table and view, no rows but the prices."""
+    with open_for_writing(path, wait_s=1):
+        return path
+
+
+def make_one_run(path: Path) -> Path:
+    """One run of gpt-4o with one function call: 1,000 prompt tokens (400 cached), 100 completion tokens: $0.003."""
+    with open_for_writing(path, wait_s=1) as con:
+        add_thread(con)
+        usage = {"prompt_tokens": 1000, "cached_tokens": 400, "completion_tokens": 100, "total_tokens": 1100}
+        add_run(con, **usage)
+        add_walk(con)
+        add_step(con, type="tool_calls", tool_call_count=1, completed_at="2024-11-20T12:00:04Z", **usage)
+        add_call(con, arguments='{"city": "Bern"}', output="sunny")
+        post_ledger(con)
+    return path
+
+
+def make_hostile(path: Path) -> Path:
+    """Names, models, ids, errors and sources that are HTML, runs without any value, and usage that cannot be."""
+    with open_for_writing(path, wait_s=1) as con:
+        for number, source in enumerate((HOSTILE, "main")):
+            _add_hostile_run(con, source, number)
+        add_run(con, run_id="run_bare", thread_id=None, assistant_id=None, model=None, status=None, created_at=None)
+        add_step(con, run_id="run_bare", step_id="step_bare", thread_id=None, assistant_id=None, created_at=None)
+        add_call(con, step_id="step_bare", run_id="run_bare", thread_id=None, type=None, name=None)
+        add_run(con, run_id="run_zero", model="gpt-4o-mini")
+        add_step(con, run_id="run_zero", step_id="step_zero", prompt_tokens=0, completion_tokens=0, total_tokens=0)
+        add_run(con, run_id="run_absurd", model="gpt-4o")
+        add_step(con, run_id="run_absurd", step_id="step_absurd", prompt_tokens=2**62, cached_tokens=-5)
+        add_step(con, run_id="run_absurd", step_id="step_absurd_2", prompt_tokens=2**62, completion_tokens=2**62)
+        post_ledger(con)
+    return path
+
+
+def make_sample(folder: Path) -> Path:
+    """The warehouse that `sync --sample` leaves in a data folder."""
+    sync = [sys.executable, "-m", "pipeline", "sync", "--sample", "--quiet", "--data-dir", str(folder)]
+    subprocess.run(sync, check=True, capture_output=True)
+    return folder / "warehouse.duckdb"
+
+
+def read_one(path: Path, sql: str) -> tuple[object, ...]:
+    """The only row of a query, asked of the file by DuckDB alone."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        [row] = con.execute(sql).fetchall()
+        return tuple(row)
+
+
+def _add_hostile_run(con: Connection, source: str, number: int) -> None:
+    run = {"source": source, "run_id": f"run_{number}{HOSTILE}", "thread_id": HOSTILE, "assistant_id": HOSTILE}
+    step = {**run, "step_id": f"step_{number}{HOSTILE}"}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    add_thread(con, source=source, thread_id=HOSTILE, status="failed", error=HOSTILE)
+    add_run(con, **run, model="gpt-4o" if number else HOSTILE, status="failed", last_error_code=HOSTILE, **usage)
+    add_step(con, **step, status="failed", last_error_code=HOSTILE, last_error_message=HOSTILE, **usage)
+    for call_index in range(2):
+        call = {"source": source, "step_id": step["step_id"], "run_id": run["run_id"], "call_index": call_index}
+        add_call(con, **call, type=HOSTILE, name=HOSTILE, arguments=HOSTILE, output=HOSTILE)
