@@ -7,7 +7,7 @@ DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut 
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test check notebooks test-peers test-browser lock clean
+.PHONY: demo test check prices notebooks test-peers test-browser lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -52,6 +52,11 @@ $(PEERS):
 test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
 	tests/browser/run
 
+prices:  ## compare data/prices.csv with genai-prices, in a venv of its own
+	$(PYTHON) -m venv .venv-prices
+	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check genai-prices
+	.venv-prices/bin/python scripts/check_prices.py
+
 lock:  ## pin requirements anew
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links -o requirements.txt
@@ -59,4 +64,4 @@ lock:  ## pin requirements anew
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt -o requirements-dev.txt
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-prices build dist .pytest_cache .mypy_cache .ruff_cache

@@ -7,7 +7,7 @@ from itertools import pairwise
 from msgspec import UnsetType
 
 from pipeline.archives import Found, Order
-from pipeline.flatten import MILLISECONDS_ABOVE
+from pipeline.extras import MILLISECONDS_ABOVE
 from pipeline.pages import Certificate, Page, Resource, Walk
 from pipeline.wire import TERMINAL_STATUSES
 

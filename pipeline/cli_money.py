@@ -1,24 +1,13 @@
 """The command line of money: `prices`, `check`, `import-usage` and `explain-cost`; what they do is in `money`."""
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from pipeline.config import Settings
+from pipeline.cli_options import DataDir, Json, LockWait, ProfileName, read_flags
 
 prices_app = typer.Typer(no_args_is_help=True, help="The price book: what it says, why, and repricing of sealed runs.")
-
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder of raw parts and warehouse (default: ./data).")
-]
-ProfileName = Annotated[str | None, typer.Option("--profile", help="A [profiles.NAME] of pipeline.toml.")]
-LockWait = Annotated[
-    float, typer.Option("--lock-wait", help="Seconds to wait for another process that writes to the warehouse.")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
 
 
 @prices_app.command("list")
@@ -30,7 +19,7 @@ def list_prices(
     """The rows of the price book, your own included, and your discounts."""
     from pipeline.money import print_prices
 
-    print_prices(_settings(data_dir=data_dir), text, as_json=as_json)
+    print_prices(read_flags(data_dir=data_dir), text, as_json=as_json)
 
 
 @prices_app.command("explain")
@@ -44,7 +33,7 @@ def explain_price(
     """The row that prices a model on a day, and the rule that found it."""
     from pipeline.money import print_explanation
 
-    print_explanation(_settings(profile=profile, data_dir=data_dir), model, at, as_json=as_json)
+    print_explanation(read_flags(profile=profile, data_dir=data_dir), model, at, as_json=as_json)
 
 
 @prices_app.command("reprice")
@@ -58,7 +47,7 @@ def reprice(
     """Bring the costs of sealed runs to today's price book: shows the difference, asks, logs it in `repricings`."""
     from pipeline.money import reprice_ledger
 
-    settings = _settings(data_dir=data_dir)
+    settings = read_flags(data_dir=data_dir)
     reprice_ledger(settings, model, yes=yes, lock_wait_s=lock_wait, as_json=as_json)
 
 
@@ -78,7 +67,7 @@ def check(
     from pipeline.money import CheckRequest, check_warehouse
 
     request = CheckRequest(budgets, at, strict=strict)
-    raise typer.Exit(check_warehouse(_settings(data_dir=data_dir), request, as_json=as_json))
+    raise typer.Exit(check_warehouse(read_flags(data_dir=data_dir), request, as_json=as_json))
 
 
 def import_usage(
@@ -104,7 +93,7 @@ def import_usage(
     """Bring in what the provider billed; the view `reconciliation` puts it beside what we computed."""
     from pipeline.billing import UsageRequest, import_bills
 
-    settings = _settings(profile=profile, data_dir=data_dir, base_url=base_url)
+    settings = read_flags(profile=profile, data_dir=data_dir, base_url=base_url)
     request = UsageRequest(files or [], admin=admin, since=since, lock_wait_s=lock_wait)
     import_bills(settings, request, as_json=as_json)
 
@@ -117,7 +106,7 @@ def explain_cost(
     """What a day cost, how it was priced, what the bill says, and what could explain the difference."""
     from pipeline.billing import print_day
 
-    print_day(_settings(data_dir=data_dir), on, as_json=as_json)
+    print_day(read_flags(data_dir=data_dir), on, as_json=as_json)
 
 
 def add_money_verbs(app: typer.Typer) -> None:
@@ -126,10 +115,3 @@ def add_money_verbs(app: typer.Typer) -> None:
     app.command("check")(check)
     app.command("import-usage")(import_usage)
     app.command("explain-cost")(explain_cost)
-
-
-def _settings(**flags: object) -> "Settings":
-    from pipeline.config import read_settings
-
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in flags.items()}
-    return read_settings(given, os.environ, Path.cwd())

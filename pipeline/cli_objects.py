@@ -1,11 +1,11 @@
 """The command line of `runs` and `steps`: options only; what they do is in `verbs`."""
 
-import os
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pipeline.cli_options import AllowHttp, BaseUrl, ProfileName, read_flags
 
 if TYPE_CHECKING:
     from pipeline.client import ApiClient
@@ -37,11 +37,6 @@ Include = Annotated[
     typer.Option("--include", metavar="WHAT", help="content: the texts that file searches found; or any include[]."),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Walk on to the end of the list.")]
-ProfileName = Annotated[str | None, typer.Option("--profile", help="A [profiles.NAME] of pipeline.toml.")]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Where the API is, for example https://HOST/v1.")]
-AllowHttp = Annotated[
-    list[str] | None, typer.Option("--allow-http", metavar="HOST", help="Accept plain http to this host.")
-]
 
 
 @runs_app.command("list")
@@ -116,8 +111,6 @@ def get_step(
 
 
 def _client(profile: str | None, base_url: str | None, allow_http: list[str] | None) -> "ApiClient":
-    from pipeline.config import read_settings
     from pipeline.connect import make_client
 
-    flags = {"profile": profile, "base_url": base_url, "plain_http_hosts": allow_http}
-    return make_client(read_settings(flags, os.environ, Path.cwd()))
+    return make_client(read_flags(profile=profile, base_url=base_url, plain_http_hosts=allow_http))

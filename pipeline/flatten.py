@@ -1,39 +1,21 @@
 """Pages of finished walks to typed Polars frames, one for each table; pure, and nothing is lost on the way."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import msgspec
 import polars as pl
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw, UnsetType
 
 from pipeline.calls import CALL_COLUMNS, CallRows
 from pipeline.catalog import read_sql_files
-from pipeline.json_text import join_fields, raw_text, repair_unicode
-from pipeline.pages import INSTANT, Certificate, Page
-from pipeline.salvage import Reject, salvage
-from pipeline.wire import (
-    RUN_EXTRA_FIELDS,
-    CachedTokens,
-    LastError,
-    RawPage,
-    ReasoningTokens,
-    Run,
-    RunsPage,
-    Step,
-    StepDetails,
-    StepsPage,
-    Usage,
-    Wire,
-)
+from pipeline.extras import MILLISECONDS_ABOVE, expired_at, run_extra, step_extra
+from pipeline.json_text import raw_text
+from pipeline.landed_items import Items, RejectRows, read_items
+from pipeline.pages import INSTANT, LandedWalk
+from pipeline.wire import CachedTokens, LastError, ReasoningTokens, Run, Step, StepDetails, Usage
 
-# Above this a number of seconds would be the year 5138: it is milliseconds (seen from DashScope).
-MILLISECONDS_ABOVE = 1e11
 UNSET_INSTANT = -1
-# item_index of a reject that speaks of the whole page
-WHOLE_PAGE = -1
 
 FLAT_TABLES = (
     "runs",
@@ -63,60 +45,6 @@ _NO_DETAILS = StepDetails()
 _NO_CACHED = CachedTokens()
 _NO_REASONING = ReasoningTokens()
 _NULL = Raw(b"null")
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_DECODERS: dict[type, Any] = {Step: msgspec.json.Decoder(StepsPage), Run: msgspec.json.Decoder(RunsPage)}
-_RAW_DECODER = msgspec.json.Decoder(RawPage)
-
-W = TypeVar("W", Run, Step)
-
-
-@dataclass(frozen=True, slots=True)
-class LandedWalk:
-    """A finished walk as read back from its part."""
-
-    source: str
-    sync_id: str
-    walk_id: str
-    part: str
-    certificate: Certificate
-    pages: list[Page]
-
-
-@dataclass(slots=True)
-class _Items(Generic[W]):
-    """Objects of many walks in parallel lists: what they are and where they stood."""
-
-    objects: list[W] = field(default_factory=list)
-    walks: list[LandedWalk] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
-    positions: list[int | None] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _RejectRows:
-    columns: dict[str, list[Any]]
-
-    def add(
-        self, walk: LandedWalk, page: Page, item_index: int, object_id: str | None, found: Sequence[Reject]
-    ) -> None:
-        """Rows for what one item lost."""
-        for reject_index, reject in enumerate(found):
-            row = (
-                walk.walk_id,
-                page.page_index,
-                item_index,
-                reject_index,
-                walk.source,
-                walk.certificate.resource,
-                walk.certificate.thread_id,
-                walk.certificate.run_id,
-                object_id,
-                reject.reason,
-                reject.json_path,
-                reject.found,
-            )
-            for column, value in zip(self.columns.values(), row, strict=True):
-                column.append(value)
 
 
 @cache
@@ -133,9 +61,9 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
     A run that several walks saw has several rows in `runs`; which one holds is for the load to decide.
     """
     landed = list(walks)
-    rejects = _RejectRows({name: [] for name in table_schema("rejects")})
-    runs = _read_items([walk for walk in landed if walk.certificate.resource == "runs"], Run, rejects)
-    steps = _read_items([walk for walk in landed if walk.certificate.resource == "steps"], Step, rejects)
+    rejects = RejectRows({name: [] for name in table_schema("rejects")})
+    runs = read_items([walk for walk in landed if walk.certificate.resource == "runs"], Run, rejects)
+    steps = read_items([walk for walk in landed if walk.certificate.resource == "steps"], Step, rejects)
     calls = CallRows()
     for item_key, step in enumerate(steps.objects):
         calls.add_step(item_key, step)
@@ -149,61 +77,7 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
     }
 
 
-def _read_items(walks: Sequence[LandedWalk], kind: type[W], rejects: _RejectRows) -> _Items[W]:
-    items: _Items[W] = _Items()
-    for walk in walks:
-        # Where an archive has a run says nothing of its place in the thread.
-        is_placed = kind is Step or walk.certificate.verdict != "imported"
-        position = walk.certificate.first_index
-        for page in walk.pages:
-            for item in _read_page(walk, page, kind, rejects):
-                if item is not None:
-                    items.objects.append(item)
-                    items.walks.append(walk)
-                    items.pages.append(page)
-                    items.positions.append(position if is_placed else None)
-                position += 1
-    return items
-
-
-def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: _RejectRows) -> Sequence[W | None]:
-    """The page's items in order, None where nothing of one could be read."""
-    try:
-        _check_utf8(page.body)
-        decoded: Sequence[W] = _DECODERS[kind].decode(page.body).data
-        return decoded
-    except _UNREADABLE:
-        raws = _split_page(walk, page, rejects)
-    items: list[W | None] = []
-    for item_index, raw in enumerate(raws):
-        item, found = salvage(bytes(raw), kind, path=f"$.data[{item_index}]")
-        rejects.add(walk, page, item_index, None if item is None else item.id, found)
-        items.append(item)
-    return items
-
-
-def _split_page(walk: LandedWalk, page: Page, rejects: _RejectRows) -> list[Raw]:
-    try:
-        _check_utf8(page.body)
-        return _RAW_DECODER.decode(page.body).data
-    except _UNREADABLE as error:
-        reason = str(error)
-    try:
-        raws = _RAW_DECODER.decode(repair_unicode(page.body)).data
-        found = Reject("$", "text that is not Unicode: replaced by U+FFFD, see the raw page", "")
-    except _UNREADABLE:
-        raws = []
-        found = Reject("$", reason, page.body.decode("utf-8", errors="replace"))
-    rejects.add(walk, page, WHOLE_PAGE, None, [found])
-    return raws
-
-
-def _check_utf8(body: bytes) -> None:
-    """Raises UnicodeDecodeError. msgspec looks into no text that it takes as Raw or skips."""
-    body.decode()
-
-
-def _run_frame(items: _Items[Run]) -> pl.DataFrame:
+def _run_frame(items: Items[Run]) -> pl.DataFrame:
     runs = items.objects
     errors = [_error_of(run.last_error) for run in runs]
     details = [run.incomplete_details for run in runs]
@@ -222,13 +96,13 @@ def _run_frame(items: _Items[Run]) -> pl.DataFrame:
         "instructions": [run.instructions for run in runs],
         "tools": [_free_text(run.tools) for run in runs],
         "metadata": [_free_text(run.metadata) for run in runs],
-        "extra": [_run_extra(run, walk) for run, walk in zip(runs, items.walks, strict=True)],
+        "extra": [run_extra(run, walk) for run, walk in zip(runs, items.walks, strict=True)],
         "observed_at": [page.fetched_at for page in items.pages],
     }
     return _typed_frame("runs", columns)
 
 
-def _step_frame(items: _Items[Step]) -> pl.DataFrame:
+def _step_frame(items: Items[Step]) -> pl.DataFrame:
     steps = items.objects
     errors = [_error_of(step.last_error) for step in steps]
     details = [step.step_details or _NO_DETAILS for step in steps]
@@ -243,18 +117,18 @@ def _step_frame(items: _Items[Step]) -> pl.DataFrame:
         "details_type": [detail.type for detail in details],
         "status": [step.status for step in steps],
         **_instant_columns(steps, "created_at", "completed_at", "cancelled_at", "failed_at"),
-        "expired_at": [_expired_at(step) for step in steps],
+        "expired_at": [expired_at(step) for step in steps],
         **_error_columns(errors),
         "message_id": [d.message_creation.message_id if d.message_creation else None for d in details],
         "tool_call_count": [None if d.tool_calls is None else len(d.tool_calls) for d in details],
         **_usage_columns(steps),
         "metadata": [_free_text(step.metadata) for step in steps],
-        "extra": [_step_extra(step, walk) for step, walk in zip(steps, items.walks, strict=True)],
+        "extra": [step_extra(step, walk) for step, walk in zip(steps, items.walks, strict=True)],
     }
     return _typed_frame("run_steps", columns)
 
 
-def _place_columns(items: _Items[Any], *, index_column: str) -> dict[str, list[Any]]:
+def _place_columns(items: Items[Any], *, index_column: str) -> dict[str, list[Any]]:
     return {
         "item_key": list(range(len(items.objects))),
         "source": [walk.source for walk in items.walks],
@@ -291,78 +165,6 @@ def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, list[in
 def _error_of(error: LastError | None) -> LastError:
     """The error, or an empty one; servers that always send an error object leave its texts empty."""
     return _NO_ERROR if error is None or not (error.code or error.message) else error
-
-
-def _expired_at(step: Step) -> float | None:
-    """When the step expired. Servers send `expires_at` in its place, which before that is only a deadline."""
-    if step.expired_at is None and step.status == "expired":
-        return step.expires_at
-    return step.expired_at
-
-
-def _run_extra(run: Run, walk: LandedWalk) -> str | None:
-    extra: dict[str, Raw | str] = {}
-    for name in RUN_EXTRA_FIELDS:
-        if (raw := getattr(run, name)) is not UNSET:
-            extra[name] = raw
-    if run.thread_id not in (None, walk.certificate.thread_id):
-        extra["thread_id"] = msgspec.json.encode(run.thread_id).decode()
-    _add_unknown(extra, run, run.usage, run.last_error)
-    if run.incomplete_details is not None and run.incomplete_details.unknown:
-        extra["incomplete_details"] = join_fields(run.incomplete_details.unknown) or "{}"
-    return join_fields(extra)
-
-
-def _step_extra(step: Step, walk: LandedWalk) -> str | None:
-    extra: dict[str, Raw | str] = {}
-    if step.expires_at is not None and _expired_at(step) != step.expires_at:
-        extra["expires_at"] = msgspec.json.encode(_whole(step.expires_at)).decode()
-    if step.thread_id not in (None, walk.certificate.thread_id):
-        extra["thread_id"] = msgspec.json.encode(step.thread_id).decode()
-    if step.run_id not in (None, walk.certificate.run_id):
-        extra["run_id"] = msgspec.json.encode(step.run_id).decode()
-    _add_unknown(extra, step, step.usage, step.last_error)
-    if step.step_details is not None and (kept := _details_extra(step.step_details)):
-        extra["step_details"] = kept
-    return join_fields(extra)
-
-
-def _details_extra(details: StepDetails) -> str | None:
-    kept: dict[str, Raw | str] = dict(details.unknown or {})
-    if details.activities is not UNSET:
-        kept["activities"] = details.activities
-    if details.message_creation is not None and details.message_creation.unknown:
-        kept["message_creation"] = join_fields(details.message_creation.unknown) or "{}"
-    return join_fields(kept)
-
-
-def _add_unknown(extra: dict[str, Raw | str], item: Run | Step, usage: Usage | None, error: LastError | None) -> None:
-    """What the structs of a run or a step have no field for, in the shape it had."""
-    if item.unknown:
-        extra.update(item.unknown)
-    if usage is not None and (kept := _usage_extra(usage)):
-        extra["usage"] = kept
-    if error is not None and error.unknown:
-        extra["last_error"] = join_fields(error.unknown) or "{}"
-    if item.created_at is not None and item.created_at > MILLISECONDS_ABOVE:
-        extra["timestamp_unit"] = '"ms"'
-
-
-def _usage_extra(usage: Usage) -> str | None:
-    kept: dict[str, Raw | str] = dict(usage.unknown or {})
-    for name in ("prompt_token_details", "prompt_tokens_details", "completion_tokens_details"):
-        details: Wire | None = getattr(usage, name)
-        unknown: dict[str, Raw | str] = dict(details.unknown or {}) if details is not None else {}
-        if name == "prompt_tokens_details" and usage.prompt_token_details and usage.prompt_tokens_details:
-            # Both spellings were sent and the column has the other one's number.
-            unknown["cached_tokens"] = msgspec.json.encode(usage.prompt_tokens_details.cached_tokens).decode()
-        if unknown:
-            kept[name] = join_fields(unknown) or "{}"
-    return join_fields(kept)
-
-
-def _whole(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
 
 
 def _free_text(value: Raw | UnsetType) -> str | None:

@@ -14,8 +14,7 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ConfigurationError, PipelineError
-from pipeline.flatten import LandedWalk
-from pipeline.pages import PART_SCHEMA, ArchiveFile, BilledPage, Certificate, Page, SyncSummary, Walk
+from pipeline.pages import PART_SCHEMA, ArchiveFile, BilledPage, Certificate, LandedWalk, Page, SyncSummary, Walk
 
 # A row of a part: columns of PART_SCHEMA by name, absent ones null.
 PartRow = dict[str, Any]

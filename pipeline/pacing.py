@@ -1,4 +1,4 @@
-"""How many requests may be under way and how fast they may start: learned from the server, never above the user's limits."""
+"""How many requests may be under way and how fast they may start: learned from the server, within the user's limits."""
 
 import asyncio
 import random
@@ -159,7 +159,7 @@ class _Latency:
 class _LearnedRate:
     """Requests per second that the server accepts; nothing is assumed before it first pushes back.
 
-    The first push-back starts a search from a low rate that doubles until the next one, which measures what is accepted.
+    The first push-back starts a search from a low rate that doubles until the next one; that measures what is accepted.
     """
 
     def __init__(self) -> None:

@@ -112,6 +112,18 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     first_unrecognised: list[str] = []
 
 
+@dataclass(frozen=True, slots=True)
+class LandedWalk:
+    """A finished walk as read back from its part."""
+
+    source: str
+    sync_id: str
+    walk_id: str
+    part: str
+    certificate: Certificate
+    pages: list[Page]
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
     """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
 

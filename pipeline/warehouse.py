@@ -62,8 +62,8 @@ def open_for_writing(path: Path, *, wait_s: float, beside_readers: bool = True) 
     """A connection that may write, to a warehouse that has all tables and views.
 
     Where other processes only read, they keep the file they hold: the warehouse is copied beside it and the copy
-    takes its place at the end (`beside_readers`). Raises WarehouseLockedError, naming the process, when one holds it longer than
-    `wait_s` in a way that we cannot work beside.
+    takes its place at the end (`beside_readers`). Raises WarehouseLockedError, naming the process, when
+    one holds it longer than `wait_s` in a way that we cannot work beside.
     """
     with _only_writer(path, wait_s=wait_s):
 

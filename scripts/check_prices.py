@@ -1,6 +1,6 @@
 """Cross-check of data/prices.csv with the installed genai-prices: prints every difference, a line each; exit code 0.
 
-A difference is for a person to judge: that list has no price history for most models, and ours has names it does not know.
+A difference is for a person to judge: that list has little price history, and ours has names that it does not know.
 """
 
 import csv

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.flatten import LandedWalk
 from pipeline.landing import PartName, PartWriter, RawStore
-from pipeline.pages import Certificate, Page, SyncSummary, Verdict, Walk
+from pipeline.pages import Certificate, LandedWalk, Page, SyncSummary, Verdict, Walk
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Json = dict[str, Any]

@@ -11,12 +11,13 @@ import pytest
 
 from pipeline.budgets import Budget, check_budgets, period_of, read_budgets, read_spend
 from pipeline.checks import check_grains, run_checks
+from pipeline.emulator import running_emulator
 from pipeline.errors import ConfigurationError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
-from pipeline.warehouse import Connection, open_in_memory
+from pipeline.warehouse import Connection, open_for_reading, open_in_memory, read_frame
 from tests.landed import Listing, land, run_of, step_of
-from tests.syncs import run_cli
+from tests.syncs import environ_for, run_cli, sync_here
 from tests.warehouse_rows import add_call, add_price, add_run, add_step, rolled_back
 
 NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
@@ -264,3 +265,35 @@ def test_repricing_asks_and_where_nobody_can_answer_it_writes_nothing(data_dir: 
     [change] = json.loads(agreed.stdout)["changes"]
     assert (change["old_cost_usd"], change["new_cost_usd"]) == ("2.500000000000", "1.250000000000")
     assert again.stdout.startswith("nothing to reprice")
+
+
+# A whole corpus
+
+
+def test_a_synced_corpus_adds_up_to_the_last_digit_and_every_grain_holds(tmp_path: Path) -> None:
+    with running_emulator(threads=30, phase=1) as server:
+        sync_here(server, tmp_path)
+
+    with open_for_reading(tmp_path / "warehouse.duckdb") as connection:
+        findings = [*run_checks(connection), *check_grains(connection)]
+        [known] = read_frame(connection, "select count(*) as steps, count(cost_usd) as priced from cost_ledger").rows()
+
+    assert [finding.line for finding in findings if finding.level == "fail"] == []
+    assert known[0] >= known[1] > 0
+
+
+def test_the_first_sync_prices_deployments_by_the_names_in_the_profile(tmp_path: Path) -> None:
+    with running_emulator(threads=60, phase=1) as server:
+        names = 'kind = "compatible"\nmodels = {"contoso-chat-prod" = "gpt-4o"}\n'
+        (tmp_path / "pipeline.toml").write_text(f"[profiles.default]\n{names}", "utf-8")
+        threads = "\n".join(server.corpus.thread_ids())
+        run_cli(tmp_path, "sync", "--threads", "-", environ=environ_for(server), given=threads)
+
+    with open_for_reading(tmp_path / "data" / "warehouse.duckdb") as connection:
+        sql = """
+            select distinct step_costs.priced_model, is_posted from step_costs
+            where model = 'contoso-chat-prod' and price_id is not null
+        """
+        rows = read_frame(connection, sql).rows()
+
+    assert rows == [("gpt-4o", True)]

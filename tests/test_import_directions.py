@@ -64,8 +64,10 @@ FLOW = {
     "extract": {"client", "errors", "lander", "pages", "paging", "plan", "wire"},
     "salvage": {"wire"},
     "calls": {"json_text", "wire"},
-    "flatten": {"calls", "catalog", "json_text", "pages", "salvage", "wire"},
-    "landing": {"errors", "flatten", "pages"},
+    "extras": {"json_text", "pages", "wire"},
+    "landed_items": {"json_text", "pages", "salvage", "wire"},
+    "flatten": {"calls", "catalog", "extras", "json_text", "landed_items", "pages", "wire"},
+    "landing": {"errors", "pages"},
     "lander": {"__version__", "landing", "pages"},
 }
 # What those of the flow must not reach in any number of steps.

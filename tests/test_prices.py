@@ -1,5 +1,6 @@
 """Which price holds for a name on a day, where it comes from, and what a person's own file may say."""
 
+import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.prices import PriceBook, read_price_book
 from pipeline.pricing import explain_price
+from tests.syncs import run_cli
 
 DAY = date(2024, 11, 20)
 
@@ -175,3 +177,33 @@ def test_every_shipped_alias_costs_what_the_dated_name_it_stood_for_cost(shipped
             for row in dated.filter(model=alias["stands_for"]).iter_rows(named=True)
         ]
         assert (alias["input_usd_per_mtok"], alias["output_usd_per_mtok"]) in rates, alias["price_id"]
+
+
+# The command line
+
+
+def test_explain_prints_the_row_and_the_rule(tmp_path: Path) -> None:
+    ended = run_cli(tmp_path, "prices", "explain", "gpt-4o", "--at", "2024-09-01")
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [
+        "gpt-4o on 2024-09-01: the name is an alias; the price list says what it stood for on that day",
+        "  row          openai:gpt-4o:2024-05-13 (alias gpt-4o)",
+        "  holds        from 2024-05-13 to 2024-10-02",
+        "  input        5.00 USD per million tokens",
+        "  cached input none: charged like input",
+        "  output       15.00 USD per million tokens",
+    ]
+
+
+def test_the_list_as_json_has_own_rows_and_discounts(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    own = "model,input_usd_per_mtok,output_usd_per_mtok,discount\nprod,1,2,\n*,,,0.9\n"
+    (tmp_path / "data" / "own-prices.csv").write_text(own, "utf-8")
+
+    answer = json.loads(run_cli(tmp_path, "prices", "list", "prod", "--json").stdout)
+
+    assert [(row["model"], row["origin"], row["input_usd_per_mtok"]) for row in answer["prices"]] == [
+        ("prod", "own", "1.000000")
+    ]
+    assert [row["discount"] for row in answer["discounts"]] == ["0.900000"]

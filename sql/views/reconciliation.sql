@@ -199,40 +199,35 @@ select
         when differences.difference_usd = 0 and differences.unpriced_steps = 0 then cast([] as varchar[])
         else list_filter(
             [
-                case when differences.unpriced_steps > 0 then differences.unpriced_steps || ' steps have no price: their cost is in no sum' else null end,
-                case when not differences.is_billed and billed_days.source is null then 'no bill has been imported for this source' else null end,
-                case when not differences.is_billed and differences.day not between billed_days.first_on and billed_days.last_on then 'no bill has been imported for this day' else null end,
-                if(
-                    not differences.is_billed and differences.day between billed_days.first_on and billed_days.last_on,
-                    'not in the bill: another project, another name of the model, or a key of another organization',
-                    null
-                ),
-                case when differences.model is null and differences.is_billed then 'a line item that is no model''s tokens' else null end,
-                if(
-                    differences.is_billed and not differences.is_computed and differences.model is not null,
-                    'other use of the API, or threads that were never synced',
-                    null
-                ),
-                if(
-                    differences.billed_input_tokens > differences.prompt_tokens
-                    or differences.billed_output_tokens > differences.completion_tokens,
-                    'the bill counts more tokens: other use of the API, or threads that were never synced',
-                    null
-                ),
-                if(
-                    differences.billed_input_tokens < differences.prompt_tokens
-                    or differences.billed_output_tokens < differences.completion_tokens,
-                    'the bill counts fewer tokens: it may not be final, or steps belong to another project',
-                    null
-                ),
-                if(
-                    differences.billed_input_tokens = differences.prompt_tokens
-                    and differences.billed_output_tokens = differences.completion_tokens,
-                    'the tokens agree: look at the price row ' || array_to_string(differences.price_ids, ', '),
-                    null
-                ),
-                case when differences.is_billed and open_threads.threads > 0 then open_threads.threads || ' known threads are not synced yet' else null end,
-                case when differences.foreign_rows > 0 then 'a part of the bill is in another currency' else null end
+                case when differences.unpriced_steps > 0 then differences.unpriced_steps || ' steps have no price: their cost is in no sum' end,
+                case when not differences.is_billed and billed_days.source is null then 'no bill has been imported for this source' end,
+                case when not differences.is_billed and differences.day not between billed_days.first_on and billed_days.last_on then 'no bill has been imported for this day' end,
+                case
+                    when not differences.is_billed and differences.day between billed_days.first_on and billed_days.last_on
+                    then 'not in the bill: another project, another name of the model, or a key of another organization'
+                end,
+                case when differences.model is null and differences.is_billed then 'a line item that is no model''s tokens' end,
+                case
+                    when differences.is_billed and not differences.is_computed and differences.model is not null
+                    then 'other use of the API, or threads that were never synced'
+                end,
+                case
+                    when differences.billed_input_tokens > differences.prompt_tokens
+                    or differences.billed_output_tokens > differences.completion_tokens
+                    then 'the bill counts more tokens: other use of the API, or threads that were never synced'
+                end,
+                case
+                    when differences.billed_input_tokens < differences.prompt_tokens
+                    or differences.billed_output_tokens < differences.completion_tokens
+                    then 'the bill counts fewer tokens: it may not be final, or steps belong to another project'
+                end,
+                case
+                    when differences.billed_input_tokens = differences.prompt_tokens
+                    and differences.billed_output_tokens = differences.completion_tokens
+                    then 'the tokens agree: look at the price row ' || array_to_string(differences.price_ids, ', ')
+                end,
+                case when differences.is_billed and open_threads.threads > 0 then open_threads.threads || ' known threads are not synced yet' end,
+                case when differences.foreign_rows > 0 then 'a part of the bill is in another currency' end
             ],
             lambda explanation: explanation is not null
         )

@@ -50,10 +50,22 @@ step_prices as (
         cost_ledger.step_id is not null as is_posted,
         case when cost_ledger.step_id is null then price_periods.price_id else cost_ledger.price_id end as price_id,
         case when cost_ledger.step_id is null then price_periods.match else cost_ledger.match end as match,
-        case when cost_ledger.step_id is null then price_periods.priced_model else cost_ledger.priced_model end as priced_model,
-        case when cost_ledger.step_id is null then price_periods.list_input_usd_per_mtok else cost_ledger.input_usd_per_mtok end as input_usd_per_mtok,
-        case when cost_ledger.step_id is null then price_periods.list_cached_input_usd_per_mtok else cost_ledger.cached_input_usd_per_mtok end as cached_input_usd_per_mtok,
-        case when cost_ledger.step_id is null then price_periods.list_output_usd_per_mtok else cost_ledger.output_usd_per_mtok end as output_usd_per_mtok,
+        case
+            when cost_ledger.step_id is null then price_periods.priced_model
+            else cost_ledger.priced_model
+        end as priced_model,
+        case
+            when cost_ledger.step_id is null then price_periods.list_input_usd_per_mtok
+            else cost_ledger.input_usd_per_mtok
+        end as input_usd_per_mtok,
+        case
+            when cost_ledger.step_id is null then price_periods.list_cached_input_usd_per_mtok
+            else cost_ledger.cached_input_usd_per_mtok
+        end as cached_input_usd_per_mtok,
+        case
+            when cost_ledger.step_id is null then price_periods.list_output_usd_per_mtok
+            else cost_ledger.output_usd_per_mtok
+        end as output_usd_per_mtok,
         case when cost_ledger.step_id is null then price_periods.discount else cost_ledger.discount end as discount
     from steps
     left join cost_ledger on cost_ledger.source = steps.source and cost_ledger.step_id = steps.step_id

@@ -1,0 +1,128 @@
+"""The command line of `sync` and `import`: options only; what they do is in `syncing` and `importing`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from pipeline.cli_options import (
+    AllowHttp,
+    BaseUrl,
+    DataDir,
+    Json,
+    LockWait,
+    LogFormat,
+    LogFormatOption,
+    ProfileName,
+    Quiet,
+    read_flags,
+)
+
+
+def sync(
+    thread_ids: Annotated[list[str] | None, typer.Argument(metavar="THREAD_ID...", help="Threads to sync.")] = None,
+    threads: Annotated[
+        list[str] | None,
+        typer.Option("--threads", metavar="FILE", help="Thread ids: one a line, CSV, JSONL or Parquet; - is stdin."),
+    ] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Sync the built-in sample: no key, no network.")] = False,
+    all_threads: Annotated[
+        bool, typer.Option("--all-threads", help="Every thread that the server lists (not every server does).")
+    ] = False,
+    threads_sql: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threads-sql",
+            metavar="SELECT",
+            help="Thread ids from any file that DuckDB reads; the warehouse is there as `warehouse`.",
+        ),
+    ] = None,
+    known: Annotated[bool, typer.Option("--known", help="All threads of this source in the warehouse.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE|DATE", help="Skip threads whose runs are all older than 30d, 12h, 4w or a date."),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only part I of N of the threads, by a stable hash of the id.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan (threads, runs, requests, time) and fetch nothing.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Fetch sealed runs again as well.")] = False,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    data_dir: DataDir = None,
+    allow_http: AllowHttp = None,
+    concurrency: Annotated[int | None, typer.Option(help="Requests under way at most (default: 32).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that fetch (default: as many as help here).")] = None,
+    requests_per_minute: Annotated[float | None, typer.Option(help="Requests started per minute at most.")] = None,
+    attempts: Annotated[
+        int | None, typer.Option(help="Tries for one request, the first included (default: 6).")
+    ] = None,
+    content: Annotated[
+        bool | None, typer.Option("--content/--no-content", help="Ask for the texts that file searches found.")
+    ] = None,
+    follow_agents: Annotated[
+        bool | None,
+        typer.Option(
+            "--follow-agents/--no-follow-agents",
+            help="Sync the threads of connected agents as well (default: with kind foundry).",
+        ),
+    ] = None,
+    lock_wait: LockWait = 30.0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+) -> None:
+    """Fetch runs and steps of threads and load them; running it again fetches only what may have changed."""
+    from pipeline.naming import Naming
+    from pipeline.syncing import SyncRequest, sync_threads
+    from pipeline.threads import parse_shard, parse_since
+
+    settings = read_flags(
+        profile=profile,
+        base_url=base_url,
+        data_dir=data_dir,
+        plain_http_hosts=allow_http,
+        concurrency=concurrency,
+        workers=workers,
+        requests_per_minute=requests_per_minute,
+        attempts=attempts,
+        include_content=content,
+        follow_agents=follow_agents,
+    )
+    naming = Naming(
+        thread_ids or (),
+        threads or (),
+        threads_sql or (),
+        known=known,
+        all_threads=all_threads,
+        since=None if since is None else parse_since(since, now=datetime.now(UTC)),
+        shard=None if shard is None else parse_shard(shard),
+    )
+    request = SyncRequest(naming, sample=sample, full=full, dry_run=dry_run, lock_wait_s=lock_wait)
+    code = sync_threads(settings, request, quiet=quiet, as_json=as_json, log_format=log_format.value)
+    raise typer.Exit(code)
+
+
+def import_(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders, globs: JSON, JSONL, HAR, also .gz or .zst.")
+    ],
+    source: Annotated[
+        str | None, typer.Option("--source", help="The source that they belong to (default: the profile, or archive).")
+    ] = None,
+    profile: ProfileName = None,
+    data_dir: DataDir = None,
+    lock_wait: LockWait = 30.0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+) -> None:
+    """Bring in runs and steps from archives: API answers, one object a line, HTTP recordings; no network."""
+    from pipeline.importing import DEFAULT_SOURCE, ImportRequest, import_archives
+
+    settings = read_flags(profile=profile, data_dir=data_dir)
+    belongs_to = source or (DEFAULT_SOURCE if profile is None else settings.source)
+    request = ImportRequest(paths, belongs_to, settings.data_dir, lock_wait_s=lock_wait)
+    raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))

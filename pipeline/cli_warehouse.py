@@ -1,0 +1,127 @@
+"""The command line of what works on the warehouse without network: `load`, `status`, `query`, `report`."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli_options import BaseUrl, DataDir, Json, LockWait, ProfileName, read_flags
+from pipeline.errors import ConfigurationError
+
+
+class Output(StrEnum):
+    """Formats of `query`."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def load(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the warehouse anew from all raw parts.")] = False,
+    data_dir: DataDir = None,
+    lock_wait: LockWait = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Load raw parts that have landed; no network."""
+    from pipeline.load import load_new_parts
+    from pipeline.load import rebuild as rebuild_warehouse
+    from pipeline.sync import raw_store, warehouse_path
+
+    folder = read_flags(data_dir=data_dir).data_dir
+    store, warehouse = raw_store(folder), warehouse_path(folder)
+    if rebuild and not store.list_parts():
+        raise ConfigurationError(
+            f"there are no raw parts in {store.folder}: nothing to rebuild from, {warehouse} is left"
+        )
+    if rebuild:
+        count = rebuild_warehouse(store, warehouse, wait_s=lock_wait, no_ledger=_say_priced_anew)
+    else:
+        count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    if as_json:
+        print(json.dumps({"warehouse": str(warehouse), "parts": count, "rebuilt": rebuild}))
+    else:
+        print(f"{'rebuilt from' if rebuild else 'loaded'} {count:,} raw part{'' if count == 1 else 's'}: {warehouse}")
+
+
+def status(
+    config: Annotated[bool, typer.Option("--config", help="Settings in force and where each came from.")] = False,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """What is covered: threads, runs and steps of each source, parts that wait to be loaded."""
+    from pipeline.syncing import print_config, print_status
+
+    settings = read_flags(profile=profile, base_url=base_url, data_dir=data_dir)
+    if config:
+        print_config(settings, as_json=as_json)
+    else:
+        print_status(settings.data_dir, as_json=as_json)
+
+
+def query(
+    text: Annotated[str | None, typer.Argument(metavar="NAME|SQL", help="A named query or one SQL statement.")] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter ($NAME in the SQL).")
+    ] = None,
+    output: Annotated[Output, typer.Option("--format", help="How to print the result.")] = Output.TABLE,
+    limit: Annotated[int, typer.Option("--limit", help="Rows of a table to print.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="Print all rows of a table.")] = False,
+    list_queries: Annotated[bool, typer.Option("--list", help="The named queries.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Run a named query or SQL, read-only."""
+    from pipeline.query import print_queries, print_result, run_query
+    from pipeline.sync import warehouse_path
+
+    if list_queries:
+        print_queries()
+        return
+    if text is None:
+        raise ConfigurationError("say what to query: a name (query --list shows them) or SQL in quotes")
+    result = run_query(warehouse_path(read_flags(data_dir=data_dir).data_dir), text, _pairs(params or []))
+    print_result(result, output.value, limit=None if everything else limit)
+
+
+def report(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The HTML file (default: report.html in DATA_DIR).")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGE|DATE", help="Only usage since 30d, 4w or a date (whole UTC days).")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
+    from pipeline.report import Scope, write_report
+    from pipeline.sync import warehouse_path
+    from pipeline.threads import parse_since
+
+    now = datetime.now(UTC)
+    folder = read_flags(data_dir=data_dir).data_dir
+    path = out or folder / "report.html"
+    since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
+    write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
+    print(path)
+
+
+def _say_priced_anew() -> None:
+    print("there was no ledger to keep: sealed runs are priced with the price book of today", file=sys.stderr)
+
+
+def _pairs(params: list[str]) -> dict[str, str]:
+    pairs = {}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--param {param!r} is not NAME=VALUE")
+        pairs[name] = value
+    return pairs
