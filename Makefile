@@ -49,6 +49,16 @@ $(PEERS):
 	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
 	touch $@
 
+test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of a file that 2.0 wrote
+	test -d .duckdb15/duckdb || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes --target .duckdb15 -r tests/duckdb15-requirements.txt
+	rm -rf .duckdb15/sample && $(BIN)/python -m pipeline sync --sample --quiet --data-dir .duckdb15/sample
+	PYTHONPATH=.duckdb15 $(BIN)/python -m tests.read_every_view .duckdb15/sample/warehouse.duckdb
+	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_load.py tests/test_sync.py tests/test_locks.py tests/test_ledger.py
+
+bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/README.md
+	$(BIN)/python -m bench.run --size small --rounds 2
+
 test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
 	tests/browser/run
 

@@ -22,6 +22,7 @@ from pipeline.warehouse import (
     open_new,
     read_frame,
     register,
+    unregister,
 )
 from pipeline.wire import TERMINAL_STATUSES
 
@@ -242,7 +243,7 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
         connection.execute("rollback")
         raise
     for name in frames:
-        connection.unregister(f"new_{name}")
+        unregister(connection, f"new_{name}")
 
 
 def _load_frames(connection: Connection) -> None:

@@ -23,6 +23,8 @@ SCHEMA_VERSION = 2
 STORAGE_VERSION = "v1.5.0"
 # Small row groups are written as they are loaded instead of through the log: measured, see docs/performance.md.
 _STORAGE = f"storage_version '{STORAGE_VERSION}', row_group_size 8192"
+# duckdb 1.x hands filters on a registered stream to pyarrow, which cannot compare the text type of Polars.
+_COPIES_FRAMES = duckdb.__version__.startswith("1.")
 _RETRY_WAIT_S = 0.2
 _READ_WAIT_S = 5.0
 _OWNER_ONLY = 0o600
@@ -114,7 +116,20 @@ def read_frame(connection: Connection, sql: str, parameters: object = None) -> p
 
 def register(connection: Connection, name: str, frame: pl.DataFrame) -> None:
     """Make a frame readable by SQL under a name."""
-    connection.register(name, ArrowStream(frame))
+    if not _COPIES_FRAMES:
+        connection.register(name, ArrowStream(frame))
+        return
+    connection.register(f"{name}_stream", ArrowStream(frame))
+    connection.execute(f"create or replace temp table {name} as select columns(*) from {name}_stream")
+    connection.unregister(f"{name}_stream")
+
+
+def unregister(connection: Connection, name: str) -> None:
+    """Let go of a frame made readable before."""
+    if _COPIES_FRAMES:
+        connection.execute(f"drop table temp.{name}")
+    else:
+        connection.unregister(name)
 
 
 def refresh_prices(connection: Connection, book: PriceBook) -> None:
@@ -123,7 +138,7 @@ def refresh_prices(connection: Connection, book: PriceBook) -> None:
         register(connection, "price_book", frame)
         connection.execute(f"delete from {table}")
         connection.execute(f"insert into {table} by name select columns(*) from price_book")
-        connection.unregister("price_book")
+        unregister(connection, "price_book")
 
 
 def create_schema(connection: Connection) -> None:

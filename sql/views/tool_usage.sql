@@ -55,10 +55,10 @@ timed_steps as (
         tool_steps.failures,
         least(
             tool_steps.calls,
-            lag(tool_steps.failures, 1, 0) over (
+            coalesce(lag(tool_steps.failures) over (
                 partition by tool_steps.source, tool_steps.run_id, tool_steps.type, tool_steps.name
                 order by step_durations.step_index, tool_steps.step_id
-            )
+            ), 0)
         ) as retries,
         tool_steps.cost_usd,
         tool_steps.carried_cost_usd,
