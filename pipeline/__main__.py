@@ -1,6 +1,7 @@
 """`python -m pipeline`."""
 
-from pipeline.cli import main
-
 if __name__ == "__main__":
+    # In here, because the processes of a fleet import this module again and need no command line.
+    from pipeline.cli import main
+
     main()

@@ -15,6 +15,7 @@ from pipeline.cli_objects import runs_app, steps_app
 from pipeline.cli_sync import import_, sync
 from pipeline.cli_warehouse import load, query, report, status
 from pipeline.errors import PipelineError, RequestError
+from pipeline.garbage import tune_garbage_collector
 
 INTERRUPTED = 130
 _OTHERS = 0o077
@@ -48,6 +49,7 @@ def main() -> None:
     """Run the command line; every error leaves as a message and an exit code."""
     # What we write holds conversations: nobody else may read it, nor the logs that duckdb makes beside its file.
     os.umask(_OTHERS)
+    tune_garbage_collector()
     code = _run()
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()

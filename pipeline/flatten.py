@@ -71,7 +71,10 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
     return {
         "runs": _latest(_run_frame(runs), "run_id", "run_index").drop("item_key"),
         "run_steps": step_rows.drop("item_key"),
-        **{table: _child_frame(table, calls.columns(table), step_rows) for table in CALL_COLUMNS},
+        **{
+            table: _child_frame(table, calls.columns(table), step_rows, step_count=len(steps.objects))
+            for table in CALL_COLUMNS
+        },
         "walks": _walk_frame(landed),
         "rejects": pl.DataFrame(rejects.columns, schema=table_schema("rejects")),
     }
@@ -195,13 +198,18 @@ def _latest(frame: pl.DataFrame, id_column: str, index_column: str) -> pl.DataFr
     return frame.with_columns(first).unique(key, keep="last", maintain_order=True)
 
 
-def _child_frame(table: str, columns: dict[str, Any], steps: pl.DataFrame) -> pl.DataFrame:
+def _child_frame(table: str, columns: dict[str, Any], steps: pl.DataFrame, *, step_count: int) -> pl.DataFrame:
     """Rows below steps, with their step's keys and walk; rows of superseded states of a step are left out."""
     schema = table_schema(table)
     own = {name: schema[name] for name in columns if name != "item_key"}
     frame = pl.DataFrame(columns, schema={"item_key": pl.Int64(), **own})
     keys = steps.select("item_key", "walk_id", *(name for name in schema if name in steps.columns and name not in own))
-    return frame.join(keys, on="item_key", how="inner", maintain_order="left").select(*schema.names(), "walk_id")
+    if steps.height < step_count:
+        frame = frame.join(keys, on="item_key", how="inner", maintain_order="left")
+    else:
+        # Every step is there, so its number is its row; a join would copy all the texts.
+        frame = frame.hstack(keys.drop("item_key")[frame["item_key"]])
+    return frame.select(*schema.names(), "walk_id")
 
 
 def _walk_frame(walks: Sequence[LandedWalk]) -> pl.DataFrame:

@@ -23,13 +23,14 @@ from pipeline.config import Settings
 from pipeline.connect import make_client
 from pipeline.errors import PipelineError
 from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
+from pipeline.garbage import tune_garbage_collector
 from pipeline.lander import Lander
 from pipeline.landing import PartWriter, RawStore
 from pipeline.pacing import Moment
-from pipeline.planning import thread_tasks
+from pipeline.plan import thread_tasks
 
-# Below this many threads for each worker, starting it costs more than it saves.
-THREADS_PER_WORKER = 250
+# Below this many threads, starting a process costs more than it saves.
+LEAST_THREADS = 250
 MOST_WORKERS = 4
 _REPORT_EVERY_S = 0.2
 _STOP_TIMEOUT_S = 1.5
@@ -68,9 +69,13 @@ class _Worker:
 
 
 def count_workers(asked: int, *, threads: int) -> int:
-    """How many processes fetch: as asked (0: as many as help here), never more than there is work for."""
-    wanted = asked or min(os.cpu_count() or 1, MOST_WORKERS)
-    return max(1, min(wanted, threads // (1 if asked else THREADS_PER_WORKER)))
+    """How many processes fetch: as asked, never more than there are threads; 0 asked is as many as help.
+
+    That is one less than there are processors, for one is busy loading, and none (0) for a small sync.
+    """
+    if asked:
+        return min(asked, threads)
+    return 0 if threads < LEAST_THREADS else max(1, min((os.cpu_count() or 1) - 1, MOST_WORKERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,7 @@ def _stop(workers: Sequence[_Worker]) -> None:
 
 def _work(job: Job, link: Connection, paused_until: Moment) -> None:
     """A worker's whole life."""
+    tune_garbage_collector()
     # Ctrl-C reaches the whole process group; the parent decides and tells us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_extract(job, link, paused_until))

@@ -21,6 +21,8 @@ PartRow = dict[str, Any]
 PART_SUFFIX = ".parquet"
 # Marks the ids of imports, so that the records of archive files are found without reading every part.
 IMPORT_KIND = "import-"
+# The columns of a part that make a Page, in its order.
+_PAGE_COLUMNS = ("page_index", "cursor", "fetched_at", "request_id", "body", "origin")
 _TEMPORARY = ".landing"
 _OWNER_ONLY = 0o600
 _OWNER_ONLY_FOLDER = 0o700
@@ -208,17 +210,18 @@ class PartWriter:
 
 
 def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
+    if frame.is_empty():
+        raise PipelineError(f"the raw part {part.name} is empty: move it away")
     pages: dict[str, list[Page]] = {}
+    # Most rows by far are pages: no dictionary is made for each of them.
+    for walk_id, *columns in frame.filter(kind="page").select("walk_id", *_PAGE_COLUMNS).iter_rows():
+        pages.setdefault(walk_id, []).append(Page(*columns))
     walks: list[LandedWalk] = []
     planned: list[tuple[str, datetime]] = []
     summaries: list[SyncSummary] = []
     bills: list[BilledPage] = []
-    landed_at = None
-    for row in frame.iter_rows(named=True):
-        landed_at = max(landed_at or row["fetched_at"], row["fetched_at"])
+    for row in frame.filter(pl.col("kind") != "page").iter_rows(named=True):
         match row["kind"]:
-            case "page":
-                pages.setdefault(row["walk_id"], []).append(_page_of(row))
             case "walk":
                 certificate = msgspec.json.decode(row["body"], type=Certificate)
                 found = pages.pop(row["walk_id"], [])
@@ -229,13 +232,8 @@ def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
                 bills.append(_bill_of(row, part))
             case "sync":
                 summaries.append(msgspec.json.decode(row["body"], type=SyncSummary))
-    if landed_at is None:
-        raise PipelineError(f"the raw part {part.name} is empty: move it away")
+    landed_at = frame.select(pl.col("fetched_at").max()).item()
     return Part(part, size_bytes, landed_at, walks, planned, summaries, bills)
-
-
-def _page_of(row: dict[str, Any]) -> Page:
-    return Page(row["page_index"], row["cursor"], row["fetched_at"], row["request_id"], row["body"], row.get("origin"))
 
 
 def _bill_of(row: dict[str, Any], part: PartName) -> BilledPage:

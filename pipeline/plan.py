@@ -1,6 +1,9 @@
 """What a sync has to fetch of each thread, from what earlier ones sealed; pure."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +32,36 @@ class ThreadTask:
     def from_start(self) -> "ThreadTask":
         """The same thread, its list walked from the first run; what is sealed stays sealed."""
         return ThreadTask(self.thread_id, sealed_ids=self.sealed_ids)
+
+
+def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
+    """A task for each row of `planning.read_thread_states`; `full` takes nothing as sealed or listed."""
+    for row in states.iter_rows(named=True):
+        if full:
+            yield ThreadTask(row["thread_id"])
+            continue
+        pending = zip(row["pending_ids"] or (), row["pending_statuses"] or (), strict=True)
+        yield ThreadTask(
+            row["thread_id"],
+            after_id=row["after_id"],
+            first_index=row["first_index"] or 0,
+            sealed_ids=frozenset(row["sealed_ids"] or ()),
+            pending=tuple(RunTask(row["thread_id"], run_id, status or None) for run_id, status in pending)
+            if row["is_listed"]
+            else None,
+        )
+
+
+def fresh_states(thread_ids: Sequence[str]) -> pl.DataFrame:
+    """The states of threads that no warehouse knows."""
+    return pl.DataFrame(
+        {"thread_id": thread_ids},
+        schema={"thread_id": pl.String},
+    ).with_columns(
+        after_id=pl.lit(None, pl.String),
+        first_index=pl.lit(None, pl.Int64),
+        sealed_ids=pl.lit(None, pl.List(pl.String)),
+        is_listed=pl.lit(False),
+        pending_ids=pl.lit(None, pl.List(pl.String)),
+        pending_statuses=pl.lit(None, pl.List(pl.String)),
+    )

@@ -1,11 +1,10 @@
 """What the warehouse knows of threads that a sync is going to visit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
 
-from pipeline.plan import RunTask, ThreadTask
 from pipeline.warehouse import Connection, read_frame, register
 
 # An interrupted sync younger than this is gone on with: its lists of runs are not asked for again.
@@ -77,36 +76,3 @@ def read_thread_states(
     named = pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String}).with_row_index("position")
     register(connection, "named_threads", named)
     return read_frame(connection, _THREAD_STATES, {"source": source, "resume_after": now - RESUME_WITHIN})
-
-
-def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
-    """A task for each row of `read_thread_states`; `full` takes nothing as sealed or listed."""
-    for row in states.iter_rows(named=True):
-        if full:
-            yield ThreadTask(row["thread_id"])
-            continue
-        pending = zip(row["pending_ids"] or (), row["pending_statuses"] or (), strict=True)
-        yield ThreadTask(
-            row["thread_id"],
-            after_id=row["after_id"],
-            first_index=row["first_index"] or 0,
-            sealed_ids=frozenset(row["sealed_ids"] or ()),
-            pending=tuple(RunTask(row["thread_id"], run_id, status or None) for run_id, status in pending)
-            if row["is_listed"]
-            else None,
-        )
-
-
-def fresh_states(thread_ids: Sequence[str]) -> pl.DataFrame:
-    """The states of threads that no warehouse knows."""
-    return pl.DataFrame(
-        {"thread_id": thread_ids},
-        schema={"thread_id": pl.String},
-    ).with_columns(
-        after_id=pl.lit(None, pl.String),
-        first_index=pl.lit(None, pl.Int64),
-        sealed_ids=pl.lit(None, pl.List(pl.String)),
-        is_listed=pl.lit(False),
-        pending_ids=pl.lit(None, pl.List(pl.String)),
-        pending_statuses=pl.lit(None, pl.List(pl.String)),
-    )

@@ -18,7 +18,8 @@ from pipeline.landing import PartWriter, RawStore, new_sync_id
 from pipeline.load import load_new_parts
 from pipeline.loader import in_daemon_thread, loading
 from pipeline.pages import SyncSummary
-from pipeline.planning import fresh_states, read_thread_states, thread_tasks
+from pipeline.plan import fresh_states, thread_tasks
+from pipeline.planning import read_thread_states
 from pipeline.warehouse import open_for_reading
 
 

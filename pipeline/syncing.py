@@ -117,7 +117,7 @@ async def _run(
 
         async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
             workers = count_workers(settings["workers"], threads=len(ids))
-            fleet = Fleet(settings, options.raw_folder, workers, options.extract, request.full) if workers > 1 else None
+            fleet = Fleet(settings, options.raw_folder, workers, options.extract, request.full) if workers else None
             return await run_sync(client, replace(options, thread_ids=ids), progress=progress, fleet=fleet)
 
         if not settings.follows_agents:

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.landing import RawStore
 from pipeline.load import load_parts
-from pipeline.plan import RunTask, ThreadTask
-from pipeline.planning import RESUME_WITHIN, fresh_states, read_thread_states, thread_tasks
+from pipeline.plan import RunTask, ThreadTask, fresh_states, thread_tasks
+from pipeline.planning import RESUME_WITHIN, read_thread_states
 from pipeline.warehouse import Connection, open_for_writing
 from tests.landed import Listing, instant, land, run_of, step_of
 
