@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 
 from pipeline.client import ApiClient
 from pipeline.config import Settings
@@ -18,7 +17,7 @@ from pipeline.load import load_new_parts
 from pipeline.money import print_json
 from pipeline.pacing import Pacer
 from pipeline.pages import BilledPage
-from pipeline.present import format_decimal, frame_table
+from pipeline.present import format_decimal, frame_table, stdout_console
 from pipeline.pricing import parse_day
 from pipeline.sync import raw_store, warehouse_path
 from pipeline.usage_import import (
@@ -59,11 +58,12 @@ group by all order by source
 
 @dataclass(frozen=True, slots=True)
 class UsageRequest:
-    """What `import-usage` is asked: files, or `admin` to fetch from a day on."""
+    """What `import-usage` is asked: files, or `admin` to fetch from a day on; the source is the profile's if not named."""
 
     files: Sequence[Path] = ()
     admin: bool = False
     since: str | None = None
+    source: str | None = None
     lock_wait_s: float = 30.0
 
 
@@ -71,23 +71,23 @@ def import_bills(settings: Settings, request: UsageRequest, *, as_json: bool) ->
     """Land and load bills, and say what they tell of."""
     if request.admin == bool(request.files):
         raise ConfigurationError("name the files to import, or give --admin to fetch usage and costs (not both)")
-    now = datetime.now(UTC)
+    now, source = datetime.now(UTC), request.source or settings.source
     if request.admin:
         since = parse_day(request.since, today=(now - timedelta(days=_DAYS_BACK)).date(), where="--since")
-        pages = asyncio.run(_fetch(settings, since))
+        pages = asyncio.run(_fetch(settings, source, since))
     else:
-        pages = read_bill_files(request.files, source=settings.source, now=now)
+        pages = read_bill_files(request.files, source=source, now=now)
     store, warehouse = raw_store(settings.data_dir), warehouse_path(settings.data_dir)
-    imported = land_bills(store, pages, source=settings.source, now=now)
+    imported = land_bills(store, pages, source=source, now=now)
     load_new_parts(store, warehouse, wait_s=request.lock_wait_s)
-    _print_imported(imported, settings.source, as_json=as_json)
+    _print_imported(imported, source, as_json=as_json)
 
 
-async def _fetch(settings: Settings, since: date) -> list[BilledPage]:
+async def _fetch(settings: Settings, source: str, since: date) -> list[BilledPage]:
     base_url = settings["base_url"] if settings["kind"] == "openai" else None
     endpoint = admin_endpoint(base_url, settings.environ.get(ADMIN_KEY_VARIABLE))
     async with ApiClient(endpoint, Pacer(concurrency=1), policy=settings.retry_policy) as client:
-        return await fetch_bills(client, source=settings.source, since=since)
+        return await fetch_bills(client, source=source, since=since)
 
 
 def _print_imported(imported: BillsImported, source: str, *, as_json: bool) -> None:
@@ -115,7 +115,7 @@ def print_day(settings: Settings, on: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"day": day, **{name: frame.to_dicts() for name, frame in found.items()}})
         return
-    console = Console(highlight=False)
+    console = stdout_console()
     for line in _day_lines(found, day):
         console.print(line)
 

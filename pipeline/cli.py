@@ -21,7 +21,7 @@ INTERRUPTED = 130
 _OTHERS = 0o077
 _EXIT_CODES = """
 Exit codes: 0 done; 1 a bug of ours; 2 usage or configuration; 3 refused by the server (key, quota, permission);
-4 incomplete (some threads or walks failed, what landed is kept); 5 a check failed; 6 the warehouse is locked;
+4 incomplete (some threads or walks failed, what landed is kept); 5 a check or a budget failed; 6 the warehouse is locked;
 130 interrupted, safe to run again.
 """
 

@@ -81,6 +81,9 @@ def import_usage(
     since: Annotated[
         str | None, typer.Option("--since", metavar="DATE", help="With --admin: the first day (default: 30 days ago).")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="The source whose costs this bill is for (default: the profile).")
+    ] = None,
     profile: ProfileName = None,
     base_url: Annotated[
         str | None,
@@ -94,7 +97,7 @@ def import_usage(
     from pipeline.billing import UsageRequest, import_bills
 
     settings = read_flags(profile=profile, data_dir=data_dir, base_url=base_url)
-    request = UsageRequest(files or [], admin=admin, since=since, lock_wait_s=lock_wait)
+    request = UsageRequest(files or [], admin=admin, since=since, source=source, lock_wait_s=lock_wait)
     import_bills(settings, request, as_json=as_json)
 
 

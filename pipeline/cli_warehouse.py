@@ -72,7 +72,7 @@ def query(
         list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter ($NAME in the SQL).")
     ] = None,
     output: Annotated[Output, typer.Option("--format", help="How to print the result.")] = Output.TABLE,
-    limit: Annotated[int, typer.Option("--limit", help="Rows of a table to print.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Rows of a table to print.")] = 50,
     everything: Annotated[bool, typer.Option("--all", help="Print all rows of a table.")] = False,
     list_queries: Annotated[bool, typer.Option("--list", help="The named queries.")] = False,
     data_dir: DataDir = None,

@@ -8,11 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-from rich.console import Console
 
 from pipeline.paging import PAGE_LIMIT
 from pipeline.planning import read_thread_states
-from pipeline.present import frame_table
+from pipeline.present import frame_table, stdout_console
 from pipeline.warehouse import open_for_reading, read_frame, register
 
 # Grain: one named thread. Requests at least: pages of its runs that are not sealed, and of their steps as last seen.
@@ -186,7 +185,7 @@ def print_plan(plan: SyncPlan, *, as_json: bool) -> None:
         ("time", "unknown" if plan.seconds is None else _duration(plan.seconds)),
     ]
     frame = pl.DataFrame(rows, schema=["plan", plan.source], orient="row")
-    console = Console(highlight=False)
+    console = stdout_console()
     console.print(frame_table(frame))
     console.print("Nothing was fetched (--dry-run).")
 

@@ -30,6 +30,7 @@ class Progress:
     runs: int = 0
     runs_sealed: int = 0
     steps: int = 0
+    walks: int = 0
     walks_failed: int = 0
     failed_threads: set[str] = field(default_factory=set)
     # The first few, to be shown; all of them are in `walks`.
@@ -40,7 +41,7 @@ class Progress:
     def add(self, others: Iterable["Progress"]) -> None:
         """Become the sum of what others have counted; the total of threads stays."""
         parts = list(others)
-        for name in ("threads_done", "threads_missing", "runs", "runs_sealed", "steps", "walks_failed"):
+        for name in ("threads_done", "threads_missing", "runs", "runs_sealed", "steps", "walks", "walks_failed"):
             setattr(self, name, sum(getattr(part, name) for part in parts))
         self.failed_threads = set().union(*(part.failed_threads for part in parts))
         self.failures = [failure for part in parts for failure in part.failures][:_FAILURES_SHOWN]
@@ -171,6 +172,7 @@ class Extractor:
 
     async def _finish(self, walk: ListWalk, certificate: Certificate) -> None:
         await self._keep(Walk(certificate, walk.pages))
+        self.progress.walks += 1
         if certificate.verdict == "complete":
             return
         if certificate.verdict == "missing" and certificate.resource == "runs":

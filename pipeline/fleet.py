@@ -38,7 +38,7 @@ _STOP_TIMEOUT_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The share of one worker: rows of thread states, and the numbers that its parts may take."""
+    """The share of one worker: rows of thread states, and its number among those who write parts."""
 
     settings: Settings
     folder: Path
@@ -47,7 +47,6 @@ class Job:
     options: ExtractOptions
     full: bool
     writer: int
-    writers: int
     share: int
 
 
@@ -98,7 +97,7 @@ class Fleet:
         landed: Callable[[], None],
     ) -> Outcome:
         """Walk all threads of `states`; `progress` and `traffic` hold the sums, `landed` hears of new parts."""
-        paused_until = multiprocessing.get_context("spawn").Value("d", 0.0)
+        paused_until = multiprocessing.get_context("spawn").Value("d", 0.0, lock=False)
         workers = [self._start(states, sync_id, number, paused_until=paused_until) for number in range(self.workers)]
         parts = 0
         try:
@@ -132,7 +131,6 @@ class Fleet:
             full=self.full,
             # The parent is writer 0.
             writer=number + 1,
-            writers=self.workers + 1,
             share=self.workers,
         )
         process = context.Process(target=_work, args=(job, theirs, paused_until), name=f"extract-{number}", daemon=True)
@@ -148,7 +146,8 @@ def _read_reports(workers: Sequence[_Worker]) -> None:
         worker = next(worker for link, worker in links.items() if link is ready)
         try:
             worker.report = worker.link.recv()
-        except EOFError:
+        except (EOFError, OSError):
+            # Its end; a reset if it left before it had read our last word.
             worker.link.close()
 
 
@@ -197,9 +196,7 @@ async def _extract(job: Job, link: Connection, paused_until: Moment) -> None:
         nonlocal parts
         parts += 1
 
-    writer = PartWriter(
-        RawStore(job.folder), source=job.settings.source, sync_id=job.sync_id, writer=job.writer, writers=job.writers
-    )
+    writer = PartWriter(RawStore(job.folder), source=job.settings.source, sync_id=job.sync_id, writer=job.writer)
     lander = Lander(writer, landed=landed)
     _obey(link)
     reporting = asyncio.create_task(_report(link, lambda: Report(progress, client.traffic, parts)))

@@ -2,8 +2,8 @@
 
 import gc
 
-# Flattening makes hundreds of thousands of objects without a cycle, and every look at them is for nothing. Off altogether
-# would not do: httpx's requests and responses are cycles, and a long sync would keep them all.
+# Flattening makes hundreds of thousands of objects without a cycle, and every look at them is for nothing. Off would
+# not do: httpx's requests and responses are cycles, and a long sync would keep them all.
 _THRESHOLDS = (50_000, 10, 10)
 
 

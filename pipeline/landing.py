@@ -40,7 +40,7 @@ class PartName:
     @property
     def sync_id(self) -> str:
         """The sync that wrote it."""
-        return self.name.rpartition("-")[0]
+        return self.name.rsplit("-", 2)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class RawStore:
             raise _unreadable(path, error) from error
 
     def write_part(self, part: PartName, frame: pl.DataFrame) -> None:
-        """Land a frame of `PART_SCHEMA`: written aside, synced to disk, then renamed."""
+        """Land a frame of `PART_SCHEMA`: written aside, synced to disk, then given its name, which must be free."""
         path = self.path(part)
         aside = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY}")
         try:
@@ -117,7 +117,9 @@ class RawStore:
                 )
                 file.flush()
                 os.fsync(file.fileno())
-            aside.replace(path)
+            # A link, unlike a rename, never takes the place of a part that is there.
+            os.link(aside, path)
+            aside.unlink()
             _sync_folder(path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -128,20 +130,21 @@ class RawStore:
 class PartWriter:
     """Collects finished walks of one sync and lands them as parts; not for several threads at once."""
 
-    def __init__(self, store: RawStore, *, source: str, sync_id: str, writer: int = 0, writers: int = 1) -> None:
+    def __init__(self, store: RawStore, *, source: str, sync_id: str, writer: int = 0) -> None:
         self._store = store
         self._source = source
         self._sync_id = sync_id
-        # Writers of one sync in several processes take turns with the numbers, so that no two give the same.
-        self._numbers = itertools.count(writer + 1, writers)
-        self._walk_numbers = itertools.count(writer + 1, writers)
+        # Writers of one sync in several processes must not give the same names.
+        self._writer = writer
+        self._numbers = itertools.count(1)
+        self._walk_numbers = itertools.count(1)
         self._rows: list[PartRow] = []
         self.size_bytes = 0
 
     def add_walk(self, walk: Walk) -> None:
         """Take a walk with its pages and its certificate."""
         certificate = walk.certificate
-        walk_id = f"{self._sync_id}.{next(self._walk_numbers)}"
+        walk_id = f"{self._sync_id}.{self._writer}.{next(self._walk_numbers)}"
         for page in walk.pages:
             self._add(
                 "page",
@@ -192,7 +195,7 @@ class PartWriter:
         """Write rows taken before as the next part; None if there are none."""
         if not rows:
             return None
-        part = PartName(self._source, f"{self._sync_id}-{next(self._numbers):06d}")
+        part = PartName(self._source, f"{self._sync_id}-{self._writer}-{next(self._numbers):06d}")
         frame = pl.DataFrame({name: [row.get(name) for row in rows] for name in PART_SCHEMA}, schema=PART_SCHEMA)
         self._store.write_part(part, frame)
         return part

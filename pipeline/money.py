@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 
 from pipeline.budgets import BUDGETS_FILE, check_budgets, read_budgets
 from pipeline.catalog import read_sql_files
@@ -18,7 +17,7 @@ from pipeline.checks import Finding, check_grains, run_checks
 from pipeline.config import Settings
 from pipeline.errors import CheckFailedError, ConfigurationError
 from pipeline.landing import new_sync_id
-from pipeline.present import format_decimal, frame_table
+from pipeline.present import format_decimal, frame_table, stdout_console
 from pipeline.prices import PriceBook, own_prices_path, read_price_book
 from pipeline.pricing import (
     Explanation,
@@ -53,7 +52,7 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
         discounts = book.discounts.to_dicts()
         print_json({"prices": prices.to_dicts(), "discounts": discounts})
         return
-    console = Console(highlight=False)
+    console = stdout_console()
     rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in _RATES]
     listed = prices.select(*_LISTED, *rates, "discount", "origin")
     console.print(frame_table(listed, title="US dollars per million tokens"))
@@ -184,7 +183,7 @@ def _confirm(changes: pl.DataFrame, *, as_json: bool) -> bool:
 
 
 def _print_changes(changes: pl.DataFrame) -> None:
-    console = Console(highlight=False)
+    console = stdout_console()
     console.print(frame_table(changes))
     console.print(f"difference: {format_decimal(cost_difference_usd(changes), least_digits=2)} USD")
 

@@ -1,20 +1,25 @@
 """Ad-hoc and named SQL over the warehouse, read-only."""
 
 import io
+import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
+from pipeline.arrow import ArrowStream
 from pipeline.catalog import SqlFile, read_sql_files
 from pipeline.errors import ConfigurationError
 from pipeline.present import frame_table, stdout_console
-from pipeline.warehouse import Connection, first_line, open_for_reading, read_frame
+from pipeline.warehouse import Connection, first_line, open_for_reading
 
 _READING = frozenset({"SELECT", "EXPLAIN"})
+# Types of DuckDB that polars 2.1 panics on or keeps as bytes; `completed_at - created_at` is an INTERVAL.
+_FOREIGN_TYPE = re.compile(r"\b(INTERVAL|UNION|BIGNUM|VARINT)\b")
 
 
 def run_query(warehouse: Path, text: str, params: Mapping[str, str]) -> pl.DataFrame:
@@ -23,13 +28,13 @@ def run_query(warehouse: Path, text: str, params: Mapping[str, str]) -> pl.DataF
     Raises ConfigurationError for anything but one reading statement, and for what DuckDB cannot run.
     """
     named = read_sql_files("queries").get(text)
-    if named is None and " " not in text.strip():
+    if named is None and len(text.split()) < 2:
         raise ConfigurationError(_unknown_name(text))
     with open_for_reading(warehouse) as connection:
         sql = text if named is None else named.text
         _check_statement(connection, sql)
         try:
-            return read_frame(connection, sql, _parameters(named, params))
+            return _read(connection, sql, _parameters(named, params))
         except duckdb.Error as error:
             raise ConfigurationError(f"DuckDB cannot run this: {first_line(error)}") from error
 
@@ -53,6 +58,36 @@ def _check_statement(connection: Connection, sql: str) -> None:
         )
 
 
+def _read(connection: Connection, sql: str, parameters: Mapping[str, Any] | None) -> pl.DataFrame:
+    """The result with a name of its own for each column, and as text what polars has no type for."""
+    relation = connection.sql(sql, params=parameters)
+    names = _distinct(relation.columns)
+    foreign = [_FOREIGN_TYPE.search(str(dtype)) is not None for dtype in relation.types]
+    if names != relation.columns or any(foreign):
+        columns = (
+            f"{f'cast(#{place} as varchar)' if as_text else f'#{place}'} as {_quoted(name)}"
+            for place, (name, as_text) in enumerate(zip(names, foreign, strict=True), start=1)
+        )
+        relation = relation.project(", ".join(columns))
+    return pl.DataFrame(ArrowStream(relation))
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names that occur again are numbered: n, n_2, n_3."""
+    distinct: dict[str, None] = {}
+    for name in names:
+        number, candidate = 1, name
+        while candidate in distinct or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name}_{number}"
+        distinct[candidate] = None
+    return list(distinct)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _parameters(named: SqlFile | None, params: Mapping[str, str]) -> dict[str, Any] | None:
     if named is None:
         return dict(params) or None
@@ -64,16 +99,26 @@ def _parameters(named: SqlFile | None, params: Mapping[str, str]) -> dict[str, A
 
 
 def render(frame: pl.DataFrame, output: str) -> bytes:
-    """The frame as csv, json (an array of objects) or parquet."""
+    """The frame as csv (lists and structures as JSON texts), json (an array of objects) or parquet."""
     buffer = io.BytesIO()
     if output == "csv":
-        frame.with_columns(pl.col(pl.Boolean).cast(pl.String)).write_csv(buffer)
+        flat = frame.with_columns(_json_texts(column) for column in frame.iter_columns() if column.dtype.is_nested())
+        flat.with_columns(pl.col(pl.Boolean).cast(pl.String)).write_csv(buffer)
     elif output == "json":
         frame.with_columns(pl.col(pl.Decimal).cast(pl.String)).write_json(buffer)
         buffer.write(b"\n")
     else:
         frame.write_parquet(buffer)
     return buffer.getvalue()
+
+
+def _json_texts(column: pl.Series) -> pl.Series:
+    values = column.to_list()
+    texts = [
+        None if value is None else json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+        for value in values
+    ]
+    return pl.Series(column.name, texts, pl.String)
 
 
 def print_result(frame: pl.DataFrame, output: str, *, limit: int | None) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.client import ApiClient
-from pipeline.errors import PipelineError
+from pipeline.errors import IncompleteError, PipelineError
 from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
 from pipeline.fleet import Fleet
 from pipeline.lander import Lander
@@ -20,7 +20,7 @@ from pipeline.loader import in_daemon_thread, loading
 from pipeline.pages import SyncSummary
 from pipeline.plan import fresh_states, thread_tasks
 from pipeline.planning import read_thread_states
-from pipeline.warehouse import open_for_reading
+from pipeline.warehouse import open_for_reading, read_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,20 @@ async def run_sync(
     if not outcome.interrupted:
         await in_daemon_thread(loader.join)
         await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+        _check_walks(options.warehouse, sync_id, walks=progress.walks)
     return SyncResult(sync_id, verdict, started_at, finished_at, outcome.error)
+
+
+def _check_walks(warehouse: Path, sync_id: str, *, walks: int) -> None:
+    """Raises IncompleteError unless every walk that ended is in the warehouse: what was fetched must not get lost."""
+    with open_for_reading(warehouse) as connection:
+        query = "select count(*) as walks from walks where sync_id = $sync_id"
+        loaded = read_frame(connection, query, {"sync_id": sync_id}).item()
+    if loaded != walks:
+        raise IncompleteError(
+            f"of {walks:,} lists that were walked only {loaded:,} are in {warehouse}: raw parts of {sync_id} are gone."
+            " Run the same command again; it fetches what is missing"
+        )
 
 
 def _verdict(outcome: Outcome, progress: Progress) -> str:

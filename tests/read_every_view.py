@@ -8,7 +8,8 @@ import duckdb
 def main(path: str) -> None:
     """Print the views that cannot be read and leave with 1, or how many could."""
     connection = duckdb.connect(path, read_only=True)
-    views = [name for (name,) in connection.execute("select view_name from duckdb_views() where not internal").fetchall()]
+    found = connection.execute("select view_name from duckdb_views() where not internal").fetchall()
+    views = [name for (name,) in found]
     broken = []
     for view in views:
         try:
@@ -17,7 +18,8 @@ def main(path: str) -> None:
             connection.execute("drop table seen")
         except duckdb.Error as error:
             broken.append(f"{view}: {str(error).splitlines()[0]}")
-    print(f"duckdb {duckdb.__version__}: {len(views) - len(broken)} of {len(views)} views can be read", *broken, sep="\n")
+    read = len(views) - len(broken)
+    print(f"duckdb {duckdb.__version__}: {read} of {len(views)} views can be read", *broken, sep="\n")
     sys.exit(1 if broken or not views else 0)
 
 

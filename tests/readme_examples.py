@@ -1,5 +1,6 @@
 """The parts of README.md that commands produce; `python -m tests.readme_examples` writes them anew."""
 
+import os
 import re
 import subprocess
 import sys
@@ -24,8 +25,10 @@ def render(text: str, folder: Path) -> str:
 
 def _run(*arguments: str, folder: Path) -> str:
     command = [sys.executable, "-m", "pipeline", *arguments, "--data-dir", str(folder)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=README.parent).stdout
-    return "".join(line.rstrip() + "\n" for line in output.strip("\n").splitlines())
+    # Readline, which pytest imports, puts the terminal's COLUMNS into the environment of children.
+    environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=README.parent, env=environ)
+    return "".join(line.rstrip() + "\n" for line in ended.stdout.strip("\n").splitlines())
 
 
 def _table_list() -> str:

@@ -293,3 +293,12 @@ def test_explain_cost_walks_through_a_day(tmp_path: Path) -> None:
     assert imported.stdout.startswith("imported 2 rows of 1 files or pages into source main")
     assert "2.50 USD for 1 steps; 0 of them have no price" in explained.stdout
     assert "look at the price row" in explained.stdout
+
+
+def test_a_bill_can_be_that_of_a_source_that_has_no_profile(tmp_path: Path) -> None:
+    (tmp_path / "usage.json").write_bytes(answer(usage()))
+
+    ended = run_cli(tmp_path, "import-usage", "usage.json", "--source", "archive")
+
+    assert "into source archive" in ended.stdout
+    assert read(tmp_path / "data" / "warehouse.duckdb", "select source from billed_usage") == [{"source": "archive"}]

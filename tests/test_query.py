@@ -82,6 +82,13 @@ def test_json_is_an_array_of_objects(folder: Path) -> None:
     assert json.loads(ended.stdout) == [{"run_id": "run_1", "total_tokens": 1_000_000, "instructions": None}]
 
 
+def test_csv_has_lists_and_structures_as_json(folder: Path) -> None:
+    ended = query(folder, "select ['a', 'b'] as letters, {'n': 1} as pair, null::varchar[] as none", "--format", "csv")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert list(csv.reader(io.StringIO(ended.stdout))) == [["letters", "pair", "none"], ['["a","b"]', '{"n":1}', ""]]
+
+
 def test_parquet_keeps_the_types(folder: Path) -> None:
     with (folder / "out.parquet").open("wb") as file:
         command = ["-m", "pipeline", "query", COST, "--format", "parquet"]
@@ -91,6 +98,28 @@ def test_parquet_keeps_the_types(folder: Path) -> None:
     assert frame.schema["created_at"] == pl.Datetime("us", "UTC")
     assert frame.schema["cost_usd"].is_decimal()
     assert frame["run_id"].to_list() == ["run_1"]
+
+
+@pytest.mark.parametrize("output", ["table", "csv", "json"])
+def test_a_duration_is_text_in_every_format(folder: Path, output: str) -> None:
+    ended = query(folder, "select completed_at - created_at as took from run_steps", "--format", output)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "00:00:02" in ended.stdout
+
+
+def test_columns_with_one_name_are_numbered(folder: Path) -> None:
+    ended = query(folder, "select 1 as n, 2 as n, interval 3 day as n, 4 as n_1", "--format", "csv")
+
+    assert ended.stdout.splitlines() == ["n,n_2,n_3,n_1", "1,2,3 days,4"]
+
+
+def test_sql_may_stand_on_several_lines(folder: Path) -> None:
+    assert run_query(warehouse_path(folder / "data"), "select\n1\n", {}).rows() == [(1,)]
+
+
+def test_a_table_of_less_than_no_rows_is_refused(folder: Path) -> None:
+    assert query(folder, "top_tools", "--limit", "-1").returncode == 2
 
 
 def test_a_table_says_how_many_rows_it_left_out(folder: Path) -> None:
@@ -164,6 +193,14 @@ def test_a_parameter_that_the_query_does_not_have_is_named(folder: Path) -> None
 
     assert ended.returncode == 2
     assert "no parameter 'colour'" in ended.stderr
+
+
+@pytest.mark.parametrize(("name", "value"), [("by", "colour"), ("per", "hour")])
+def test_a_period_or_grouping_that_there_is_not_is_refused(folder: Path, name: str, value: str) -> None:
+    ended = query(folder, "spend_by_period", "--param", f"{name}={value}")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"{name} is" in ended.stderr
 
 
 def test_without_a_warehouse_the_next_command_is_told(tmp_path: Path) -> None:

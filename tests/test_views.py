@@ -1358,6 +1358,16 @@ def test_what_if_prices_the_same_tokens_as_another_model(con: Connection) -> Non
     )
 
 
+def test_what_if_prices_the_tokens_of_a_model_that_has_no_price(con: Connection) -> None:
+    add_list_prices(con)
+    add_run(con, model="nobody's")
+    add_step(con, **usage(1_000_000, 1_000_000, 400_000))
+
+    [row] = run_query(con, "what_if", model="gpt-4o-mini")
+
+    assert (row["cost_usd"], row["other_cost_usd"], row["difference_usd"]) == (None, Decimal("0.720000"), None)
+
+
 def test_what_if_of_an_unknown_model_is_unknown(con: Connection) -> None:
     add_healthy_run(con)
 

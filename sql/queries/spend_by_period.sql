@@ -7,7 +7,11 @@ with costs as (
     select
         source,
         created_on,
-        case when $by = 'assistant' then assistant_id else model end as what,
+        case $by
+            when 'assistant' then assistant_id
+            when 'model' then model
+            else error('by is model, assistant or tool')
+        end as what,
         run_id,
         prompt_tokens,
         cached_tokens,
@@ -21,7 +25,10 @@ with costs as (
 )
 select
     source,
-    cast(date_trunc(cast($per as varchar), created_on) as date) as period,
+    case
+        when $per in ('day', 'week', 'month') then cast(date_trunc(cast($per as varchar), created_on) as date)
+        else error('per is day, week or month')
+    end as period,
     what,
     count(distinct run_id) as runs,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,

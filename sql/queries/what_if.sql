@@ -2,7 +2,8 @@
 -- units: US dollars rounded to 6 decimals; the difference is what it would cost more
 -- params: model=gpt-4o-mini
 -- reads: step_costs, price_periods
--- Steps without a cost are left out. The answer is null where the price list has no such model: `prices list` shows the names.
+-- Steps without tokens are left out. Tokens that have no price now are a row of their own, with the other model's cost only.
+-- The answer is null where the price list has no such model: `prices list` shows the names.
 with new_prices as (
     select source, price_id, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok
     from price_periods
@@ -19,8 +20,8 @@ tokens as (
         sum(completion_tokens) as completion_tokens,
         sum(cost_usd) as cost_usd
     from step_costs
-    where cost_usd is not null
-    group by source, model
+    where cost_usd is not null or (prompt_tokens is not null and completion_tokens is not null)
+    group by source, model, cost_usd is null
 ),
 answers as (
     select
@@ -50,4 +51,4 @@ select
         cast(micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) - cost_usd as decimal(38, 6)
     ) as difference_usd
 from answers
-order by answers.cost_usd desc, source, model;
+order by answers.cost_usd desc nulls last, source, model;

@@ -1,0 +1,138 @@
+"""Fetching in several processes comes to the same as in one, and ends as cleanly."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.emulator import RunningEmulator, running_emulator
+from pipeline.fleet import LEAST_THREADS, count_workers
+from pipeline.landing import PartName, PartWriter, RawStore
+from tests.syncs import environ_for, hold_back, raw_files, read_all, run_cli, started_cli, wait_until
+
+# They name the sync and the walk that a row came from, which differ from one sync to the next.
+LINEAGE = ("walk_id", "page_index", "observed_at", "sealed_at", "sync_id")
+TABLES = ("runs", "run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results", "cost_ledger")
+
+
+@pytest.fixture
+def emulator() -> Iterator[RunningEmulator]:
+    with running_emulator(threads=40) as server:
+        yield server
+
+
+def rows_of(folder: Path, table: str) -> list[tuple[object, ...]]:
+    columns = ", ".join(
+        name
+        for (name,) in read_all(folder, f"select column_name from duckdb_columns() where table_name = '{table}'")
+        if name not in LINEAGE
+    )
+    return sorted(map(repr, read_all(folder, f"select {columns} from {table}")))  # type: ignore[arg-type]
+
+
+def test_three_processes_bring_the_same_rows_as_one(emulator: RunningEmulator, tmp_path: Path) -> None:
+    environ = environ_for(emulator)
+    run_cli(tmp_path, "sync", "--all-threads", "--quiet", "--data-dir", "one", environ=environ)
+
+    ended = run_cli(
+        tmp_path, "sync", "--all-threads", "--json", "--workers", "3", "--data-dir", "three", environ=environ
+    )
+
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["steps"] == emulator.truth().steps
+    for table in TABLES:
+        assert rows_of(tmp_path / "three", table) == rows_of(tmp_path / "one", table), table
+
+
+def test_a_second_sync_in_processes_asks_once_for_each_unchanged_thread(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    emulator.advance()
+    command = ("sync", "--all-threads", "--quiet", "--workers", "2")
+    run_cli(tmp_path, *command, environ=environ_for(emulator))
+    open_threads = {thread for (thread,) in read_all(tmp_path / "data", "select thread_id from runs where not sealed")}
+    emulator.clear_requests()
+
+    run_cli(tmp_path, *command, environ=environ_for(emulator))
+
+    asked = [entry["thread_id"] for entry in emulator.requests() if entry["route"] == "list_runs"]
+    assert sorted(set(asked) - open_threads) == sorted(thread for thread in asked if thread not in open_threads)
+    assert len(set(asked)) == emulator.truth().threads
+
+
+def test_a_refused_key_stops_all_processes(emulator: RunningEmulator, tmp_path: Path) -> None:
+    environ = environ_for(emulator) | {"OPENAI_API_KEY": "wrong-key"}
+
+    ended = run_cli(tmp_path, "sync", *emulator.corpus.thread_ids(), "--workers", "2", environ=environ)
+
+    assert ended.returncode == 3
+    assert "check the key" in ended.stderr
+    assert len(emulator.requests()) <= 2 * 8
+
+
+def test_ctrl_c_lands_what_the_processes_have_and_the_next_sync_goes_on(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    hold_back(emulator, after_requests=60)
+    command = ("sync", *emulator.corpus.thread_ids(), "--workers", "2")
+    with started_cli(tmp_path, *command, environ=environ_for(emulator)) as process:
+        wait_until(lambda: len(emulator.requests()) > 62, what="60 requests and the next ones held back")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    landed = raw_files(tmp_path / "data")
+    emulator.clear_faults()
+
+    ended = run_cli(tmp_path, *command, "--json", environ=environ_for(emulator))
+
+    assert process.returncode == 130
+    assert "run the same command again" in said
+    assert len(landed) > 1
+    assert ended.returncode == 0
+    assert read_all(tmp_path / "data", "select count(*) from run_steps") == [(emulator.truth().steps,)]
+
+
+def test_the_processes_end_when_their_parent_is_killed(emulator: RunningEmulator, tmp_path: Path) -> None:
+    hold_back(emulator, after_requests=60)
+    command = ("sync", *emulator.corpus.thread_ids(), "--workers", "2")
+    with started_cli(tmp_path, *command, environ=environ_for(emulator)) as process:
+        wait_until(lambda: len(emulator.requests()) > 62, what="60 requests and the next ones held back")
+        process.kill()
+        # Its standard error is theirs as well: the end of it is the end of them all.
+        process.communicate()
+    emulator.clear_faults()
+
+    ended = run_cli(tmp_path, *command, "--quiet", environ=environ_for(emulator))
+
+    assert ended.returncode == 0
+    assert read_all(tmp_path / "data", "select count(*) from run_steps") == [(emulator.truth().steps,)]
+
+
+def test_two_writers_of_one_sync_never_give_the_same_name(tmp_path: Path) -> None:
+    store = RawStore(tmp_path)
+    writers = [PartWriter(store, source="main", sync_id="20260101T000000000Z-abc123", writer=n) for n in (0, 1, 12)]
+    row = {"kind": "plan", "source": "main", "sync_id": "20260101T000000000Z-abc123", "body": b"[]"}
+
+    parts = [writer.land([row]) for writer in writers for _ in range(2)]
+
+    assert len(set(parts)) == 6
+    assert sorted(store.list_parts(), key=str) == sorted((part for part in parts if part), key=str)
+    assert {part.sync_id for part in parts if part} == {"20260101T000000000Z-abc123"}
+
+
+def test_a_part_is_never_put_in_the_place_of_another(tmp_path: Path) -> None:
+    store = RawStore(tmp_path)
+    row = {"kind": "plan", "source": "main", "sync_id": "sync-1", "body": b"[]"}
+    first = PartWriter(store, source="main", sync_id="sync-1").land([row])
+
+    with pytest.raises(Exception, match="File exists"):
+        PartWriter(store, source="main", sync_id="sync-1").land([row])
+
+    assert store.list_parts() == [first] == [PartName("main", "sync-1-0-000001")]
+
+
+def test_small_syncs_stay_in_one_process_unless_told_otherwise() -> None:
+    assert count_workers(0, threads=LEAST_THREADS - 1) == 0
+    assert count_workers(0, threads=LEAST_THREADS) >= 1
+    assert count_workers(3, threads=2) == 2
