@@ -58,7 +58,7 @@ group by all order by source
 
 @dataclass(frozen=True, slots=True)
 class UsageRequest:
-    """What `import-usage` is asked: files, or `admin` to fetch from a day on; the source is the profile's if not named."""
+    """What `import-usage` is asked: files, or `admin` to fetch from a day on; for a source, else the profile's."""
 
     files: Sequence[Path] = ()
     admin: bool = False

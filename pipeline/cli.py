@@ -1,6 +1,6 @@
 """The command line: the verbs together, errors as text and exit codes. Each verb imports the heavy modules it needs."""
 
-import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -14,15 +14,16 @@ from pipeline.cli_money import add_money_verbs
 from pipeline.cli_objects import runs_app, steps_app
 from pipeline.cli_sync import import_, sync
 from pipeline.cli_warehouse import load, query, report, status
-from pipeline.errors import PipelineError, RequestError
+from pipeline.errors import ConfigurationError, PipelineError, RequestError
 from pipeline.garbage import tune_garbage_collector
 
 INTERRUPTED = 130
 _OTHERS = 0o077
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _EXIT_CODES = """
 Exit codes: 0 done; 1 a bug of ours; 2 usage or configuration; 3 refused by the server (key, quota, permission);
-4 incomplete (some threads or walks failed, what landed is kept); 5 a check or a budget failed; 6 the warehouse is locked;
-130 interrupted, safe to run again.
+4 incomplete (some threads or walks failed, what landed is kept); 5 a check or a budget failed;
+6 the warehouse is locked; 130 interrupted, safe to run again.
 """
 
 app = typer.Typer(
@@ -51,8 +52,12 @@ def main() -> None:
     os.umask(_OTHERS)
     tune_garbage_collector()
     code = _run()
-    with contextlib.suppress(BrokenPipeError):
+    try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        code = _say_cannot_write(error)
     sys.stderr.flush()
     # Not through the interpreter's own end: after an interruption a load may still be under way in its thread (its
     # transaction is safe to leave), and duckdb 2.0.0 takes what polars holds on to for leaks and says so on stderr.
@@ -74,11 +79,18 @@ def _run() -> int:
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing more to say to it.
         return 0
-    except Exception:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return _say_cannot_write(error)
         print(f"This is a bug in run-steps-pipeline {__version__}; please report it with:", file=sys.stderr)
         print(traceback.format_exc(), file=sys.stderr)
         return 1
     return 0
+
+
+def _say_cannot_write(error: OSError) -> int:
+    print(f"error: cannot write: {error.strerror or error}", file=sys.stderr)
+    return ConfigurationError.exit_code
 
 
 @app.callback(invoke_without_command=True)

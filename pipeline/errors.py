@@ -25,6 +25,10 @@ class IncompleteError(PipelineError):
     exit_code = 4
 
 
+class DamagedPartError(IncompleteError):
+    """Raw parts are not what was written: they are set aside, a sync of the same threads fetches what they held."""
+
+
 class CheckFailedError(PipelineError):
     """A check or a budget failed."""
 

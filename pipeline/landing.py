@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.pages import PART_SCHEMA, ArchiveFile, BilledPage, Certificate, LandedWalk, Page, SyncSummary, Walk
+from pipeline.part_digest import digest_rows
 
 # A row of a part: columns of PART_SCHEMA by name, absent ones null.
 PartRow = dict[str, Any]
@@ -28,6 +29,10 @@ _OWNER_ONLY = 0o600
 _OWNER_ONLY_FOLDER = 0o700
 _ZSTD_LEVEL = 1
 _BODY_BYTES = "body_bytes"
+_DIGEST = "sha256"
+_DAMAGED = ".damaged"
+# Polars panics on some files that are not what was written.
+_TORN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +82,28 @@ class RawStore:
         return self.folder / part.source / f"{part.name}{PART_SUFFIX}"
 
     def read_part(self, part: PartName) -> Part:
-        """Everything in a part. Raises PipelineError if the file cannot be read."""
+        """Everything in a part.
+
+        Raises DamagedPartError if it is not what was written, PipelineError if the file cannot be read at all.
+        """
         path = self.path(part)
         try:
-            frame = pl.read_parquet(path)
             size_bytes = path.stat().st_size
-        except (pl.exceptions.PolarsError, OSError) as error:
+            frame = pl.read_parquet(path)
+            # Parts of earlier versions have no digest.
+            digest = pl.read_parquet_metadata(path).get(_DIGEST)
+            if digest is not None and digest != digest_rows(frame):
+                raise _damaged(path, "its content is not what was written")
+            return _part_of(part, size_bytes, frame)
+        except OSError as error:
             raise _unreadable(path, error) from error
-        return _part_of(part, size_bytes, frame)
+        except (*_TORN, ValueError, KeyError) as error:
+            raise _damaged(path, str(error).partition("\n")[0]) from error
+
+    def set_aside(self, part: PartName) -> Path:
+        """Rename a damaged part so that it is no part any more; where it is now."""
+        path = self.path(part)
+        return path.replace(path.with_name(f"{path.name}{_DAMAGED}"))
 
     def read_archives(self, source: str) -> list[ArchiveFile]:
         """Files that imports into this source have read to their end."""
@@ -93,12 +112,18 @@ class RawStore:
         return [msgspec.json.decode(body, type=ArchiveFile) for found in bodies for body in found]
 
     def read_body_bytes(self, part: PartName) -> int:
-        """Bytes of all bodies in a part, from its footer. Raises PipelineError if the file cannot be read."""
+        """Bytes of all bodies in a part, from its footer; those of the file where that is damaged.
+
+        Raises PipelineError if the file cannot be read at all.
+        """
         path = self.path(part)
         try:
-            return int(pl.read_parquet_metadata(path).get(_BODY_BYTES, path.stat().st_size))
-        except (pl.exceptions.PolarsError, OSError) as error:
+            size_bytes = path.stat().st_size
+            return int(pl.read_parquet_metadata(path).get(_BODY_BYTES, size_bytes))
+        except OSError as error:
             raise _unreadable(path, error) from error
+        except (*_TORN, ValueError):
+            return size_bytes
 
     def write_part(self, part: PartName, frame: pl.DataFrame) -> None:
         """Land a frame of `PART_SCHEMA`: written aside, synced to disk, then given its name, which must be free."""
@@ -113,7 +138,7 @@ class RawStore:
                     compression="zstd",
                     compression_level=_ZSTD_LEVEL,
                     statistics=False,
-                    metadata={_BODY_BYTES: str(size_bytes)},
+                    metadata={_BODY_BYTES: str(size_bytes), _DIGEST: digest_rows(frame)},
                 )
                 file.flush()
                 os.fsync(file.fileno())
@@ -214,7 +239,7 @@ class PartWriter:
 
 def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
     if frame.is_empty():
-        raise PipelineError(f"the raw part {part.name} is empty: move it away")
+        raise ValueError("it has no rows")
     pages: dict[str, list[Page]] = {}
     # Most rows by far are pages: no dictionary is made for each of them.
     for walk_id, *columns in frame.filter(kind="page").select("walk_id", *_PAGE_COLUMNS).iter_rows():
@@ -245,9 +270,15 @@ def _bill_of(row: dict[str, Any], part: PartName) -> BilledPage:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> PipelineError:
+def _damaged(path: Path, reason: str) -> DamagedPartError:
+    return DamagedPartError(
+        f"the raw part {path} cannot be read ({reason}): move it away, then run `sync --full` for its threads"
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> PipelineError:
     return PipelineError(
-        f"the raw part {path} cannot be read ({error}): move it away, then run `sync --full` for its threads"
+        f"the raw part {path} cannot be read ({error.strerror or error}): make it readable for this user"
     )
 
 

@@ -1,6 +1,6 @@
 """Raw parts into the warehouse: flattened, then put in by owner in one transaction: twice is the same as once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import polars as pl
 from pipeline.bill_merging import load_bills
 from pipeline.bills import billed_frame
 from pipeline.catalog import read_sql_files
+from pipeline.errors import DamagedPartError
 from pipeline.flatten import flatten
 from pipeline.landing import Part, PartName, RawStore, batches_of
 from pipeline.ledger import drop_unfinished, keep_ledger, post_sealed_runs
@@ -184,19 +185,37 @@ def load_new_parts(
     beside_readers: bool = True,
     loaded: Callable[[int], None] | None = None,
 ) -> int:
-    """Load the parts that the warehouse does not hold yet; how many there were. `loaded` hears after each batch."""
+    """Load the parts that the warehouse does not hold yet; how many there were. `loaded` hears after each batch.
+
+    Raises DamagedPartError once all others are loaded if some were damaged; these are set aside.
+    """
     # Looking first, read-only: opening for writing may mean copying the file beside a reader.
     if not _find_new_parts(store, path):
         return 0
     count = 0
+    aside: list[Path] = []
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
         new = _missing_from(connection, store)
         for batch in batches_of(store, new, body_bytes=BATCH_BODY_BYTES):
-            load_parts(connection, (store.read_part(part) for part in batch))
+            load_parts(connection, _read_sound(store, batch, aside))
             count += len(batch)
             if loaded is not None:
                 loaded(count)
+    if aside:
+        raise DamagedPartError(
+            f"{len(aside)} of {count:,} raw parts were damaged and are set aside as"
+            f" {', '.join(str(path) for path in aside)}: a sync of the same threads fetches what they held"
+        )
     return count
+
+
+def _read_sound(store: RawStore, parts: Sequence[PartName], aside: list[Path]) -> Iterator[Part]:
+    """The parts that are what was written; others are set aside and added to `aside`."""
+    for part in parts:
+        try:
+            yield store.read_part(part)
+        except DamagedPartError:
+            aside.append(store.set_aside(part))
 
 
 def _find_new_parts(store: RawStore, path: Path) -> list[PartName]:
@@ -232,7 +251,9 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
     Parts are taken one by one, so that their bodies are in memory one part at a time.
     """
     flat = [{**flatten(part.walks), **_bookkeeping([part])} for part in parts]
-    frames = {name: pl.concat([frames[name] for frames in flat]) for name in flat[0]} if flat else {}
+    if not flat:
+        return
+    frames = {name: pl.concat([frames[name] for frames in flat]) for name in flat[0]}
     for name, frame in frames.items():
         register(connection, f"new_{name}", frame)
     connection.execute("begin")

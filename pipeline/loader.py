@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.errors import WarehouseLockedError
+from pipeline.errors import DamagedPartError, WarehouseLockedError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
 
@@ -20,6 +20,7 @@ class Loader(threading.Thread):
         self._warehouse = warehouse
         self._woken = threading.Event()
         self._stopping = False
+        self.damage: DamagedPartError | None = None
 
     def wake(self) -> None:
         """Say that a part has landed."""
@@ -35,7 +36,10 @@ class Loader(threading.Thread):
         while self._woken.wait() and not self._stopping:
             self._woken.clear()
             with contextlib.suppress(WarehouseLockedError):
-                load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False)
+                try:
+                    load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False)
+                except DamagedPartError as error:
+                    self.damage = error
 
 
 @contextlib.contextmanager

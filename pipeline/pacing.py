@@ -15,14 +15,16 @@ _FIRST_WINDOW = 8
 # Latency is flat while its average is below this multiple of the best average seen.
 _FLAT_LATENCY = 3.0
 _AVERAGE_OVER = 20
-# After a push-back the accepted rate of the last second is what the server allows; we start a little below.
-_RATE_WINDOW_S = 1.0
-_RATE_SHARE = 0.97
+# The search for the rate that a server accepts: from the first of these it doubles until the server pushes back again.
 _FIRST_RATE = 20.0
 _SEARCH_DOUBLES_S = 0.25
-# A learned rate grows by this share per second, and the longer it holds the faster.
-_RATE_GROWTH = 0.002
-_GROWTH_DOUBLES_S = 10.0
+_RATE_WINDOW_S = 1.0
+# From then on the rate goes from what was surely accepted to what was perhaps, and a little beyond, in this time; after
+# that it grows by a share per second, and the longer it holds the faster.
+_RAMP_S = 10.0
+_BEYOND = 1.02
+_GROWTH = 0.002
+_GROWTH_DOUBLES_S = 20.0
 # Push-backs of requests that were already under way belong to the one that came first.
 _SAME_PUSH_S = 0.25
 
@@ -159,40 +161,41 @@ class _Latency:
 class _LearnedRate:
     """Requests per second that the server accepts; nothing is assumed before it first pushes back.
 
-    The first push-back starts a search from a low rate that doubles until the next one; that measures what is accepted.
+    That starts a search from a low rate. When the server pushes back again, what it accepted meanwhile bounds its rate:
+    from below if its bucket filled up in the pause, from above if it did not. Each further push-back measures anew.
     """
 
     def __init__(self) -> None:
-        self._accepted: deque[float] = deque()
-        self._rate: float | None = None
-        self._searching = False
+        self._lately: deque[float] = deque()
+        self._accepted = 0
+        self._low = self._high = 0.0
+        self._refusals = 0
+        self._refused_at = float("-inf")
         self._since = 0.0
-        self._last_refusal = float("-inf")
 
     @property
     def is_learned(self) -> bool:
         """Whether the server ever pushed back."""
-        return self._rate is not None
+        return self._refusals > 0
 
     def accepted(self, now: float) -> None:
         """One request was accepted."""
-        if self._rate is not None:
-            self._accepted.append(now)
-            while self._accepted[0] < now - _RATE_WINDOW_S:
-                self._accepted.popleft()
+        if self.is_learned:
+            self._accepted += 1
+            self._lately.append(now)
+            while self._lately[0] < now - _RATE_WINDOW_S:
+                self._lately.popleft()
 
     def refused(self, now: float) -> bool:
         """One request was refused; False if that belongs to a refusal that is already known."""
-        if now - self._last_refusal < _SAME_PUSH_S or now < self._since:
+        if now - self._refused_at < _SAME_PUSH_S or now < self._since:
             return False
-        self._last_refusal = now
-        if self._rate is None:
-            self._rate, self._searching = _FIRST_RATE, True
-        else:
-            self._rate = max(1.0, _RATE_SHARE * len(self._accepted) / min(_RATE_WINDOW_S, max(now - self._since, 0.1)))
-            self._searching = False
-        self._since = now
-        self._accepted.clear()
+        self._refusals += 1
+        if self._refusals > 1:
+            self._low, self._high = self._measure(now)
+        self._refused_at = self._since = now
+        self._accepted = 0
+        self._lately.clear()
         return True
 
     def hold_until(self, moment: float) -> None:
@@ -201,10 +204,25 @@ class _LearnedRate:
 
     def at(self, now: float) -> float | None:
         """The rate to keep now; None while there is no reason to keep one."""
-        if self._rate is None:
+        if not self.is_learned:
             return None
         held_s = max(0.0, now - self._since)
-        if self._searching:
-            return float(self._rate * 2.0 ** min(held_s / _SEARCH_DOUBLES_S, 30))
-        growth = _RATE_GROWTH * _GROWTH_DOUBLES_S * (2.0 ** min(held_s / _GROWTH_DOUBLES_S, 30) - 1)
-        return float(self._rate * (1 + growth))
+        if self._refusals == 1:
+            return self._searched(held_s)
+        if held_s <= _RAMP_S:
+            return self._low + (self._high - self._low) * held_s / _RAMP_S
+        doublings = min((held_s - _RAMP_S) / _GROWTH_DOUBLES_S, 30)
+        return float(self._high * (1 + _GROWTH * _GROWTH_DOUBLES_S * (2.0**doublings - 1)))
+
+    def _measure(self, now: float) -> tuple[float, float]:
+        """The rate to begin with and the one to end the ramp with."""
+        held_s = max(now - self._since, 0.1)
+        if self._refusals == 2:
+            # The end of the search: its last second lags behind, its last rate was too much.
+            return max(1.0, len(self._lately) / min(_RATE_WINDOW_S, held_s)), max(1.0, self._searched(held_s))
+        surely = self._accepted / (now - self._refused_at)
+        perhaps = self._accepted / held_s
+        return max(1.0, (surely + perhaps) / 2), max(1.0, perhaps * _BEYOND)
+
+    def _searched(self, held_s: float) -> float:
+        return float(_FIRST_RATE * 2.0 ** min(held_s / _SEARCH_DOUBLES_S, 30))

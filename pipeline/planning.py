@@ -45,6 +45,9 @@ run_states as (
     select thread_id,
         max_by(run_id, run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) as after_id,
         max(run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) + 1 as first_index,
+        -- Runs before it that no part tells of any more (it was damaged) would never be listed again.
+        count(distinct run_index) filter (where run_index < coalesce(first_open_index, run_index + 1))
+            < max(run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) + 1 as has_hole,
         list(run_id order by run_index) filter (where sealed) as sealed_ids,
         bool_or(has_unplaced) as has_unplaced,
         list(run_id order by run_index)
@@ -55,8 +58,14 @@ run_states as (
     group by thread_id
 )
 select named_threads.thread_id,
-    if(listings.verdict = 'complete' and not run_states.has_unplaced, run_states.after_id, null) as after_id,
-    if(listings.verdict = 'complete' and not run_states.has_unplaced, run_states.first_index, null) as first_index,
+    if(
+        listings.verdict = 'complete' and not run_states.has_unplaced and not run_states.has_hole,
+        run_states.after_id, null
+    ) as after_id,
+    if(
+        listings.verdict = 'complete' and not run_states.has_unplaced and not run_states.has_hole,
+        run_states.first_index, null
+    ) as first_index,
     run_states.sealed_ids,
     coalesce(listings.verdict = 'complete' and listings.is_unfinished, false)
         and not coalesce(run_states.has_unplaced, false) as is_listed,

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.client import ApiClient
-from pipeline.errors import IncompleteError, PipelineError
+from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
 from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
 from pipeline.fleet import Fleet
 from pipeline.lander import Lander
@@ -54,13 +54,17 @@ class SyncOptions:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """How a sync ended: verdict is complete, incomplete, refused or interrupted."""
+    """How a sync ended: verdict is complete, incomplete, refused or interrupted.
+
+    `damage` tells of parts of earlier syncs that had to be set aside when it began.
+    """
 
     sync_id: str
     verdict: str
     started_at: datetime
     finished_at: datetime
     error: PipelineError | None = None
+    damage: DamagedPartError | None = None
 
 
 def warehouse_path(data_dir: Path) -> Path:
@@ -82,7 +86,7 @@ async def run_sync(
     Raises WarehouseLockedError if the load has to give up; all that was fetched is then in raw parts.
     """
     store = raw_store(options.data_dir)
-    await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+    damage = await _load_earlier(store, options)
     started_at = client.clock.now()
     states = _read_states(options, now=started_at)
     progress.threads_total = states.height
@@ -111,8 +115,19 @@ async def run_sync(
     if not outcome.interrupted:
         await in_daemon_thread(loader.join)
         await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+        if loader.damage is not None:
+            raise loader.damage
         _check_walks(options.warehouse, sync_id, walks=progress.walks)
-    return SyncResult(sync_id, verdict, started_at, finished_at, outcome.error)
+    return SyncResult(sync_id, verdict, started_at, finished_at, outcome.error, damage)
+
+
+async def _load_earlier(store: RawStore, options: SyncOptions) -> DamagedPartError | None:
+    """Load parts of earlier syncs; what damaged ones held is not in the warehouse, so the plan has it again."""
+    try:
+        await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+    except DamagedPartError as error:
+        return error
+    return None
 
 
 def _check_walks(warehouse: Path, sync_id: str, *, walks: int) -> None:

@@ -17,7 +17,7 @@ from pipeline.client import ApiClient
 from pipeline.config import SAMPLE_SOURCE, Settings
 from pipeline.connect import make_client
 from pipeline.dry_run import plan_sync, print_plan
-from pipeline.errors import ConfigurationError, IncompleteError
+from pipeline.errors import ConfigurationError, IncompleteError, PipelineError, RequestError
 from pipeline.extract import ExtractOptions, Progress, list_thread_ids
 from pipeline.fleet import Fleet, count_workers
 from pipeline.kinds import KINDS, hint_for_all
@@ -46,6 +46,17 @@ class SyncRequest:
 def sync_threads(settings: Settings, request: SyncRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
     """Run a sync, say how it went, and return the exit code."""
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
+    try:
+        return _sync_or_plan(settings, request, reporter, as_json=as_json)
+    except PipelineError as error:
+        if log_format != "json":
+            raise
+        hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
+        reporter.say(f"{error}{hint}", level="error")
+        return error.exit_code
+
+
+def _sync_or_plan(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
     if request.dry_run:
         return _print_plan(settings, request, as_json=as_json)
     if request.sample:
@@ -89,6 +100,8 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
         result = None
     if result is None or result.verdict == "interrupted":
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
+        if as_json:
+            print(json.dumps({"verdict": "interrupted", "exit_code": INTERRUPTED, **_counts(meter)}))
         return INTERRUPTED
     _report(reporter, settings, meter, result, as_json=as_json)
     return _exit_code(meter.progress, result)
@@ -152,6 +165,8 @@ def _nothing_found(progress: Progress) -> bool:
 
 def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool) -> None:
     progress, warehouse = meter.progress, warehouse_path(settings.data_dir)
+    if result.damage is not None:
+        reporter.say(str(result.damage), level="warning")
     _report_faults(reporter, progress, result)
     for hint in _hints(settings, progress):
         reporter.say(hint, level="warning")
@@ -201,11 +216,21 @@ def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -
 
 
 def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: int) -> dict[str, object]:
-    progress = meter.progress
     return {
         "sync_id": result.sync_id,
         "verdict": result.verdict,
         "exit_code": exit_code,
+        **_counts(meter),
+        "seconds": (result.finished_at - result.started_at).total_seconds(),
+        "warehouse": str(warehouse),
+        "failures": meter.progress.failures,
+        "error": None if result.error is None else str(result.error),
+    }
+
+
+def _counts(meter: Meter) -> dict[str, int]:
+    progress = meter.progress
+    return {
         "threads": progress.threads_done,
         "threads_missing": progress.threads_missing,
         "threads_failed": len(progress.failed_threads),
@@ -214,10 +239,6 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
         "steps": progress.steps,
         "requests": meter.traffic.requests,
         "retries": meter.traffic.retries,
-        "seconds": (result.finished_at - result.started_at).total_seconds(),
-        "warehouse": str(warehouse),
-        "failures": progress.failures,
-        "error": None if result.error is None else str(result.error),
     }
 
 

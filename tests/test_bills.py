@@ -281,6 +281,32 @@ def test_money_in_another_currency_is_in_no_sum(tmp_path: Path) -> None:
     assert "a part of the bill is in another currency" in row[4]
 
 
+def test_without_a_bill_for_the_day_the_difference_is_unknown(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    rows = reconcile(load_pages(tmp_path, page(answer(cost(2), start_time=DAY_START + 86_400))))
+
+    assert ("gpt-4o-2024-08-06", None, Decimal("2.5"), None, ["no bill has been imported for this day"]) in rows
+
+
+def test_against_a_bill_in_another_currency_the_difference_is_unknown(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    [row] = reconcile(load_pages(tmp_path, page(answer(cost(2, amount={"value": 2, "currency": "eur"})))))
+
+    assert row[1:4] == (None, Decimal("2.5"), None)
+    assert "a part of the bill is in another currency" in row[4]
+
+
+def test_what_a_bill_of_the_day_does_not_have_is_a_difference(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    rows = reconcile(load_pages(tmp_path, page(answer(cost(2, "o3-mini, input")))))
+
+    [row] = [row for row in rows if row[0] == "gpt-4o-2024-08-06"]
+    assert row[1:4] == (None, Decimal("2.5"), Decimal("-2.5"))
+
+
 def test_explain_cost_walks_through_a_day(tmp_path: Path) -> None:
     add_run(tmp_path / "data")
     (tmp_path / "bill.json").write_bytes(answer(usage(), cost(2)))

@@ -118,6 +118,23 @@ def test_log_lines_can_be_json(server: RunningEmulator, tmp_path: Path) -> None:
     assert all(set(record) >= {"at", "level", "message"} for record in records)
 
 
+def test_an_error_that_ends_a_sync_is_a_json_log_line_too(server: RunningEmulator, tmp_path: Path) -> None:
+    ended = sync(server, tmp_path, "--all-threads", "--log-format", "json", OPENAI_API_KEY="wrong")
+
+    records = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert [record["level"] for record in records] == ["error"]
+    assert "the server refuses us at /threads" in records[0]["message"]
+
+
+def test_a_full_disk_behind_stdout_is_named_and_no_bug(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "pipeline", "status", "--config", "--json"]
+        ended = subprocess.run(command, cwd=tmp_path, env=environ_for(), stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert (ended.returncode, ended.stderr) == (2, "error: cannot write: No space left on device\n")
+
+
 def test_a_sync_with_nothing_configured_tells_the_next_command(tmp_path: Path) -> None:
     assert_clear(run_cli(tmp_path, "sync"), 2, "python -m pipeline sync --sample")
     assert list(tmp_path.iterdir()) == []
@@ -219,14 +236,17 @@ def test_a_server_that_is_not_there_makes_the_sync_incomplete(tmp_path: Path) ->
 
 def test_an_interrupted_sync_ends_with_exit_code_130(server: RunningEmulator, tmp_path: Path) -> None:
     hold_back(server, after_requests=10)
-    arguments = ["sync", *server.corpus.thread_ids(), "--attempts", "1000"]
+    arguments = ["sync", *server.corpus.thread_ids(), "--attempts", "1000", "--json"]
 
     with started_cli(tmp_path, *arguments, environ=environ_for(server)) as process:
         wait_until(lambda: len(server.requests()) >= 30, what="request 30", of=process)
         process.send_signal(signal.SIGINT)
-        process.wait()
+        stdout, _ = process.communicate()
 
     assert process.returncode == 130
+    summary = json.loads(stdout)
+    assert (summary["verdict"], summary["exit_code"]) == ("interrupted", 130)
+    assert summary["requests"] >= 30
 
 
 def test_what_is_written_can_be_read_by_its_owner_only(server: RunningEmulator, tmp_path: Path) -> None:

@@ -217,14 +217,15 @@ def test_a_load_that_fails_leaves_the_warehouse_as_it_was_and_the_next_one_compl
     before = read_tables(tmp_path)
     land(store, Listing(2, [run_of("run_2")]), sync_id="sync_2")
     bad = land(store, Listing(3, [run_of("run_3")]), sync_id="sync_3")
-    content = store.path(bad).read_bytes()
-    store.path(bad).write_bytes(b"PAR1 torn")
+    store.path(bad).rename(tmp_path / "moved")
+    store.path(bad).symlink_to("nowhere")
 
     with pytest.raises(PipelineError, match="cannot be read"):
         load_new_parts(store, path, wait_s=0)
 
     assert_same(read_tables(tmp_path), before)
-    store.path(bad).write_bytes(content)
+    store.path(bad).unlink()
+    (tmp_path / "moved").rename(store.path(bad))
     assert load_new_parts(store, path, wait_s=0) == 2
     assert read_all(tmp_path, "select run_id from runs order by all") == [("run_1",), ("run_2",), ("run_3",)]
 

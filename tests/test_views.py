@@ -1368,6 +1368,14 @@ def test_what_if_prices_the_tokens_of_a_model_that_has_no_price(con: Connection)
     assert (row["cost_usd"], row["other_cost_usd"], row["difference_usd"]) == (None, Decimal("0.720000"), None)
 
 
+def test_what_if_leaves_out_usage_that_cannot_be(con: Connection) -> None:
+    add_list_prices(con)
+    add_run(con)
+    add_step(con, **usage(100, 10, 500))
+
+    assert run_query(con, "what_if", model="gpt-4o-mini") == []
+
+
 def test_what_if_of_an_unknown_model_is_unknown(con: Connection) -> None:
     add_healthy_run(con)
 

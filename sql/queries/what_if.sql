@@ -20,7 +20,7 @@ tokens as (
         sum(completion_tokens) as completion_tokens,
         sum(cost_usd) as cost_usd
     from step_costs
-    where cost_usd is not null or (prompt_tokens is not null and completion_tokens is not null)
+    where cost_usd is not null or (completion_tokens is not null and prompt_tokens >= coalesce(cached_tokens, 0))
     group by source, model, cost_usd is null
 ),
 answers as (

@@ -3,7 +3,8 @@
 -- units: US dollars, exact to 12 decimals; tokens; day is the UTC date
 -- reads: billed_usage, step_costs, price_periods, syncs, threads
 -- billed_usd is the money of the cost report, in US dollars only; list_usd is what our price book makes of the tokens of the
--- usage report; difference_usd is billed (where there is no cost report: list_usd) minus computed. model is the dated name: an
+-- usage report; difference_usd is billed (where there is no cost report: list_usd) minus computed, null where the bill says
+-- nothing in dollars of this row and, for a row that it does not have, where no bill covers the day. model is the dated name: an
 -- alias is counted as what it stood for. Rows without a model are line items of the bill that are no model's tokens (storage,
 -- sessions). Our steps belong to the project of the newest sync, or else to the only project of the bill, if it has but one.
 -- explanations: everything that could explain a difference, empty if there is nothing to explain.
@@ -154,29 +155,32 @@ compared as (
 ),
 differences as (
     select
-        source,
-        day,
-        project_id,
-        model,
-        is_billed,
-        is_computed,
-        foreign_rows,
-        requests,
-        billed_input_tokens,
-        prompt_tokens,
-        billed_output_tokens,
-        completion_tokens,
-        steps,
-        unpriced_steps,
-        price_ids,
-        billed_usd,
-        list_usd,
-        computed_usd,
+        compared.source,
+        compared.day,
+        compared.project_id,
+        compared.model,
+        compared.is_billed,
+        compared.is_computed,
+        compared.foreign_rows,
+        compared.requests,
+        compared.billed_input_tokens,
+        compared.prompt_tokens,
+        compared.billed_output_tokens,
+        compared.completion_tokens,
+        compared.steps,
+        compared.unpriced_steps,
+        compared.price_ids,
+        compared.billed_usd,
+        compared.list_usd,
+        compared.computed_usd,
         case
-            when coalesce(billed_usd, list_usd, computed_usd) is null then null
-            else cast(coalesce(billed_usd, list_usd, 0) - coalesce(computed_usd, 0) as decimal(38, 12))
+            when coalesce(compared.billed_usd, compared.list_usd) is not null
+            then cast(coalesce(compared.billed_usd, compared.list_usd) - coalesce(compared.computed_usd, 0) as decimal(38, 12))
+            when not compared.is_billed and compared.day between billed_days.first_on and billed_days.last_on
+            then cast(-compared.computed_usd as decimal(38, 12))
         end as difference_usd
     from compared
+    left join billed_days on billed_days.source = compared.source
 )
 select
     differences.source,

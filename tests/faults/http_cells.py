@@ -1,0 +1,122 @@
+"""Faults below the protocol: connections, statuses, bodies."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from tests.faults.cell import Cell, Gap, Lists, Outcome
+
+Rule = Mapping[str, object]
+SOON = {"retry-after-ms": "20"}
+_EVERYTHING = Gap()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a fault strikes: which requests, and what is missing if it never heals."""
+
+    name: str
+    match: Rule
+    gap: Gap
+
+
+def stages(lists: Lists) -> list[Stage]:
+    """The server's list of threads, a thread's list of runs, a run's list of steps; the last two also at page 2."""
+    runs: Rule = {"route": "list_runs", "match": {"thread_id": lists.long_thread}}
+    steps: Rule = {"route": "list_steps", "match": {"run_id": lists.long_run}}
+    return [
+        Stage("list of threads", {"route": "list_threads"}, _EVERYTHING),
+        Stage("runs", runs, Gap(lists.long_thread)),
+        Stage("runs, page 2", {**runs, "after_requests": 1}, Gap(lists.long_thread, kept=100)),
+        Stage("steps", steps, Gap(lists.thread_of_long_run, lists.long_run)),
+        Stage("steps, page 2", {**steps, "after_requests": 1}, Gap(lists.thread_of_long_run, lists.long_run, 100)),
+    ]
+
+
+def http_cells(lists: Lists) -> Iterator[Cell]:
+    """Every fault of the group at every stage."""
+    for stage in stages(lists):
+        for status in (408, 409, 429, 500, 502, 503, 504, 529):
+            fault = {"fault": "status", "status": status, "headers": SOON, **stage.match}
+            yield _heals(f"{status}, three in a row", stage, {**fault, "times": 3})
+            yield _lasts(f"{status} for ever", stage, fault)
+        for name, headers in _RETRY_AFTERS.items():
+            fault = {"fault": "status", "status": 429, "headers": headers, **stage.match}
+            yield _heals(f"429 once, Retry-After: {name}", stage, {**fault, "times": 1})
+        asked_too_long = {"fault": "status", "status": 429, "headers": {"retry-after": "86400"}, **stage.match}
+        yield _lasts("429, Retry-After: a day", stage, {**asked_too_long, "times": 1})
+        for name, fault in _TWICE.items():
+            yield _heals(f"{name}, twice", stage, {**fault, **stage.match, "times": 2})
+            yield _lasts(f"{name}, for ever", stage, {**fault, **stage.match})
+        for name, fault in _HARMLESS.items():
+            patient = {"timeout_s": 20.0}
+            yield replace(_heals(name, stage, {**fault, **stage.match, "times": 1}), settings=patient)
+        yield from _refused(stage)
+    yield from _no_connection()
+
+
+# As HTTP has it, as OpenAI has it, and what servers have sent instead.
+_RETRY_AFTERS: Mapping[str, Mapping[str, str]] = {
+    "0": {"retry-after": "0"},
+    "0.2 (a fraction)": {"retry-after": "0.2"},
+    "a date in the past": {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"},
+    "retry-after-ms: 20": SOON,
+    "negative": {"retry-after": "-5"},
+    "garbage": {"retry-after": "soon, promised"},
+    "none": {},
+}
+
+_TWICE: Mapping[str, Rule] = {
+    "reset before the answer": {"fault": "reset", "at": "start"},
+    "reset in the middle of a body": {"fault": "reset", "at": "middle"},
+    "one byte a second": {"fault": "slow_body", "bytes_per_s": 1.0},
+    "200 with HTML": {"fault": "html_200"},
+    "200 with half a JSON": {"fault": "half_json"},
+    "200 with an object that is no list": {"fault": "not_envelope", "kind": "object"},
+    "200 with an array": {"fault": "not_envelope", "kind": "array"},
+    "200 with data: null": {"fault": "not_envelope", "kind": "data_null"},
+    "200 with data: {}": {"fault": "not_envelope", "kind": "data_not_list"},
+    "Content-Length 10 too long": {"fault": "wrong_content_length", "difference": 10},
+    "Content-Length 10 too short": {"fault": "wrong_content_length", "difference": -10},
+    "gzip that breaks off": {"fault": "broken_gzip", "kind": "truncated"},
+    "gzip that is none": {"fault": "broken_gzip", "kind": "not_gzip"},
+    "nested 100,000 deep": {"fault": "deep_json", "depth": 100_000},
+}
+
+_HARMLESS: Mapping[str, Rule] = {"a body of 200 MB": {"fault": "big_body", "bytes": 200_000_000}}
+
+
+def _heals(fault: str, stage: Stage, rule: Rule) -> Cell:
+    attempts = {"attempts": 4} if "three" in fault else {}
+    return Cell("HTTP", fault, stage.name, Outcome(), [rule], settings=attempts)
+
+
+def _lasts(fault: str, stage: Stage, rule: Rule) -> Cell:
+    outcome = Outcome(exit_code=4, verdict="failed", gap=stage.gap)
+    attempts = {"attempts": 2, "timeout_s": 1.0} if "byte" in fault else {}
+    return Cell("HTTP", fault, stage.name, outcome, [rule], settings=attempts)
+
+
+def _refused(stage: Stage) -> Iterator[Cell]:
+    """Answers that speak of us and not of one list stop everything at once; what had landed is kept."""
+    for status in (400, 404, 422):
+        verdict = "missing" if status == 404 and "page 2" not in stage.name else "failed"
+        exit_code = 0 if verdict == "missing" and stage.name == "runs" else 4
+        gap = stage.gap
+        outcome = Outcome(exit_code=exit_code, verdict=verdict, gap=gap)
+        yield Cell("HTTP", f"{status} for ever", stage.name, outcome, [{"fault": "status", "status": status, **stage.match}])
+    redirect = {"fault": "redirect", "location": "https://example.com/elsewhere", **stage.match}
+    outcome = Outcome(exit_code=4, verdict="failed", gap=stage.gap, says="redirects are not followed")
+    yield Cell("HTTP", "302 to another host", stage.name, outcome, [redirect])
+
+
+def _no_connection() -> Iterator[Cell]:
+    outcome = Outcome(exit_code=4, verdict="failed", gap=_EVERYTHING)
+    for stage in ("list of threads", "runs"):
+        yield Cell(
+            "HTTP", "connection refused", stage, replace(outcome, says="no answer"), base_url="http://127.0.0.1:1/v1"
+        )
+        yield Cell("HTTP", "TLS failure", stage, replace(outcome, says="no answer"), base_url="https://127.0.0.1:{port}/v1")
+    for status in (401, 403):
+        refused = Outcome(exit_code=3, verdict="failed", gap=_EVERYTHING, says="the server refuses us")
+        for stage, route in (("list of threads", "list_threads"), ("runs", "list_runs")):
+            yield Cell("HTTP", f"{status} for ever", stage, refused, [{"fault": "status", "status": status, "route": route}])

@@ -1,0 +1,94 @@
+"""What must be in the warehouse after a cell, counted from the objects that were served, and what is wrong with it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from pipeline.emulator import Corpus, Truth
+from pipeline.emulator.corpus import Item
+from pipeline.emulator.truth import Tally
+from tests.faults.cell import Cell, Ended, Gap, Json, Outcome
+from tests.syncs import read_all
+from tests.test_sync import measured
+
+
+def expected_truth(corpus: Corpus, outcome: Outcome, *, phase: int = 0) -> Truth:
+    """The totals of the corpus without what the outcome says is missing, with its records as it says they become."""
+    if outcome.gap is None and outcome.patch is None:
+        return corpus.truth(phase)
+    tally = Tally()
+    for thread in corpus.threads_at(phase):
+        thread_id = thread.item.object_id
+        tally.threads += not (outcome.gap and outcome.gap.thread_id in (None, thread_id))
+        for index, run in enumerate(thread.runs):
+            if _is_missing(outcome.gap, thread_id, None, index):
+                continue
+            body = _patched(outcome, run.item, thread_id, index)
+            if body is None:
+                continue
+            steps = [
+                step
+                for position, item in enumerate(run.steps)
+                if not _is_missing(outcome.gap, thread_id, run.item.object_id, position)
+                and (step := _patched(outcome, item, run.item.object_id, position)) is not None
+            ]
+            _count(tally, body, steps)
+    return tally.freeze(phase)
+
+
+def find_problems(cell: Cell, corpus: Corpus, ended: Ended, *, phase: int = 0) -> Iterator[str]:
+    """Everything that is not as the cell says it must be."""
+    outcome = cell.outcome
+    if ended.exit_code != outcome.exit_code:
+        yield f"exit code {ended.exit_code} in place of {outcome.exit_code}"
+    if "Traceback" in ended.output or "This is a bug" in ended.output:
+        yield "it reports a bug of ours"
+    if outcome.says not in ended.output:
+        yield f"it does not say {outcome.says!r}"
+    if not (ended.data_dir / "warehouse.duckdb").exists():
+        if outcome.gap != Gap():
+            yield "there is no warehouse"
+        return
+    if outcome.gap and outcome.gap.thread_id and outcome.gap.thread_id not in ended.output:
+        yield "it does not name the thread"
+    yield from _compare(outcome, corpus, ended, phase=phase)
+
+
+def _compare(outcome: Outcome, corpus: Corpus, ended: Ended, *, phase: int) -> Iterator[str]:
+    wanted, found = asdict(expected_truth(corpus, outcome, phase=phase)), asdict(measured(ended.data_dir, phase))
+    for name in wanted:
+        if wanted[name] != found[name]:
+            yield f"{name}: {found[name]} in place of {wanted[name]}"
+    [(rejects,)] = read_all(ended.data_dir, "select count(*) from rejects")
+    if rejects != outcome.rejects:
+        yield f"{rejects} rejects in place of {outcome.rejects}"
+    sql = """
+        select distinct verdict, thread_id, run_id from walks
+        qualify row_number() over (partition by thread_id, run_id order by started_at desc, walk_id desc) = 1
+    """
+    broken = {tuple(row) for row in read_all(ended.data_dir, sql) if row[0] != "complete"}
+    gap = outcome.gap
+    if gap is not None and gap.thread_id is None:
+        if {verdict for verdict, *_ in broken} - {outcome.verdict}:
+            yield f"walks are {broken}"
+    elif broken != ({(outcome.verdict, gap.thread_id, gap.run_id)} if gap else set()):
+        yield f"walks that are not complete: {sorted(map(str, broken))}"
+
+
+def _is_missing(gap: Gap | None, thread_id: str, run_id: str | None, position: int) -> bool:
+    if gap is None:
+        return False
+    if gap.thread_id is None:
+        return True
+    return (gap.thread_id, gap.run_id) == (thread_id, run_id) and position >= gap.kept
+
+
+def _patched(outcome: Outcome, item: Item, list_id: str, position: int) -> Json | None:
+    record: Json = json.loads(item.body_with_content or item.body)
+    if outcome.patch is None or outcome.patched != list_id:
+        return record
+    return outcome.patch(record, position)
+
+
+def _count(tally: Tally, run: Json, steps: list[Json]) -> None:
+    tally.count_run(run, steps)
