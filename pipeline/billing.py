@@ -1,6 +1,7 @@
 """The verbs of bills, for a person at a terminal: `import-usage` and `explain-cost`."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.bills import unfinished_reports
 from pipeline.client import ApiClient
 from pipeline.config import Settings
 from pipeline.errors import ConfigurationError
@@ -77,6 +79,11 @@ def import_bills(settings: Settings, request: UsageRequest, *, as_json: bool) ->
         pages = asyncio.run(_fetch(settings, source, since))
     else:
         pages = read_bill_files(request.files, source=source, now=now)
+        for report in unfinished_reports(pages):
+            print(
+                f"warning: the {report} report goes on after these files (has_more): import its other pages too",
+                file=sys.stderr,
+            )
     store, warehouse = raw_store(settings.data_dir), warehouse_path(settings.data_dir)
     imported = land_bills(store, pages, source=source, now=now)
     load_new_parts(store, warehouse, wait_s=request.lock_wait_s)

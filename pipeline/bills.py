@@ -82,6 +82,16 @@ def billed_frame(pages: Iterable[BilledPage]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=BILLED_SCHEMA)
 
 
+def unfinished_reports(pages: Iterable[BilledPage]) -> list[str]:
+    """Reports (`usage`, `costs`) of which some page says that there are more and no page is the last one."""
+    ends: dict[str, set[bool]] = {}
+    for page in pages:
+        for answer in decode_answers(page.body) if page.format == "json" else ():
+            for report in {_report_of(result) for bucket in answer.data for result in bucket.results}:
+                ends.setdefault(report, set()).add(answer.has_more)
+    return sorted(report for report, more in ends.items() if more == {True})
+
+
 def decode_answers(body: bytes) -> list[UsageAnswer]:
     """The answers in a JSON text: one, an array of them, or one a line. Raises ValueError if that is not what it is."""
     for decode in (_decode_one, _decode_array, _decode_lines):
@@ -123,9 +133,8 @@ def _json_rows(body: bytes) -> list[dict[str, Any]]:
 
 def _row(billed_on: date, result: Result) -> dict[str, Any]:
     amount = result.amount or Amount()
-    report = _COSTS if result.amount is not None else _USAGE
     return {
-        "report": report,
+        "report": _report_of(result),
         "billed_on": billed_on,
         "project_id": result.project_id,
         "model": result.model or _model_of(result.line_item),
@@ -137,6 +146,10 @@ def _row(billed_on: date, result: Result) -> dict[str, Any]:
         "amount": None if amount.value is None else amount.value.quantize(_PLACE, ROUND_HALF_EVEN),
         "currency": amount.currency and amount.currency.lower(),
     }
+
+
+def _report_of(result: Result) -> str:
+    return _COSTS if result.amount is not None else _USAGE
 
 
 def _model_of(line_item: str | None) -> str | None:

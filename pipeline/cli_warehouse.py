@@ -45,6 +45,8 @@ def load(
         count = load_new_parts(store, warehouse, wait_s=lock_wait)
     if as_json:
         print(json.dumps({"warehouse": str(warehouse), "parts": count, "rebuilt": rebuild}))
+    elif not warehouse.exists():
+        print(f"there are no raw parts in {store.folder} to load")
     else:
         print(f"{'rebuilt from' if rebuild else 'loaded'} {count:,} raw part{'' if count == 1 else 's'}: {warehouse}")
 

@@ -38,6 +38,11 @@ class Progress:
     # What such failures usually mean, each once.
     hints: set[str] = field(default_factory=set)
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether the server knew none of the threads."""
+        return bool(self.threads_missing) and self.threads_missing == self.threads_total
+
     def add(self, others: Iterable["Progress"]) -> None:
         """Become the sum of what others have counted; the total of threads stays."""
         parts = list(others)

@@ -91,6 +91,9 @@ def read_status(store: RawStore, warehouse: Path) -> Status:
         held = set(read_frame(connection, "select part from loaded_parts")["part"])
         sources = read_frame(connection, _SOURCES)
     waiting = sum(name not in held for name in parts)
+    if waiting:
+        # How a sync ended is in its last part.
+        sources = sources.with_columns(pl.col("last_verdict").replace("killed", "not loaded yet"))
     return Status(warehouse, warehouse.stat().st_size, len(parts), waiting, sources)
 
 

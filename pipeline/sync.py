@@ -147,7 +147,7 @@ def _verdict(outcome: Outcome, progress: Progress) -> str:
         return "interrupted"
     if outcome.error is not None:
         return "refused"
-    return "incomplete" if progress.failed_threads else "complete"
+    return "incomplete" if progress.failed_threads or progress.found_nothing else "complete"
 
 
 def _read_states(options: SyncOptions, *, now: datetime) -> pl.DataFrame:

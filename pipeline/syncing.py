@@ -154,13 +154,9 @@ def _cancel_on_signals() -> None:
 def _exit_code(progress: Progress, result: SyncResult) -> int:
     if result.error is not None:
         return result.error.exit_code
-    if result.verdict == "incomplete" or _nothing_found(progress):
+    if result.verdict == "incomplete":
         return IncompleteError.exit_code
     return 0
-
-
-def _nothing_found(progress: Progress) -> bool:
-    return bool(progress.threads_missing) and progress.threads_missing == progress.threads_total
 
 
 def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool) -> None:
@@ -185,13 +181,13 @@ def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncRe
         ]
     )
     reporter.say(f"sync {result.verdict}: {counts} in {seconds:.1f} s")
-    if not reporter.quiet:
+    if not reporter.quiet and result.error is None:
         print_outcome(warehouse, source=settings.source)
 
 
 def _hints(settings: Settings, progress: Progress) -> list[str]:
     """What the server's answers usually mean."""
-    everything = hint_for_all(KINDS[settings["kind"]].hints, _NOT_FOUND) if _nothing_found(progress) else None
+    everything = hint_for_all(KINDS[settings["kind"]].hints, _NOT_FOUND) if progress.found_nothing else None
     # Where one answer is explained there is no need to guess at all of them.
     return sorted(progress.hints) or ([everything] if everything else [])
 

@@ -17,6 +17,8 @@ from pipeline.errors import ConfigurationError
 
 COLUMN = "thread_id"
 STDIN = "-"
+_SEPARATORS = (",", ";", "\t")
+_COMMENT = "#"
 _PARQUET_MAGIC = b"PAR1"
 _SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
@@ -80,7 +82,8 @@ def read_thread_ids(named: Sequence[str], files: Sequence[str]) -> list[str]:
 def read_thread_file(file: str) -> list[str]:
     """Ids of one file (`-`: standard input).
 
-    The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines.
+    The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines; those that are empty or begin
+    with # are passed over.
     """
     where = "standard input" if file == STDIN else file
     try:
@@ -97,13 +100,15 @@ def read_thread_file(file: str) -> list[str]:
     first = next((line for line in lines if line.strip()), "")
     if first.lstrip().startswith("{"):
         return _checked(_jsonl_ids(lines, where), where)
-    if "," in first or first.strip().strip('"') == COLUMN:
-        return _checked(_csv_ids(content, where), where)
-    return _checked(((number, line.strip()) for number, line in enumerate(lines, 1)), where)
+    separator = next((sign for sign in _SEPARATORS if sign in first), None)
+    if separator is not None or first.strip().strip('"') == COLUMN:
+        return _checked(_csv_ids(content, where, separator=separator or ","), where)
+    named = ((number, line.strip()) for number, line in enumerate(lines, 1) if not line.startswith(_COMMENT))
+    return _checked(((number, thread_id) for number, thread_id in named if thread_id), where)
 
 
 def _checked(ids: Iterable[tuple[int, str | None]], where: str) -> list[str]:
-    return [check_id(thread_id, where=f"{where}, line {number}") for number, thread_id in ids if thread_id]
+    return [check_id(thread_id or "", where=f"{where}, line {number}") for number, thread_id in ids]
 
 
 def _parquet_ids(content: bytes, where: str) -> Iterable[tuple[int, str | None]]:
@@ -114,9 +119,9 @@ def _parquet_ids(content: bytes, where: str) -> Iterable[tuple[int, str | None]]
     return enumerate(_column(frame, where), 1)
 
 
-def _csv_ids(content: bytes, where: str) -> Iterable[tuple[int, str | None]]:
+def _csv_ids(content: bytes, where: str, *, separator: str) -> Iterable[tuple[int, str | None]]:
     try:
-        frame = pl.read_csv(io.BytesIO(content), infer_schema=False)
+        frame = pl.read_csv(io.BytesIO(content), infer_schema=False, separator=separator)
     except pl.exceptions.PolarsError as error:
         raise ConfigurationError(f"{where} is not a CSV file that can be read: {error}") from error
     return enumerate(_column(frame, where), 2)

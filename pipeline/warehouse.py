@@ -25,6 +25,8 @@ STORAGE_VERSION = "v1.5.0"
 _STORAGE = f"storage_version '{STORAGE_VERSION}', row_group_size 8192"
 # duckdb 1.x hands filters on a registered stream to pyarrow, which cannot compare the text type of Polars.
 _COPIES_FRAMES = duckdb.__version__.startswith("1.")
+# What the name of a warehouse that cannot be read ends with once it has been rebuilt.
+DAMAGED = ".damaged"
 _RETRY_WAIT_S = 0.2
 _READ_WAIT_S = 5.0
 _OWNER_ONLY = 0o600
@@ -93,9 +95,13 @@ def open_new(path: Path, *, wait_s: float) -> Iterator[Connection]:
     """A connection to an empty warehouse that takes the place of the one at `path` when the block ends well."""
     with _only_writer(path, wait_s=wait_s):
         if path.exists():
-            # Readers may stay; a process that writes must not have the file taken away.
-            with _retrying(path, wait_s=wait_s, attempt=lambda: duckdb.connect(str(path), read_only=True)):
-                pass
+            try:
+                # Readers may stay; a process that writes must not have the file taken away.
+                with _retrying(path, wait_s=wait_s, attempt=lambda: duckdb.connect(str(path), read_only=True)):
+                    pass
+            except ConfigurationError:
+                # It cannot be read at all: a rebuild is what helps, and the file stays beside for whoever wants to look.
+                path.replace(path.with_name(f"{path.name}{DAMAGED}"))
         with _attach(_beside(path), unlogged=True) as connection:
             _prepare(connection, path)
             yield connection
@@ -240,7 +246,10 @@ def _retrying(path: Path, *, wait_s: float, attempt: Callable[[], Connection]) -
         except duckdb.Error as error:
             holder = find_holder(str(error))
             if holder is None:
-                raise ConfigurationError(f"cannot open the warehouse {path}: {first_line(error)}") from error
+                raise ConfigurationError(
+                    f"cannot open the warehouse {path}: {first_line(error)}."
+                    " `python -m pipeline load --rebuild` makes it anew from the raw parts"
+                ) from error
             if time.monotonic() >= deadline:
                 raise WarehouseLockedError(
                     f"the warehouse {path} is held by {holder}: close it there, or wait"

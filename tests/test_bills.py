@@ -321,6 +321,20 @@ def test_explain_cost_walks_through_a_day(tmp_path: Path) -> None:
     assert "look at the price row" in explained.stdout
 
 
+@pytest.mark.parametrize(("last_page", "said"), [([], True), ([answer()], True), ([answer(usage())], False)])
+def test_answers_whose_last_page_is_not_among_the_files_are_named(
+    tmp_path: Path, last_page: list[bytes], said: bool
+) -> None:
+    bodies = [answer(usage(), next_page="two"), answer(cost(1)), *last_page]
+    for number, body in enumerate(bodies):
+        (tmp_path / f"{number}.json").write_bytes(body)
+
+    ended = run_cli(tmp_path, "import-usage", *(f"{number}.json" for number in range(len(bodies))))
+
+    assert ended.returncode == 0
+    assert ("the usage report goes on after these files" in ended.stderr) is said
+
+
 def test_a_bill_can_be_that_of_a_source_that_has_no_profile(tmp_path: Path) -> None:
     (tmp_path / "usage.json").write_bytes(answer(usage()))
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from polars.testing import assert_frame_equal
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
 from pipeline.errors import WarehouseLockedError
@@ -18,6 +19,7 @@ from tests.syncs import (
     hold_back,
     raw_files,
     read_all,
+    read_tables,
     run_cli,
     started_cli,
     sync_here,
@@ -217,3 +219,18 @@ def test_a_query_names_the_process_that_writes(tmp_path: Path) -> None:
 
     assert (ended.returncode, ended.stdout) == (6, "")
     assert f"is held by process {writer.pid} (" in ended.stderr
+
+
+def test_a_rebuild_helps_where_the_warehouse_cannot_be_read_and_keeps_it_beside(tmp_path: Path) -> None:
+    with running_emulator(threads=3) as server:
+        sync_here(server, tmp_path)
+    whole = read_tables(tmp_path, named=["run_steps"])
+    warehouse_path(tmp_path).write_bytes(b"not a database")
+    refused = run_cli(tmp_path, "query", "coverage", "--data-dir", ".")
+
+    ended = run_cli(tmp_path, "load", "--rebuild", "--data-dir", ".")
+
+    assert (refused.returncode, ended.returncode) == (2, 0)
+    assert "load --rebuild" in refused.stderr
+    assert_frame_equal(read_tables(tmp_path, named=["run_steps"])["run_steps"], whole["run_steps"])
+    assert tmp_path.joinpath("warehouse.duckdb.damaged").read_bytes() == b"not a database"

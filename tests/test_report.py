@@ -175,6 +175,13 @@ def test_only_the_source_asked_for_is_in_it(tmp_path: Path) -> None:
     assert "source" not in rows_of(other, "spend_by_assistant")[0]
 
 
+def test_a_page_since_a_day_without_usage_does_not_say_that_nothing_was_fetched(tmp_path: Path) -> None:
+    page = read_page(make_one_run(tmp_path / "warehouse.duckdb"), Scope(since=date(2099, 1, 1)))
+
+    assert "No run is from then or later." in page.text
+    assert "no runs here yet" not in page.text
+
+
 def test_an_unknown_source_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
     path = make_one_run(tmp_path / "warehouse.duckdb")
 

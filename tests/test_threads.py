@@ -26,10 +26,11 @@ def write(folder: Path, content: str | bytes, name: str = "ids") -> str:
         ("\ufeffthread_1\nthread_2\n", ["thread_1", "thread_2"]),
         ("", []),
         ("\n \n", []),
+        ("# of last week\nthread_1\n", ["thread_1"]),
         ("läuft\n名前\na/b?c#d\n", ["läuft", "名前", "a/b?c#d"]),
         ("a\u2028b\nc\x85d\n", ["a\u2028b", "c\x85d"]),
     ],
-    ids=["lines", "crlf", "blanks", "bom", "empty", "only_blanks", "odd_signs", "odd_separators"],
+    ids=["lines", "crlf", "blanks", "bom", "empty", "only_blanks", "comment", "odd_signs", "odd_separators"],
 )
 def test_lines(tmp_path: Path, content: str, ids: list[str]) -> None:
     assert read_thread_file(write(tmp_path, content)) == ids
@@ -42,7 +43,8 @@ def test_lines(tmp_path: Path, content: str, ids: list[str]) -> None:
         ('"thread_id"\n"thread_1"\n', ["thread_1"]),
         ("\ufeffthread_id\nthread_1\n", ["thread_1"]),
         ("\ufeffthread_id,name\nthread_1,x\n", ["thread_1"]),
-        ("name,thread_id\nx,thread_1\ny,\nz,thread_2\n", ["thread_1", "thread_2"]),
+        ("name;thread_id\nx;thread_1\nz;thread_2\n", ["thread_1", "thread_2"]),
+        ("name\tthread_id\nx\tthread_1\n", ["thread_1"]),
         ('name,thread_id\n"a, b","thread,1"\n', ["thread,1"]),
         ("name,thread_id\r\nx,thread_1\r\n", ["thread_1"]),
         ("thread_id,n\n007,1\n12,2\n", ["007", "12"]),
@@ -68,8 +70,18 @@ def test_jsonl_with_a_thread_id_field(tmp_path: Path, content: str, ids: list[st
 
 def test_parquet_with_a_thread_id_column(tmp_path: Path) -> None:
     path = tmp_path / "any.name"
-    pl.DataFrame({"n": [1, 2, 3], "thread_id": ["thread_1", None, " thread_2 "]}).write_parquet(path)
+    pl.DataFrame({"n": [1, 2], "thread_id": ["thread_1", " thread_2 "]}).write_parquet(path)
     assert read_thread_file(str(path)) == ["thread_1", "thread_2"]
+
+
+@pytest.mark.parametrize("content", ["name,thread_id\nx,thread_1\ny,\n", b""], ids=["csv", "parquet"])
+def test_a_row_without_an_id_is_refused_with_its_line(tmp_path: Path, content: str | bytes) -> None:
+    path = write(tmp_path, content)
+    if not content:
+        pl.DataFrame({"thread_id": ["thread_0", "thread_1", None]}).write_parquet(path)
+
+    with pytest.raises(ConfigurationError, match="line 3: '' cannot be a thread id"):
+        read_thread_file(path)
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

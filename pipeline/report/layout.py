@@ -55,7 +55,7 @@ TABLES = (
         "completeness",
         "Runs by whether all of their steps are here",
         (_SOURCE, Column("state", "State", "text"), _RUNS, _STEPS),
-        "No run is here yet.",
+        "No run.",
     ),
     TableLayout(
         "rejects",

@@ -1,11 +1,15 @@
 """A cell of the matrix: what goes wrong where, and what must come of it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.emulator import Corpus, RunningEmulator, generate_corpus
+from pipeline.emulator import Corpus, RunningEmulator, Truth, generate_corpus
+from pipeline.emulator.corpus import ThreadRecord
+from pipeline.emulator.truth import Tally
+from pipeline.paging import PAGE_LIMIT
 
 Json = dict[str, Any]
 # What a step or run of the server becomes in the warehouse; None if it is only in `rejects`.
@@ -15,7 +19,7 @@ GROUPS = ("HTTP", "Cursors", "Records", "Machine")
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """The lists of the corpus that are struck: a thread of 250 runs, and a run of 300 steps, both three pages long."""
+    """The lists of the corpus that are struck: a thread of 120 runs (two pages) and a run of 300 steps (three)."""
 
     corpus: Corpus
     long_thread: str
@@ -67,7 +71,8 @@ class Act(Protocol):
 class Cell:
     """One run: `fault` is the row of the table, `stage` the column.
 
-    `limit` is the reason why a cell that is not right is a known limit.
+    The server has `corpus`, or `served` (bytes that the truth cannot be counted from); the truth is that of
+    `expected`, of `corpus`, or of the lists. `limit` is the reason why a cell that is not right is a known limit.
     """
 
     group: str
@@ -77,15 +82,37 @@ class Cell:
     rules: Sequence[Mapping[str, object]] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     corpus: Callable[[Lists], Corpus] | None = None
+    served: Callable[[Lists], Corpus] | None = None
+    expected: Callable[[Lists], Corpus] | None = None
     act: Act | None = None
     base_url: str | None = None
     limit: str = ""
 
 
 def make_lists() -> Lists:
-    """A corpus of 30 threads with its longest lists."""
-    corpus = generate_corpus(threads=30, seed=7)
-    threads = corpus.threads_at(0)
-    longest = max(threads, key=lambda thread: len(thread.runs))
+    """A few threads of a generated corpus, among them its longest run and a thread whose runs take two pages."""
+    generated = generate_corpus(threads=30, seed=7)
+    assert count_truth(generated.threads, 0) == generated.truth(0), "what is counted here is what the generator counted"
+    threads = generated.threads_at(0)
+    long_thread = min((t for t in threads if len(t.runs) > PAGE_LIMIT), key=lambda t: len(t.runs))
     thread, run = max(((t, r) for t in threads for r in t.runs), key=lambda pair: len(pair[1].steps))
-    return Lists(corpus, longest.item.object_id, thread.item.object_id, run.item.object_id)
+    others = [t for t in threads if 1 < len(t.runs) < 6 and t is not thread][:4]
+    corpus = with_threads(generated, [long_thread, thread, *others])
+    return Lists(corpus, long_thread.item.object_id, thread.item.object_id, run.item.object_id)
+
+
+def with_threads(corpus: Corpus, threads: Sequence[ThreadRecord], *, counted: bool = True) -> Corpus:
+    """The corpus with these threads alone, which do not change between its phases; its truth counted anew or not."""
+    truths = (count_truth(threads, 0), count_truth(threads, 1)) if counted else corpus.truths
+    return replace(corpus, threads=tuple(threads), changed_runs={}, new_runs={}, truths=truths)
+
+
+def count_truth(threads: Sequence[ThreadRecord], phase: int) -> Truth:
+    """Totals of the objects of these threads."""
+    tally = Tally()
+    for thread in threads:
+        tally.threads += 1
+        for run in thread.runs:
+            steps = [json.loads(item.body_with_content or item.body) for item in run.steps]
+            tally.count_run(json.loads(run.item.body), steps)
+    return tally.freeze(phase)

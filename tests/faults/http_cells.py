@@ -33,39 +33,48 @@ def stages(lists: Lists) -> list[Stage]:
 
 
 def http_cells(lists: Lists) -> Iterator[Cell]:
-    """Every fault of the group at every stage."""
-    for stage in stages(lists):
+    """Every fault of the group; statuses are judged alike on every page, broken answers strike later pages too."""
+    threads, runs, runs_2, steps, steps_2 = stages(lists)
+    for stage in (threads, runs, steps):
         for status in (408, 409, 429, 500, 502, 503, 504, 529):
             fault = {"fault": "status", "status": status, "headers": SOON, **stage.match}
             yield _heals(f"{status}, three in a row", stage, {**fault, "times": 3})
             yield _lasts(f"{status} for ever", stage, fault)
-        for name, headers in _RETRY_AFTERS.items():
-            fault = {"fault": "status", "status": 429, "headers": headers, **stage.match}
-            yield _heals(f"429 once, Retry-After: {name}", stage, {**fault, "times": 1})
-        asked_too_long = {"fault": "status", "status": 429, "headers": {"retry-after": "86400"}, **stage.match}
-        yield _lasts("429, Retry-After: a day", stage, {**asked_too_long, "times": 1})
-        for name, fault in _TWICE.items():
-            yield _heals(f"{name}, twice", stage, {**fault, **stage.match, "times": 2})
-            yield _lasts(f"{name}, for ever", stage, {**fault, **stage.match})
-        for name, fault in _HARMLESS.items():
-            patient = {"timeout_s": 20.0}
-            yield replace(_heals(name, stage, {**fault, **stage.match, "times": 1}), settings=patient)
         yield from _refused(stage)
+    for stage in (runs_2, steps):
+        yield from _retry_after(stage)
+    for name, fault in _BROKEN.items():
+        for stage in (runs, steps_2):
+            yield _heals(f"{name}, twice", stage, {**fault, **stage.match, "times": 2})
+        for stage in (threads, runs_2, steps):
+            yield _lasts(f"{name}, for ever", stage, {**fault, **stage.match})
+    for stage in (runs, steps_2):
+        large = {"fault": "big_body", "bytes": 200_000_000, **stage.match, "times": 1}
+        yield replace(_heals("a body of 200 MB", stage, large), settings={"timeout_s": 20.0})
     yield from _no_connection()
+
+
+def _retry_after(stage: Stage) -> Iterator[Cell]:
+    for name, headers in _RETRY_AFTERS.items():
+        fault = {"fault": "status", "status": 429, "headers": headers, **stage.match}
+        yield _heals(f"429 once, {name}", stage, {**fault, "times": 1})
+    for name, value in (("a day", "86400"), ("the year 2099", "Sun, 01 Nov 2099 08:00:00 GMT")):
+        fault = {"fault": "status", "status": 429, "headers": {"retry-after": value}, **stage.match}
+        yield _lasts(f"429 once, Retry-After: {name}", stage, {**fault, "times": 1})
 
 
 # As HTTP has it, as OpenAI has it, and what servers have sent instead.
 _RETRY_AFTERS: Mapping[str, Mapping[str, str]] = {
-    "0": {"retry-after": "0"},
-    "0.2 (a fraction)": {"retry-after": "0.2"},
-    "a date in the past": {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"},
+    "Retry-After: 0": {"retry-after": "0"},
+    "Retry-After: 0.2 (a fraction)": {"retry-after": "0.2"},
+    "Retry-After: a date in the past": {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"},
     "retry-after-ms: 20": SOON,
-    "negative": {"retry-after": "-5"},
-    "garbage": {"retry-after": "soon, promised"},
-    "none": {},
+    "Retry-After: -5": {"retry-after": "-5"},
+    "Retry-After: garbage": {"retry-after": "soon, promised"},
+    "no Retry-After": {},
 }
 
-_TWICE: Mapping[str, Rule] = {
+_BROKEN: Mapping[str, Rule] = {
     "reset before the answer": {"fault": "reset", "at": "start"},
     "reset in the middle of a body": {"fault": "reset", "at": "middle"},
     "one byte a second": {"fault": "slow_body", "bytes_per_s": 1.0},
@@ -82,8 +91,6 @@ _TWICE: Mapping[str, Rule] = {
     "nested 100,000 deep": {"fault": "deep_json", "depth": 100_000},
 }
 
-_HARMLESS: Mapping[str, Rule] = {"a body of 200 MB": {"fault": "big_body", "bytes": 200_000_000}}
-
 
 def _heals(fault: str, stage: Stage, rule: Rule) -> Cell:
     attempts = {"attempts": 4} if "three" in fault else {}
@@ -92,8 +99,7 @@ def _heals(fault: str, stage: Stage, rule: Rule) -> Cell:
 
 def _lasts(fault: str, stage: Stage, rule: Rule) -> Cell:
     outcome = Outcome(exit_code=4, verdict="failed", gap=stage.gap)
-    attempts = {"attempts": 2, "timeout_s": 1.0} if "byte" in fault else {}
-    return Cell("HTTP", fault, stage.name, outcome, [rule], settings=attempts)
+    return Cell("HTTP", fault, stage.name, outcome, [rule], settings={"attempts": 2, "timeout_s": 1.0})
 
 
 def _refused(stage: Stage) -> Iterator[Cell]:
@@ -103,7 +109,9 @@ def _refused(stage: Stage) -> Iterator[Cell]:
         exit_code = 0 if verdict == "missing" and stage.name == "runs" else 4
         gap = stage.gap
         outcome = Outcome(exit_code=exit_code, verdict=verdict, gap=gap)
-        yield Cell("HTTP", f"{status} for ever", stage.name, outcome, [{"fault": "status", "status": status, **stage.match}])
+        yield Cell(
+            "HTTP", f"{status} for ever", stage.name, outcome, [{"fault": "status", "status": status, **stage.match}]
+        )
     redirect = {"fault": "redirect", "location": "https://example.com/elsewhere", **stage.match}
     outcome = Outcome(exit_code=4, verdict="failed", gap=stage.gap, says="redirects are not followed")
     yield Cell("HTTP", "302 to another host", stage.name, outcome, [redirect])
@@ -115,8 +123,12 @@ def _no_connection() -> Iterator[Cell]:
         yield Cell(
             "HTTP", "connection refused", stage, replace(outcome, says="no answer"), base_url="http://127.0.0.1:1/v1"
         )
-        yield Cell("HTTP", "TLS failure", stage, replace(outcome, says="no answer"), base_url="https://127.0.0.1:{port}/v1")
+        yield Cell(
+            "HTTP", "TLS failure", stage, replace(outcome, says="no answer"), base_url="https://127.0.0.1:{port}/v1"
+        )
     for status in (401, 403):
         refused = Outcome(exit_code=3, verdict="failed", gap=_EVERYTHING, says="the server refuses us")
         for stage, route in (("list of threads", "list_threads"), ("runs", "list_runs")):
-            yield Cell("HTTP", f"{status} for ever", stage, refused, [{"fault": "status", "status": status, "route": route}])
+            yield Cell(
+                "HTTP", f"{status} for ever", stage, refused, [{"fault": "status", "status": status, "route": route}]
+            )

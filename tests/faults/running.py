@@ -2,12 +2,11 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.emulator import Corpus, RunningEmulator, running_emulator
+from pipeline.emulator import RunningEmulator, running_emulator
 from tests.faults.cell import Cell, Ended, Gap, Lists
 from tests.faults.judging import find_problems
 from tests.syncs import environ_for, run_cli
@@ -33,10 +32,12 @@ class Result:
 def run_cell(cell: Cell, lists: Lists) -> Result:
     """Run a cell in a folder of its own."""
     corpus = cell.corpus(lists) if cell.corpus else lists.corpus
-    with tempfile.TemporaryDirectory() as name, running_emulator(corpus) as server:
+    served = cell.served(lists) if cell.served else corpus
+    expected = cell.expected(lists) if cell.expected else corpus
+    with tempfile.TemporaryDirectory() as name, running_emulator(served) as server:
         server.set_faults(cell.rules)
         ended = cell.act(lists, server, Path(name)) if cell.act else sync(server, Path(name), cell=cell)
-        return Result(cell, list(find_problems(cell, corpus, ended, phase=server.truth().phase)))
+        return Result(cell, list(find_problems(cell, expected, ended)))
 
 
 def sync(
@@ -76,5 +77,3 @@ def _describe_gap(gap: Gap | None, verdict: str) -> str:
     if gap.thread_id is None:
         return "nothing fetched, all named"
     return f"{verdict}, first {gap.kept:,} kept" if gap.kept else f"{verdict}, list missing"
-
-
