@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pipeline.emulator import Corpus
 from pipeline.emulator.corpus import Item, RunRecord
@@ -24,7 +24,7 @@ class _Kind:
     becomes: Patch
     rejects: int = 0
     page_rejects: int = 0
-    on: Mapping[str, object] = _TENTH
+    on: Mapping[str, object] = field(default_factory=lambda: _TENTH)
 
 
 def _lost(_record: Json, _position: int) -> None:
