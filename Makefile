@@ -54,7 +54,10 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		--require-hashes --target .duckdb15 -r tests/duckdb15-requirements.txt
 	rm -rf .duckdb15/sample && $(BIN)/python -m pipeline sync --sample --quiet --data-dir .duckdb15/sample
 	PYTHONPATH=.duckdb15 $(BIN)/python -m tests.read_every_view .duckdb15/sample/warehouse.duckdb
-	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_load.py tests/test_sync.py tests/test_locks.py tests/test_ledger.py
+	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_sync.py tests/test_locks.py tests/test_ledger.py
+
+faults: $(DEV)  ## every fault at every stage against the emulator; writes docs/reliability.md
+	$(BIN)/python -m tests.faults --out docs/reliability.md
 
 bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/README.md
 	$(BIN)/python -m bench.run --size small --rounds 2

@@ -19,7 +19,7 @@ from pipeline.load import load_new_parts
 from pipeline.money import print_json
 from pipeline.pacing import Pacer
 from pipeline.pages import BilledPage
-from pipeline.present import format_decimal, frame_table, stdout_console
+from pipeline.present import count_of, format_decimal, frame_table, stdout_console
 from pipeline.pricing import parse_day
 from pipeline.sync import raw_store, warehouse_path
 from pipeline.usage_import import (
@@ -110,7 +110,7 @@ def _print_imported(imported: BillsImported, source: str, *, as_json: bool) -> N
         )
         return
     days = f" from {imported.first_on} to {imported.last_on}" if imported.rows else ""
-    print(f"imported {imported.rows:,} rows of {imported.pages:,} files or pages into source {source}{days}")
+    print(f"imported {count_of(imported.rows, 'rows')} (files or pages: {imported.pages:,}) into source {source}{days}")
     print('next: python -m pipeline query "from reconciliation" or explain-cost --on DATE')
 
 
@@ -147,10 +147,12 @@ def _day_lines(found: dict[str, pl.DataFrame], day: date) -> list[Any]:
         posted = prices["posted_steps"].sum()
         total = sum(prices["cost_usd"].drop_nulls(), Decimal(0))
         lines.append(
-            f"   {format_decimal(total, least_digits=2)} USD for {steps:,} steps; {unpriced:,} of them have no price"
+            f"   {format_decimal(total, least_digits=2)} USD for {count_of(int(steps), 'steps')},"
+            f" without a price: {unpriced:,}"
         )
         lines.append(
-            f"   {posted:,} steps are in the ledger: a new price book does not change them, `prices reprice` does"
+            f"   in the ledger: {count_of(int(posted), 'steps')};"
+            " a new price book does not change them, `prices reprice` does"
         )
         lines += ["", "2. How: tokens times price, by price row (`prices explain MODEL --at DATE` shows a row)"]
         lines.append(frame_table(prices))

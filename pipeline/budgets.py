@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from pipeline.checks import Finding, Level
 from pipeline.errors import ConfigurationError
-from pipeline.present import format_decimal
+from pipeline.present import count_of, format_decimal
 from pipeline.warehouse import Connection, read_frame
 
 BUDGETS_FILE = "budgets.toml"
@@ -73,7 +73,9 @@ def read_budgets(path: Path) -> list[Budget]:
     """The budgets of a file. Raises ConfigurationError naming the file and the place."""
     try:
         file = msgspec.convert(tomllib.loads(path.read_text("utf-8"), parse_float=Decimal), BudgetsFile)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
@@ -155,7 +157,7 @@ def _message(spend: Spend, limit: Decimal, what: str) -> str:
     else:
         text = f"{period}: at this pace {forecast} USD by {spend.end}, the limit is {most} (spent so far: {spent})"
     if spend.unpriced_steps:
-        text += f"; {spend.unpriced_steps:,} steps without a price are not in it"
+        text += f"; not in it: {count_of(spend.unpriced_steps, 'steps')} without a price"
     return text
 
 

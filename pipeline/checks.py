@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.catalog import SqlFile, read_sql_files
+from pipeline.present import count_of
 from pipeline.warehouse import Connection, read_frame
 
 Level = Literal["warn", "fail"]
@@ -46,7 +47,7 @@ def _run_check(connection: Connection, check: SqlFile) -> Finding | None:
     examples = ", ".join(" ".join(str(value) for value in row) for row in rows.select(columns).head(_EXAMPLES).rows())
     summary = check.summary.rstrip(".")
     more = ", ..." if rows.height > _EXAMPLES else ""
-    message = f"{rows.height:,} row{'' if rows.height == 1 else 's'}: {summary} ({examples}{more})"
+    message = f"{count_of(rows.height, 'rows')}: {summary} ({examples}{more})"
     level: Level = "warn" if check.fields.get("severity") == "warn" else "fail"
     return Finding("check", check.name, level, message, rows.height)
 
@@ -58,5 +59,5 @@ def _check_grain(connection: Connection, found: SqlFile) -> Finding | None:
     if rows.is_empty():
         return None
     example = " ".join(str(value) for value in rows.row(0)[:-1])
-    message = f"{rows.height:,} keys of ({grain}) are there more than once, for example {example}"
+    message = f"there more than once: {count_of(rows.height, 'keys')} of ({grain}), for example {example}"
     return Finding("grain", found.name, "fail", message, rows.height)

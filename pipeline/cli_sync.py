@@ -46,7 +46,11 @@ def sync(
         str | None, typer.Option(metavar="I/N", help="Only part I of N of the threads, by a stable hash of the id.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan (threads, runs, requests, time) and fetch nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the plan (threads, runs, requests, time); fetch nothing but the list of --all-threads.",
+        ),
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Fetch sealed runs again as well.")] = False,
     profile: ProfileName = None,

@@ -12,6 +12,8 @@ import typer
 from pipeline.cli_options import BaseUrl, DataDir, Json, LockWait, ProfileName, read_flags
 from pipeline.errors import ConfigurationError
 
+_TABLE_ROWS = 50
+
 
 class Output(StrEnum):
     """Formats of `query`."""
@@ -74,8 +76,10 @@ def query(
         list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter ($NAME in the SQL).")
     ] = None,
     output: Annotated[Output, typer.Option("--format", help="How to print the result.")] = Output.TABLE,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Rows of a table to print.")] = 50,
-    everything: Annotated[bool, typer.Option("--all", help="Print all rows of a table.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=0, help="Rows to print (default: 50 of a table, else all).")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Print all rows.")] = False,
     list_queries: Annotated[bool, typer.Option("--list", help="The named queries.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -89,7 +93,7 @@ def query(
     if text is None:
         raise ConfigurationError("say what to query: a name (query --list shows them) or SQL in quotes")
     result = run_query(warehouse_path(read_flags(data_dir=data_dir).data_dir), text, _pairs(params or []))
-    print_result(result, output.value, limit=None if everything else limit)
+    print_result(result, output.value, limit=None if everything else _rows_to_print(output, limit))
 
 
 def report(
@@ -113,6 +117,10 @@ def report(
     since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
     write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
     print(path)
+
+
+def _rows_to_print(output: Output, limit: int | None) -> int | None:
+    return _TABLE_ROWS if limit is None and output is Output.TABLE else limit
 
 
 def _say_priced_anew() -> None:

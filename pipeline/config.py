@@ -2,7 +2,8 @@
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,11 +137,15 @@ class Settings:
                 " To look around first, without a key or a network: python -m pipeline sync --sample"
             )
         hosts = frozenset(self["plain_http_hosts"])
-        checked_url = check_base_url(base_url, plain_http_hosts=hosts)
-        key = self._key()
+        with self._naming_profile():
+            checked_url = check_base_url(base_url, plain_http_hosts=hosts)
+            key = self._key()
+        headers = self._headers(kind, key)
+        with self._naming_profile():
+            check_headers(headers)
         return Endpoint(
             base_url=checked_url,
-            headers=check_headers(self._headers(kind, key)),
+            headers=headers,
             params=tuple({**kind.params, **self["params"]}.items()),
             secrets=self._secrets(key),
             timeout_s=self["timeout_s"],
@@ -198,7 +203,9 @@ class Settings:
         headers = {}
         for name, variable in self["headers_env"].items():
             if not (value := self.environ.get(variable)):
-                raise ConfigurationError(f"the header {name} is to come from {variable}, which is not set")
+                raise ConfigurationError(
+                    f"profile {self.source!r}: the header {name} is to come from {variable}, which is not set"
+                )
             headers[name] = value
         return headers
 
@@ -207,8 +214,25 @@ class Settings:
         return tuple(value for value in (key, *self._secret_headers().values(), *written) if value)
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """Name, value and origin of every setting, secrets masked."""
-        return [(name, _shown(name, setting.value), setting.origin) for name, setting in self.settings.items()]
+        """Name, value and origin of every setting, also of those that the kind decides, secrets masked."""
+        shown = {name: self._with_kind(name, setting) for name, setting in self.settings.items()}
+        return [(name, _shown(name, setting.value), setting.origin) for name, setting in shown.items()]
+
+    def _with_kind(self, name: str, setting: Setting) -> Setting:
+        decided = KINDS[self["kind"]].settings.get(name)
+        origin = f"kind {self['kind']}"
+        if isinstance(decided, dict) and decided.keys() - setting.value.keys():
+            origins = f"{origin}, {setting.origin}" if setting.value else origin
+            return Setting({**decided, **setting.value}, origins)
+        is_open = setting.value is None or setting.value == ""
+        return Setting(decided, origin) if is_open and decided is not None else setting
+
+    @contextmanager
+    def _naming_profile(self) -> Iterator[None]:
+        try:
+            yield
+        except ConfigurationError as error:
+            raise ConfigurationError(f"profile {self.source!r}: {error}") from error
 
 
 def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:

@@ -167,8 +167,8 @@ def _plan(
     )
 
 
-def print_plan(plan: SyncPlan, *, as_json: bool) -> None:
-    """The plan on stdout."""
+def print_plan(plan: SyncPlan, *, as_json: bool, has_listed: bool = False) -> None:
+    """The plan on stdout; `has_listed`: the server was asked which threads it has."""
     if as_json:
         print(json.dumps(asdict(plan)))
         return
@@ -187,7 +187,8 @@ def print_plan(plan: SyncPlan, *, as_json: bool) -> None:
     frame = pl.DataFrame(rows, schema=["plan", plan.source], orient="row")
     console = stdout_console()
     console.print(frame_table(frame))
-    console.print("Nothing was fetched (--dry-run).")
+    fetched = "Nothing but the server's list of threads" if has_listed else "Nothing"
+    console.print(f"{fetched} was fetched (--dry-run).")
 
 
 def _pace(plan: SyncPlan) -> str:

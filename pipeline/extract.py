@@ -156,6 +156,8 @@ class Extractor:
 
         try:
             await walk_list(fetch, walk)
+            if resource == "runs" and (nameless := walk.items - len(walk.ids)):
+                raise WalkError(f"{nameless:,} of its {walk.items:,} runs have no id: their steps cannot be asked for")
         except WalkError as error:
             verdict, fault = "broken", f"{self._client.endpoint.path(segments)}: {error}"
         except RequestError as error:
@@ -280,6 +282,6 @@ def _certificate(
         items=walk.items,
         first_id=ids[0] if ids else None,
         last_id=ids[-1] if ids else None,
-        ended_by=walk.ended_by,
+        ended_by=walk.ended_by if verdict == "complete" else None,
         error=error,
     )

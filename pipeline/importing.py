@@ -21,7 +21,7 @@ from pipeline.lander import PART_BYTES
 from pipeline.landing import IMPORT_KIND, PartWriter, RawStore, new_sync_id
 from pipeline.load import load_new_parts
 from pipeline.pages import ArchiveFile, SyncSummary
-from pipeline.present import join_counts
+from pipeline.present import count_of, join_counts
 from pipeline.progress import LogFormat, Reporter
 from pipeline.sync import raw_store, warehouse_path
 from pipeline.syncing import INTERRUPTED, print_outcome
@@ -244,21 +244,26 @@ def _report(
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
-    known = f", {progress.files_known:,} files known from before were not read again" if progress.files_known else ""
-    left_out = f", {progress.left_out:,} other objects left out" if progress.left_out else ""
+    known = (
+        f", {count_of(progress.files_known, 'files')} known from before not read again" if progress.files_known else ""
+    )
+    left_out = f", {count_of(progress.left_out, 'other objects')} left out" if progress.left_out else ""
     reporter.say(f"imported into {request.source!r}: {counts}{known}{left_out} in {seconds:.1f} s")
     if not reporter.quiet and warehouse.exists():
         print_outcome(warehouse, source=request.source)
 
 
 def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
+    for archive in progress.archives:
+        if not (archive.runs or archive.steps or archive.left_out or archive.unrecognised):
+            reporter.say(f"{archive.file} holds nothing", level="warning")
     named = [f"{archive.file}: {place}" for archive in progress.archives for place in archive.first_unrecognised]
     for place in named[:_SHOWN]:
         reporter.say(place, level="warning")
     if progress.unrecognised:
         more = progress.unrecognised - len(named[:_SHOWN])
         reporter.say(
-            f"{progress.unrecognised:,} places were not recognised"
+            f"not recognised: {count_of(progress.unrecognised, 'places')}"
             + (f" ({more:,} more than shown; --json names the first {_NAMED} of each file)" if more else "")
             + "; everything else was imported",
             level="warning",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Auth = Literal["bearer", "api-key", "x-portkey-api-key", "none"]
 
@@ -46,6 +46,18 @@ class Kind:
     takes_openai_variables: bool = False
     follows_agents: bool = False
     hints: tuple[Hint, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the kind decides where a profile does not, by the names of settings."""
+        return {
+            "base_url": self.base_url,
+            "token_scope": self.token_scope,
+            "auth": self.auth,
+            "beta": self.beta,
+            "params": self.params,
+            "follow_agents": self.follows_agents,
+        }
 
 
 _SWITCHED_OFF = Hint(

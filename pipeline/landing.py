@@ -106,10 +106,13 @@ class RawStore:
         return path.replace(path.with_name(f"{path.name}{_DAMAGED}"))
 
     def read_archives(self, source: str) -> list[ArchiveFile]:
-        """Files that imports into this source have read to their end."""
-        paths = sorted(self.folder.joinpath(source).glob(f"*-{IMPORT_KIND}*{PART_SUFFIX}"))
-        bodies = (pl.read_parquet(path, columns=["kind", "body"]).filter(kind="archive")["body"] for path in paths)
-        return [msgspec.json.decode(body, type=ArchiveFile) for found in bodies for body in found]
+        """Files that imports into this source have read to their end; what a damaged part says does not count."""
+        archives: list[ArchiveFile] = []
+        for path in sorted(self.folder.joinpath(source).glob(f"*-{IMPORT_KIND}*{PART_SUFFIX}")):
+            with contextlib.suppress(*_TORN, ValueError):
+                bodies = pl.read_parquet(path, columns=["kind", "body"]).filter(kind="archive")["body"]
+                archives += [msgspec.json.decode(body, type=ArchiveFile) for body in bodies]
+        return archives
 
     def read_body_bytes(self, part: PartName) -> int:
         """Bytes of all bodies in a part, from its footer; those of the file where that is damaged.

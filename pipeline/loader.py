@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.errors import DamagedPartError, WarehouseLockedError
+from pipeline.errors import DamagedPartError, PipelineError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
 
@@ -35,7 +35,8 @@ class Loader(threading.Thread):
         """Load whenever woken."""
         while self._woken.wait() and not self._stopping:
             self._woken.clear()
-            with contextlib.suppress(WarehouseLockedError):
+            # What stands in the way (a lock, a full disk) the load at the end of the sync meets again, and names it.
+            with contextlib.suppress(PipelineError):
                 try:
                     load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False)
                 except DamagedPartError as error:

@@ -17,7 +17,7 @@ from pipeline.checks import Finding, check_grains, run_checks
 from pipeline.config import Settings
 from pipeline.errors import CheckFailedError, ConfigurationError
 from pipeline.landing import new_sync_id
-from pipeline.present import format_decimal, frame_table, stdout_console
+from pipeline.present import count_of, format_decimal, frame_table, join_counts, stdout_console
 from pipeline.prices import PriceBook, own_prices_path, read_price_book
 from pipeline.pricing import (
     Explanation,
@@ -59,7 +59,8 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
     if not book.discounts.is_empty():
         console.print(frame_table(book.discounts, title="Discounts on shipped prices"))
     console.print(
-        f"({prices.height:,} prices; your own rows and discounts belong into {own_prices_path(settings.data_dir)})"
+        f"({count_of(prices.height, 'prices')};"
+        f" your own rows and discounts belong into {own_prices_path(settings.data_dir)})"
     )
 
 
@@ -69,7 +70,7 @@ def print_explanation(settings: Settings, model: str, at: str | None, *, as_json
     models = _model_names(settings)
     found = explain_price(model, on, book=_book(settings), source=settings.source, models=models)
     if as_json:
-        print_json({"model": model, "on": on, "rule": found.rule, "price": found.price})
+        print_json({"model": model, "on": on, "rule": found.rule, "price": found.price, "row": found.row_days})
         return
     for line in _explanation_lines(found):
         print(line)
@@ -95,7 +96,9 @@ def reprice_ledger(settings: Settings, model: str | None, *, yes: bool, lock_wai
     else:
         if yes:
             _print_changes(changes)
-        print(f"repriced {changes['steps'].sum():,} steps; the table repricings has it as {repricing_id}")
+        print(
+            f"repriced {count_of(int(changes['steps'].sum()), 'steps')}; the table repricings has it as {repricing_id}"
+        )
 
 
 def check_warehouse(settings: Settings, request: CheckRequest, *, as_json: bool) -> int:
@@ -124,7 +127,7 @@ def check_warehouse(settings: Settings, request: CheckRequest, *, as_json: bool)
 def _print_findings(findings: Sequence[Finding], counts: dict[str, int], *, failed: bool) -> None:
     for finding in findings:
         print(finding.line)
-    what = ", ".join(f"{count:,} {noun}" for noun, count in counts.items())
+    what = join_counts(list(counts.items()))
     print(f"{'failed' if failed else 'passed'}: {what}", file=sys.stderr)
 
 
@@ -155,15 +158,19 @@ def _explanation_lines(found: Explanation) -> list[str]:
     lines = [f"{found.model} on {found.on}: {found.rule}"]
     if (price := found.price) is None:
         return [*lines, "  add a row to your own prices, or map the deployment's name with `models` in its profile"]
-    until = f"to {price['valid_to']}" if price["valid_to"] else "on"
     lines.append(f"  row          {price['price_id']} ({price['match']} {price['priced_model']})")
-    lines.append(f"  holds        from {price['valid_from']} {until}")
+    row = f" (the row itself: {_days(found.row_days)})" if found.row_days else ""
+    lines.append(f"  holds        {_days(price)}{row}")
     for name, label in zip(_RATES, ("input", "cached input", "output"), strict=True):
         lines.append(f"  {label:<12} {_rate(price[name], price['list_' + name])}")
     if price["discount"] != 1:
         by = f" by {price['discount_id']}" if price["discount_id"] else ""
         lines.append(f"  discount     {format_decimal(price['discount'], least_digits=2)} of the list price{by}")
     return lines
+
+
+def _days(dated: dict[str, Any]) -> str:
+    return f"from {dated['valid_from']} " + (f"to {dated['valid_to']}" if dated["valid_to"] else "on")
 
 
 def _rate(paid: Decimal | None, listed: Decimal | None) -> str:

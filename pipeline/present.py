@@ -87,4 +87,9 @@ def _format_float(value: float, digits: int) -> str:
 
 def join_counts(counts: Sequence[tuple[str, int]]) -> str:
     """`400 threads, 2,310 runs`."""
-    return ", ".join(f"{count:,} {noun}" for noun, count in counts)
+    return ", ".join(count_of(count, nouns) for nouns, count in counts)
+
+
+def count_of(count: int, nouns: str) -> str:
+    """`2,310 runs`, or `1 run`: the nouns are given in the plural, which ends in the s that makes it one."""
+    return f"{count:,} {nouns.removesuffix('s') if count == 1 else nouns}"

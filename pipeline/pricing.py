@@ -70,12 +70,16 @@ _WRITE_NEW = "insert into cost_ledger by name select columns(* exclude (model)) 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The price of a name on a day: `price` is the row of `price_periods`, None if the name is unpriced."""
+    """The price of a name on a day: `price` is the row of `price_periods`, None if the name is unpriced.
+
+    `row_days` are `valid_from` and `valid_to` of its row of the book, of which other rows may cut a part.
+    """
 
     model: str
     meant_model: str
     on: date
     price: dict[str, Any] | None
+    row_days: dict[str, Any] | None = None
 
     @property
     def rule(self) -> str:
@@ -114,7 +118,15 @@ def explain_price(
             " and $on < coalesce(valid_to, 'infinity'::date)",
             {"source": source, "model": model, "on": on},
         ).to_dicts()
-    return Explanation(model, (models or {}).get(model, model), on, rows[0] if rows else None)
+    price = rows[0] if rows else None
+    return Explanation(model, (models or {}).get(model, model), on, price, _row_days(price, book))
+
+
+def _row_days(price: dict[str, Any] | None, book: PriceBook) -> dict[str, Any] | None:
+    if price is None:
+        return None
+    found = book.prices.filter(pl.col("price_id") == price["price_id"]).select("valid_from", "valid_to")
+    return found.row(0, named=True)
 
 
 def read_model_names(connection: Connection, source: str) -> dict[str, str]:

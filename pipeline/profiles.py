@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 from pipeline.errors import ConfigurationError
 from pipeline.kinds import Auth
 
+_Table = TypeVar("_Table", bound=Struct)
 CONFIG_FILE = "pipeline.toml"
 # Ways to name a key or a token in a profile; one at most, and none of them is the key itself.
 KEY_SOURCES = ("api_key_env", "api_key_file", "api_key_command", "token_command", "azure_identity")
@@ -57,9 +59,18 @@ def read_config_file(path: Path) -> ConfigFile:
     if not path.exists():
         return ConfigFile()
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ConfigFile)
+        content = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    profiles = content.get("profiles")
+    for name, profile in profiles.items() if isinstance(profiles, dict) else ():
+        _convert(profile, Profile, f"{path} [profiles.{name}]")
+    return _convert(content, ConfigFile, str(path))
+
+
+def _convert(content: object, into: type[_Table], where: str) -> _Table:
+    try:
+        return msgspec.convert(content, into)
     except msgspec.ValidationError as error:
         hint = (
             ": a key belongs into the environment, a file or a command; name it with api_key_env, api_key_file"
@@ -67,4 +78,4 @@ def read_config_file(path: Path) -> ConfigFile:
             if "api_key" in str(error)
             else ""
         )
-        raise ConfigurationError(f"{path}: {error}{hint}") from error
+        raise ConfigurationError(f"{where}: {error}{hint}") from error

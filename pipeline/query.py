@@ -122,9 +122,9 @@ def _json_texts(column: pl.Series) -> pl.Series:
 
 
 def print_result(frame: pl.DataFrame, output: str, *, limit: int | None) -> None:
-    """The result on stdout; a table says how many rows it left out."""
+    """The first `limit` rows of the result on stdout; a table says how many rows it left out."""
     if output != "table":
-        sys.stdout.buffer.write(render(frame, output))
+        sys.stdout.buffer.write(render(frame if limit is None else frame.head(limit), output))
         sys.stdout.buffer.flush()
         return
     console = stdout_console()

@@ -23,7 +23,7 @@ from pipeline.fleet import Fleet, count_workers
 from pipeline.kinds import KINDS, hint_for_all
 from pipeline.naming import Naming
 from pipeline.overview import next_commands, read_row_counts, read_status, read_top_tools
-from pipeline.present import frame_table, join_counts, stdout_console
+from pipeline.present import count_of, frame_table, join_counts, stdout_console
 from pipeline.progress import LogFormat, Meter, Reporter
 from pipeline.sample import sample_server
 from pipeline.sync import SyncOptions, SyncResult, raw_store, run_sync, warehouse_path
@@ -70,13 +70,12 @@ def _sync_or_plan(settings: Settings, request: SyncRequest, reporter: Reporter, 
 
 
 def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> int:
-    if request.sample or request.naming.all_threads:
-        raise ConfigurationError(
-            "--dry-run asks nothing of the server, so it cannot have the server's list of threads:"
-            " name the threads, or take those of the registry with --known"
-        )
+    if request.sample:
+        raise ConfigurationError("--dry-run has no plan for --sample: its server is there only while it is synced")
     warehouse = warehouse_path(settings.data_dir)
     named = request.naming.read(warehouse, source=settings.source)
+    if request.naming.all_threads:
+        named = list(dict.fromkeys([*named, *asyncio.run(_list_threads(make_client(settings)))]))
     plan = plan_sync(
         request.naming.select(named, warehouse, source=settings.source),
         warehouse,
@@ -85,8 +84,13 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
         full=request.full,
         requests_per_minute=settings["requests_per_minute"],
     )
-    print_plan(plan, as_json=as_json)
+    print_plan(plan, as_json=as_json, has_listed=request.naming.all_threads)
     return 0
+
+
+async def _list_threads(client: ApiClient) -> list[str]:
+    async with client:
+        return list(await list_thread_ids(client))
 
 
 def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
@@ -104,7 +108,7 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
             print(json.dumps({"verdict": "interrupted", "exit_code": INTERRUPTED, **_counts(meter)}))
         return INTERRUPTED
     _report(reporter, settings, meter, result, as_json=as_json)
-    return _exit_code(meter.progress, result)
+    return _exit_code(result)
 
 
 async def _run(
@@ -151,7 +155,7 @@ def _cancel_on_signals() -> None:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-def _exit_code(progress: Progress, result: SyncResult) -> int:
+def _exit_code(result: SyncResult) -> int:
     if result.error is not None:
         return result.error.exit_code
     if result.verdict == "incomplete":
@@ -168,7 +172,7 @@ def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncRe
         reporter.say(hint, level="warning")
     seconds = (result.finished_at - result.started_at).total_seconds()
     if as_json:
-        summary = _summary(meter, result, warehouse, exit_code=_exit_code(progress, result))
+        summary = _summary(meter, result, warehouse, exit_code=_exit_code(result))
         print(json.dumps({**summary, "hints": _hints(settings, progress)}))
         return
     counts = join_counts(
@@ -203,7 +207,7 @@ def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -
         )
     if progress.failed_threads:
         reporter.say(
-            f"{len(progress.failed_threads):,} threads are incomplete; run the same command again, and see:"
+            f"incomplete: {count_of(len(progress.failed_threads), 'threads')}; run the same command again, and see:"
             " python -m pipeline query coverage",
             level="warning",
         )

@@ -42,7 +42,7 @@ order by named_threads.position
 
 
 def query_thread_ids(sql: str, warehouse: Path) -> list[str]:
-    """Ids that a SELECT of DuckDB gives: its column `thread_id`, else its first; null is passed over.
+    """Ids that a SELECT of DuckDB gives: its column `thread_id`, else its only one; null is passed over.
 
     It runs in memory and changes nothing. It reads any file that DuckDB reads, our warehouse as `warehouse`, and other
     databases after `attach 'FILE' as NAME (read_only);` in front of it. Raises ConfigurationError for anything else.
@@ -57,6 +57,10 @@ def query_thread_ids(sql: str, warehouse: Path) -> list[str]:
             frame = _run(connection, sql)
         except duckdb.Error as error:
             raise ConfigurationError(f"{_WHERE}: DuckDB cannot run this: {first_line(error)}") from error
+    if COLUMN not in frame.columns and frame.width > 1:
+        raise ConfigurationError(
+            f"{_WHERE}: of several columns none of them is named {COLUMN!r}: {', '.join(frame.columns)}"
+        )
     column = frame[COLUMN] if COLUMN in frame.columns else frame.to_series(0)
     rows = enumerate(column.cast(pl.String).to_list(), 1)
     return [check_id(value.strip(), where=f"{_WHERE}, row {number}") for number, value in rows if value is not None]

@@ -82,8 +82,8 @@ def read_thread_ids(named: Sequence[str], files: Sequence[str]) -> list[str]:
 def read_thread_file(file: str) -> list[str]:
     """Ids of one file (`-`: standard input).
 
-    The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines; those that are empty or begin
-    with # are passed over.
+    The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines; those that are empty or
+    begin with # are passed over.
     """
     where = "standard input" if file == STDIN else file
     try:

@@ -69,7 +69,7 @@ def open_for_writing(path: Path, *, wait_s: float, beside_readers: bool = True) 
     takes its place at the end (`beside_readers`). Raises WarehouseLockedError, naming the process, when
     one holds it longer than `wait_s` in a way that we cannot work beside.
     """
-    with _only_writer(path, wait_s=wait_s):
+    with _only_writer(path, wait_s=wait_s), _naming_full_disk(path):
 
         def attach() -> Connection:
             if not path.exists():
@@ -93,14 +93,14 @@ def open_for_writing(path: Path, *, wait_s: float, beside_readers: bool = True) 
 @contextlib.contextmanager
 def open_new(path: Path, *, wait_s: float) -> Iterator[Connection]:
     """A connection to an empty warehouse that takes the place of the one at `path` when the block ends well."""
-    with _only_writer(path, wait_s=wait_s):
+    with _only_writer(path, wait_s=wait_s), _naming_full_disk(path):
         if path.exists():
             try:
                 # Readers may stay; a process that writes must not have the file taken away.
                 with _retrying(path, wait_s=wait_s, attempt=lambda: duckdb.connect(str(path), read_only=True)):
                     pass
             except ConfigurationError:
-                # It cannot be read at all: a rebuild is what helps, and the file stays beside for whoever wants to look.
+                # It cannot be read at all: a rebuild is what helps. The file stays beside, for whoever wants to look.
                 path.replace(path.with_name(f"{path.name}{DAMAGED}"))
         with _attach(_beside(path), unlogged=True) as connection:
             _prepare(connection, path)
@@ -269,6 +269,18 @@ def _only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
             yield
     except filelock.Timeout as error:
         raise WarehouseLockedError(f"another load writes to the warehouse {path}: wait until it has ended") from error
+
+
+@contextlib.contextmanager
+def _naming_full_disk(path: Path) -> Iterator[None]:
+    """Raises ConfigurationError where duckdb cannot write: after a failed write all that follows fails as well."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.FatalException) as error:
+        raise ConfigurationError(
+            f"cannot write the warehouse {path}: {first_line(error)}. It is as it was before this load; raw parts are"
+            " kept: make room, then run the same command again or `python -m pipeline load`"
+        ) from error
 
 
 def _beside(path: Path) -> Path:

@@ -1,7 +1,8 @@
-"""A second, deliberately simple reading of the protocol: plain Python, dicts and lists, as different from the product as can be.
+"""A second, deliberately simple reading of the protocol: plain Python, dicts and lists, unlike the product.
 
-It takes the bytes of the pages of one walk and gives rows of `run_steps`, `tool_calls`, `code_interpreter_outputs` and
-`file_search_results`, and places of rejects. Each column is a rule written out once, with no code of the product's.
+It takes the bytes of the pages of one walk and gives rows of `runs`, or of `run_steps`, `tool_calls`,
+`code_interpreter_outputs` and `file_search_results`, and places of rejects. Each column is a rule written out once,
+with no code of the product's.
 """
 
 import json
@@ -19,6 +20,7 @@ _WRONG = object()
 class Reading:
     """Rows by table, and (page, item, JSON path) of every value that could not be read."""
 
+    runs: list[Row] = field(default_factory=list)
     steps: list[Row] = field(default_factory=list)
     calls: list[Row] = field(default_factory=list)
     outputs: list[Row] = field(default_factory=list)
@@ -42,7 +44,7 @@ def walk_pages(answer: Callable[[str | None], bytes], most: int = 50) -> tuple[l
     """The pages of a list by its cursors, and whether it came to an honest end (for servers that send has_more)."""
     pages: list[bytes] = []
     seen: list[str] = []
-    cursor = None
+    cursor: str | None = None
     cursors = [cursor]
     while len(pages) < most:
         body = answer(cursor)
@@ -69,7 +71,7 @@ def walk_pages(answer: Callable[[str | None], bytes], most: int = 50) -> tuple[l
 
 
 def read_steps(pages: Sequence[bytes]) -> Reading:
-    """Rows and rejects of the pages of one walk over the steps of a run; a step that comes twice counts in its last state."""
+    """Rows and rejects of one walk over the steps of a run; a step that comes twice counts in its last state."""
     found = Reading()
     states: dict[str, tuple[int, Row, list[Row], list[Row], list[Row]]] = {}
     position = 0
@@ -90,14 +92,64 @@ def read_steps(pages: Sequence[bytes]) -> Reading:
     return found
 
 
+def read_runs(pages: Sequence[bytes]) -> Reading:
+    """Rows and rejects of one walk over the runs of a thread; a run that comes twice counts in its last state."""
+    found = Reading()
+    states: dict[str, Row] = {}
+    position = 0
+    for page, body in enumerate(pages):
+        for item, record in enumerate(json.loads(body)["data"]):
+            place = _Place(page, item, found.rejects)
+            row = _read_run(record, place, f"$.data[{item}]")
+            if row is not None:
+                first = states[row["run_id"]]["run_index"] if row["run_id"] in states else position
+                states[row["run_id"]] = {**row, "run_index": first}
+            position += 1
+    found.runs = list(states.values())
+    return found
+
+
+def _read_run(record: Any, place: _Place, path: str) -> Row | None:
+    if not isinstance(record, dict):
+        place.reject(path)
+        return None
+    row: Row = {"run_id": _read_id(record, place, path)}
+    for name in ("assistant_id", "object", "status", "model", "instructions"):
+        row[name] = _text(record, name, place, path)
+    _text(record, "thread_id", place, path)
+    for name in ("created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"):
+        row[name] = _instant(_number(record, name, place, path))
+    details = _object(record, "incomplete_details", place, path)
+    row["incomplete_reason"] = _text(details, "reason", place, f"{path}.incomplete_details")
+    row |= _read_error(record, place, path) | _read_usage(record, place, path)
+    return row if _has_id(record, place, path) else None
+
+
+def _read_id(record: Row, place: _Place, path: str) -> Any:
+    if "id" in record and not isinstance(record["id"], str):
+        place.reject(f"{path}.id")
+    return record.get("id")
+
+
+def _has_id(record: Row, place: _Place, path: str) -> bool:
+    if isinstance(record.get("id"), str):
+        return True
+    place.reject(path)
+    return False
+
+
+def _read_error(record: Row, place: _Place, path: str) -> Row:
+    error = _object(record, "last_error", place, path)
+    texts = {name: _text(error, name, place, f"{path}.last_error") for name in ("code", "message")}
+    said = bool(texts["code"] or texts["message"])
+    return {f"last_error_{name}": text if said else None for name, text in texts.items()}
+
+
 def _read_step(record: Any, place: _Place, path: str) -> tuple[Row, list[Row], list[Row], list[Row]] | None:
     if not isinstance(record, dict):
         place.reject(path)
         return None
-    if not isinstance(record.get("id"), str):
-        if "id" in record:
-            place.reject(f"{path}.id")
-    row: Row = {"step_id": record.get("id")}
+    row: Row = {"step_id": _read_id(record, place, path)}
     for name in ("assistant_id", "type", "status"):
         row[name] = _text(record, name, place, path)
     for name in ("run_id", "thread_id", "object"):
@@ -109,11 +161,7 @@ def _read_step(record: Any, place: _Place, path: str) -> tuple[Row, list[Row], l
     if times["expired_at"] is None and row["status"] == "expired":
         times["expired_at"] = times["expires_at"]
     row |= {name: _instant(times[name]) for name in times if name != "expires_at"}
-    error = _object(record, "last_error", place, path)
-    texts = {name: _text(error, name, place, f"{path}.last_error") for name in ("code", "message")}
-    said = bool(texts["code"] or texts["message"])
-    row |= {f"last_error_{name}": text if said else None for name, text in texts.items()}
-    row |= _read_usage(record, place, path)
+    row |= _read_error(record, place, path) | _read_usage(record, place, path)
     details = _object(record, "step_details", place, path)
     here = f"{path}.step_details"
     row["details_type"] = _text(details, "type", place, here)
@@ -127,10 +175,7 @@ def _read_step(record: Any, place: _Place, path: str) -> tuple[Row, list[Row], l
         _read_call(call, index, place, f"{here}.tool_calls[{index}]", outputs, results)
         for index, call in enumerate(calls or [])
     ]
-    if not isinstance(record.get("id"), str):
-        place.reject(path)
-        return None
-    return row, rows, outputs, results
+    return (row, rows, outputs, results) if _has_id(record, place, path) else None
 
 
 def _read_usage(record: Row, place: _Place, path: str) -> Row:
@@ -150,9 +195,7 @@ def _read_usage(record: Row, place: _Place, path: str) -> Row:
     return row
 
 
-def _read_call(
-    call: Any, index: int, place: _Place, path: str, outputs: list[Row], results: list[Row]
-) -> Row:
+def _read_call(call: Any, index: int, place: _Place, path: str, outputs: list[Row], results: list[Row]) -> Row:
     if not isinstance(call, dict):
         place.reject(path)
         call = {}
@@ -180,13 +223,13 @@ def _read_call(
 
 
 def _read_outputs(interpreter: Row, index: int, place: _Place, path: str, outputs: list[Row]) -> list[str]:
-    logs = []
+    logs: list[str] = []
     for number, output in enumerate(_list(interpreter, "outputs", place, path) or []):
         here = f"{path}.outputs[{number}]"
         if not isinstance(output, dict):
             place.reject(here)
             output = {}
-        row = {"call_index": index, "output_index": number, "type": _text(output, "type", place, here)}
+        row: Row = {"call_index": index, "output_index": number, "type": _text(output, "type", place, here)}
         row["logs"] = _text(output, "logs", place, here)
         image = _object(output, "image", place, here)
         row["file_id"] = _text(image, "file_id", place, f"{here}.image")
@@ -238,11 +281,11 @@ def _count(record: Row, name: str, place: _Place, path: str) -> int | None:
     value = record.get(name)
     if value is None:
         return None
-    # 3.0 is an integer to msgspec, as it is to JSON Schema.
-    if not _is_number(value) or value != int(value) or not 0 <= value <= 2**62:
+    # 12.0 is not written as a count: it is kept aside like 12.5.
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 2**62:
         place.reject(f"{path}.{name}")
         return None
-    return int(value)
+    return value
 
 
 def _instant(value: float | None) -> datetime | None:

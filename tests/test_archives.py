@@ -398,9 +398,20 @@ def test_the_command_line_says_what_it_did_and_how_to_go_on(tmp_path: Path) -> N
     ended = run_cli(tmp_path, "import", "dumps", "--source", "old", "--data-dir", "data")
 
     assert ended.returncode == 0
-    assert "imported into 'old': 2 files, 1 runs, 3 steps in" in ended.stderr
+    assert "imported into 'old': 2 files, 1 run, 3 steps in" in ended.stderr
     assert "DuckDB file" in ended.stdout
     assert read_all(tmp_path / "data", "select distinct source from run_steps") == [("old",)]
+
+
+def test_an_import_names_the_files_that_hold_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty.json").write_bytes(b"")
+    write_json(tmp_path / "run.json", run_object())
+
+    ended = run_cli(tmp_path, "import", "empty.json", "run.json", "--source", "old")
+
+    assert ended.returncode == 0
+    assert "empty.json holds nothing" in ended.stderr
+    assert "run.json holds nothing" not in ended.stderr
 
 
 @pytest.mark.parametrize("named", ["nowhere", "*.jsonl", "empty"])

@@ -316,8 +316,8 @@ def test_explain_cost_walks_through_a_day(tmp_path: Path) -> None:
     explained = run_cli(tmp_path, "explain-cost", "--on", "2024-11-20")
 
     assert (imported.returncode, explained.returncode) == (0, 0), imported.stderr + explained.stderr
-    assert imported.stdout.startswith("imported 2 rows of 1 files or pages into source main")
-    assert "2.50 USD for 1 steps; 0 of them have no price" in explained.stdout
+    assert imported.stdout.startswith("imported 2 rows (files or pages: 1) into source main")
+    assert "2.50 USD for 1 step, without a price: 0" in explained.stdout
     assert "look at the price row" in explained.stdout
 
 

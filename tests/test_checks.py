@@ -61,7 +61,7 @@ def test_a_row_that_is_there_twice_breaks_the_grain_of_its_table(con: Connection
 
     found = {finding.name: finding.message for finding in check_grains(con)}
 
-    assert found["run_steps"] == "1 keys of (source, step_id) are there more than once, for example main step_1"
+    assert found["run_steps"] == "there more than once: 1 key of (source, step_id), for example main step_1"
 
 
 def test_nulls_are_equal_in_a_grain(con: Connection) -> None:
@@ -189,7 +189,7 @@ def test_tokens_without_a_price_are_named_beside_the_budget(con: Connection) -> 
 
     [finding] = check_budgets(con, [Budget(name="b", per="day", fail_usd=Decimal(1))], now=NOON)
 
-    assert finding.message.endswith("; 1 steps without a price are not in it")
+    assert finding.message.endswith("; not in it: 1 step without a price")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,13 @@ def test_a_mistake_in_the_budgets_is_named(tmp_path: Path, text: str, message: s
         read_budgets(path)
 
     assert message in str(caught.value)
+
+
+def test_a_file_of_budgets_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_budgets(tmp_path / "missing.toml")
+
+    assert str(caught.value) == f"{tmp_path / 'missing.toml'} cannot be read: No such file or directory"
 
 
 def test_a_limit_in_a_file_is_exact(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_a_walk_that_breaks_makes_the_sync_incomplete_and_names_the_thread(
 
     ended = sync(server, tmp_path, *server.corpus.thread_ids())
 
-    assert_clear(ended, 4, f"{broken}: ", "1 threads are incomplete", "run the same command again")
+    assert_clear(ended, 4, f"{broken}: ", "incomplete: 1 thread;", "run the same command again")
     assert statuses(tmp_path) == {"failed": 1, "synced": 11}
 
 

@@ -225,6 +225,49 @@ def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
     assert MARKER not in f"{rows} {found!r} {found.settings!r}"
 
 
+def test_what_the_kind_decides_is_shown_as_the_kind_s_until_something_else_says_it(tmp_path: Path) -> None:
+    toml = f"""
+[profiles.plain]
+kind = "foundry"
+base_url = "{SERVER}"
+[profiles.said]
+kind = "portkey"
+auth = "bearer"
+params = {{ a = "{MARKER}" }}
+[profiles.azure]
+kind = "azure-openai"
+params = {{ a = "{MARKER}" }}
+"""
+    write(tmp_path, toml=toml)
+    plain, said, azure = (
+        {name: (value, where) for name, value, where in read(tmp_path, {"profile": profile}).describe()}
+        for profile in ("plain", "said", "azure")
+    )
+
+    assert plain["auth"] == ("bearer", "kind foundry")
+    assert plain["params"] == ("api-version: v1", "kind foundry")
+    assert plain["token_scope"] == ("https://ai.azure.com/.default", "kind foundry")
+    assert plain["follow_agents"] == ("True", "kind foundry")
+    assert plain["beta"] == ("", "default")
+    assert said["auth"] == ("bearer", "pipeline.toml [profiles.said]")
+    assert said["beta"] == ("assistants=v2", "kind portkey")
+    assert said["base_url"] == ("https://api.portkey.ai/v1", "kind portkey")
+    assert said["params"][1] == "pipeline.toml [profiles.said]"
+    assert azure["params"] == (
+        "api-version: 2024-05-01-preview, a: (set, not shown)",
+        "kind azure-openai, pipeline.toml [profiles.azure]",
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ['base_url = "api.example"', 'base_url = "https://api.example/v1"\nheaders_env = { x-a = "NOT_SET" }']
+)
+def test_a_profile_that_leads_to_no_server_is_named(tmp_path: Path, line: str) -> None:
+    write(tmp_path, toml=f"[profiles.other]\n{line}\n")
+    with pytest.raises(ConfigurationError, match="profile 'other'"):
+        read(tmp_path, {"profile": "other"}, {"OPENAI_API_KEY": MARKER}).endpoint()
+
+
 def test_headers_written_into_the_file_are_secrets_of_the_endpoint(tmp_path: Path) -> None:
     toml = f'[profiles.default]\nbase_url = "{SERVER}"\nheaders = {{ x-virtual-key = "virtual-1", x-flag = "1" }}\n'
     write(tmp_path, toml=toml)
@@ -240,8 +283,8 @@ def test_headers_written_into_the_file_are_secrets_of_the_endpoint(tmp_path: Pat
     [
         (f'[profiles.default]\napi_key = "{MARKER}"\n', "a key belongs into the environment"),
         ("[profiles.default\n", "pipeline.toml cannot be read"),
-        ("[profiles.default]\nspeed = 3\n", "unknown field `speed`"),
-        ('[profiles.default]\nconcurrency = "many"\n', r"concurrency"),
+        ("[profiles.default]\nspeed = 3\n", r"\[profiles.default\]: Object contains unknown field `speed`"),
+        ('[profiles.default]\nconcurrency = "many"\n', r"\[profiles.default\]: .*concurrency"),
         ('[profiles.default]\nauth = "password"\n', "password"),
         ('colour = "red"\n', "unknown field `colour`"),
         ('profiles = "x"\n', "profiles"),

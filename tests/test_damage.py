@@ -1,6 +1,8 @@
 """A raw part that is not what was written is named, set aside, and what it held is fetched again."""
 
 import random
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,8 +10,9 @@ import pytest
 
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import DamagedPartError
-from pipeline.landing import RawStore
+from pipeline.landing import PartWriter, RawStore, new_sync_id
 from pipeline.load import load_new_parts, rebuild
+from pipeline.pages import ArchiveFile
 from pipeline.plan import ThreadTask, thread_tasks
 from pipeline.planning import read_thread_states
 from pipeline.sync import raw_store, warehouse_path
@@ -113,3 +116,38 @@ def test_runs_at_the_start_of_a_list_whose_part_is_gone_are_listed_again(tmp_pat
         [task] = thread_tasks(read_thread_states(connection, ["thread_1"], source="main", now=instant(5)), full=False)
 
     assert task == ThreadTask("thread_1", sealed_ids=frozenset({"run_1"}))
+
+
+def test_the_record_of_an_import_in_a_damaged_part_does_not_count(tmp_path: Path) -> None:
+    store = RawStore(tmp_path)
+    names = []
+    for number in range(2):
+        writer = PartWriter(store, source="main", sync_id=new_sync_id(instant(number), kind="import-"))
+        archive = ArchiveFile(file=f"{number}.jsonl", sha256="0" * 64, size_bytes=1, pipeline_version="1")
+        writer.add_archive(archive, instant(number))
+        part = writer.land(writer.take_rows())
+        assert part is not None
+        names.append(part)
+    store.path(names[0]).write_bytes(b"PAR1 torn")
+
+    assert [archive.file for archive in store.read_archives("main")] == ["1.jsonl"]
+
+
+def test_a_warehouse_that_cannot_be_written_further_is_named_and_completed_later(tmp_path: Path) -> None:
+    store = raw_store(tmp_path / "data")
+    text = "".join(random.Random(6).choices("0123456789abcdef", k=400_000))
+    land(store, Listing(1, [run_of("run_1", instructions=text)]))
+
+    # Blocks are of 512 or 1,024 bytes: neither is enough.
+    limited = subprocess.run(
+        ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", sys.executable, "-m", "pipeline", "load", "--data-dir", "data"],
+        cwd=tmp_path,
+        env=environ_for(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert limited.returncode == 2, limited.stderr
+    assert "error: cannot write the warehouse" in limited.stderr
+    assert load_new_parts(store, warehouse_path(tmp_path / "data"), wait_s=0) == 1

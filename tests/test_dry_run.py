@@ -111,11 +111,21 @@ def test_a_dry_run_tells_a_person_what_is_known_and_what_is_not(tmp_path: Path) 
         assert text in ended.stdout
 
 
-@pytest.mark.parametrize("option", ["--all-threads", "--sample"])
-def test_a_dry_run_of_threads_that_only_the_server_can_list_is_refused(tmp_path: Path, option: str) -> None:
-    with running_emulator(threads=2) as server:
-        ended = run_cli(tmp_path, "sync", option, "--dry-run", environ=environ_for(server))
+def test_a_dry_run_of_the_sample_is_refused(tmp_path: Path) -> None:
+    ended = run_cli(tmp_path, "sync", "--sample", "--dry-run")
 
-        assert server.requests() == []
     assert ended.returncode == 2
-    assert "--known" in ended.stderr
+    assert "--sample" in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_dry_run_of_all_threads_asks_the_server_for_the_list_of_them_and_for_nothing_else(tmp_path: Path) -> None:
+    with running_emulator(threads=3) as server:
+        ended = run_cli(tmp_path, "sync", "--all-threads", "thread_new", "--dry-run", environ=environ_for(server))
+
+        asked = {request["path"] for request in server.requests()}
+    assert ended.returncode == 0, ended.stderr
+    assert asked == {"/v1/threads"}
+    assert ended.stdout.splitlines()[1].split() == ["threads", "4"]
+    assert ended.stdout.splitlines()[-1] == "Nothing but the server's list of threads was fetched (--dry-run)."
+    assert not (tmp_path / "data").exists()

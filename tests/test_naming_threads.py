@@ -75,8 +75,8 @@ def test_sql_takes_the_column_thread_id_wherever_it_stands_and_passes_over_null(
     ]
 
 
-def test_sql_takes_the_first_column_where_none_is_named_thread_id(tmp_path: Path) -> None:
-    assert query_thread_ids("select 't' || x, x from range(2) as r(x)", tmp_path / "none") == ["t0", "t1"]
+def test_sql_takes_its_only_column_whatever_its_name(tmp_path: Path) -> None:
+    assert query_thread_ids("select 't' || x from range(2) as r(x)", tmp_path / "none") == ["t0", "t1"]
 
 
 def test_sql_reads_the_warehouse_and_other_databases_and_changes_neither(tmp_path: Path) -> None:
@@ -102,6 +102,7 @@ def test_sql_reads_the_warehouse_and_other_databases_and_changes_neither(tmp_pat
         ("select * from nowhere", "cannot run this"),
         ("selct 1", "cannot run this"),
         ("", "this is nothing"),
+        ("select 'a' as customer, 'thread_1' as chat", "none of them is named 'thread_id': customer, chat"),
         ("select '..' as thread_id", "row 1: '..' cannot be a thread id"),
     ],
 )

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from pipeline.present import frame_table
+from pipeline.present import frame_table, join_counts
 
 
 def column_of(values: list[object], dtype: pl.DataType, *, name: str = "cost_usd") -> list[str]:
@@ -47,3 +47,7 @@ def test_a_column_of_other_numbers_lines_up_and_shows_no_small_one_as_zero(
     values: list[float], cells: list[str]
 ) -> None:
     assert [cell.strip() for cell in column_of(list(values), pl.Float64(), name="share")] == cells
+
+
+def test_one_thing_is_counted_in_the_singular() -> None:
+    assert join_counts([("files", 1), ("runs", 0), ("steps", 2_310)]) == "1 file, 0 runs, 2,310 steps"

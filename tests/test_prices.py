@@ -13,6 +13,25 @@ from pipeline.pricing import explain_price
 from tests.syncs import run_cli
 
 DAY = date(2024, 11, 20)
+# The names in the enumeration AssistantSupportedModels of the published API description.
+OFFERED = """
+    gpt-5 gpt-5-mini gpt-5-nano gpt-5-2025-08-07 gpt-5-mini-2025-08-07 gpt-5-nano-2025-08-07 gpt-4.1 gpt-4.1-mini
+    gpt-4.1-nano gpt-4.1-2025-04-14 gpt-4.1-mini-2025-04-14 gpt-4.1-nano-2025-04-14 o3-mini o3-mini-2025-01-31 o1
+    o1-2024-12-17 gpt-4o gpt-4o-2024-11-20 gpt-4o-2024-08-06 gpt-4o-2024-05-13 gpt-4o-mini gpt-4o-mini-2024-07-18
+    gpt-4.5-preview gpt-4.5-preview-2025-02-27 gpt-4-turbo gpt-4-turbo-2024-04-09 gpt-4-0125-preview
+    gpt-4-turbo-preview gpt-4-1106-preview gpt-4-vision-preview gpt-4 gpt-4-0314 gpt-4-0613 gpt-4-32k gpt-4-32k-0314
+    gpt-4-32k-0613 gpt-3.5-turbo gpt-3.5-turbo-16k gpt-3.5-turbo-0613 gpt-3.5-turbo-1106 gpt-3.5-turbo-0125
+    gpt-3.5-turbo-16k-0613
+"""
+# What Azure calls its own: GPT-3.5 without the point.
+AZURE = """
+    gpt-35-turbo gpt-35-turbo-16k gpt-35-turbo-16k-0613 gpt-35-turbo-0613 gpt-35-turbo-1106 gpt-35-turbo-0125
+"""
+# Models of the Foundry catalog that are not OpenAI's and that its agents run on.
+FOUNDRY = """
+    DeepSeek-R1 DeepSeek-V3-0324 DeepSeek-V3.1 Llama-3.3-70B-Instruct Llama-4-Maverick-17B-128E-Instruct-FP8 MAI-DS-R1
+    gpt-oss-120b grok-3 grok-3-mini grok-4 grok-4-fast-non-reasoning grok-4-fast-reasoning
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +70,15 @@ def test_an_unknown_name_has_no_price_and_never_a_neighbour_s(shipped: PriceBook
 
     assert found.price is None
     assert "its cost is unknown" in found.rule
+
+
+@pytest.mark.parametrize("models", [OFFERED, AZURE, FOUNDRY], ids=["OpenAI", "Azure", "Foundry"])
+def test_every_model_that_the_protocol_ever_offered_has_a_price_on_some_day(shipped: PriceBook, models: str) -> None:
+    days = {row["model"]: row["valid_from"] for row in shipped.prices.to_dicts()}
+
+    unpriced = [name for name in models.split() if explain_price(name, days.get(name, DAY), book=shipped).price is None]
+
+    assert unpriced == []
 
 
 def test_a_deployment_s_name_stands_for_its_model(shipped: PriceBook) -> None:
@@ -189,11 +217,23 @@ def test_explain_prints_the_row_and_the_rule(tmp_path: Path) -> None:
     assert ended.stdout.splitlines() == [
         "gpt-4o on 2024-09-01: the name is an alias; the price list says what it stood for on that day",
         "  row          openai:gpt-4o:2024-05-13 (alias gpt-4o)",
-        "  holds        from 2024-05-13 to 2024-10-02",
+        "  holds        from 2024-05-13 to 2024-10-02 (the row itself: from 2024-05-13 to 2024-10-02)",
         "  input        5.00 USD per million tokens",
         "  cached input none: charged like input",
         "  output       15.00 USD per million tokens",
     ]
+
+
+def test_explain_prints_the_days_of_the_row_beside_the_period_that_another_row_cuts_out_of_it(tmp_path: Path) -> None:
+    own = "model,valid_from,valid_to,input_usd_per_mtok,output_usd_per_mtok\ngpt-4o,2024-06-01,2024-07-01,1,1\n"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own-prices.csv").write_text(own, "utf-8")
+
+    told = run_cli(tmp_path, "prices", "explain", "gpt-4o", "--at", "2024-09-01").stdout
+    as_json = json.loads(run_cli(tmp_path, "prices", "explain", "gpt-4o", "--at", "2025-09-01", "--json").stdout)
+
+    assert "  holds        from 2024-07-01 to 2024-10-02 (the row itself: from 2024-05-13 to 2024-10-02)\n" in told
+    assert as_json["row"] == {"valid_from": "2024-10-02", "valid_to": None}
 
 
 def test_the_list_as_json_has_own_rows_and_discounts(tmp_path: Path) -> None:

@@ -122,6 +122,14 @@ def test_a_table_of_less_than_no_rows_is_refused(folder: Path) -> None:
     assert query(folder, "top_tools", "--limit", "-1").returncode == 2
 
 
+def test_other_formats_have_all_rows_unless_a_limit_is_given(folder: Path) -> None:
+    sql = "select range as n from range(60)"
+
+    assert len(query(folder, sql, "--format", "csv").stdout.splitlines()) == 61
+    assert query(folder, sql, "--format", "csv", "--limit", "2").stdout.split() == ["n", "0", "1"]
+    assert json.loads(query(folder, sql, "--format", "json", "--limit", "1").stdout) == [{"n": 0}]
+
+
 def test_a_table_says_how_many_rows_it_left_out(folder: Path) -> None:
     few = query(folder, "select range as n from range(7)", "--limit", "3")
     everything = query(folder, "select range as n from range(7)", "--limit", "3", "--all")
@@ -201,6 +209,13 @@ def test_a_period_or_grouping_that_there_is_not_is_refused(folder: Path, name: s
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert f"{name} is" in ended.stderr
+
+
+def test_what_if_of_a_model_without_a_price_is_refused_with_the_way_to_see_them(folder: Path) -> None:
+    ended = query(folder, "what_if", "--param", "model=nope")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "nope has no price: python -m pipeline prices list shows the models that have one" in ended.stderr
 
 
 def test_without_a_warehouse_the_next_command_is_told(tmp_path: Path) -> None:

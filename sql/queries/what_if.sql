@@ -3,7 +3,7 @@
 -- params: model=gpt-4o-mini
 -- reads: step_costs, price_periods
 -- Steps without tokens are left out. Tokens that have no price now are a row of their own, with the other model's cost only.
--- The answer is null where the price list has no such model: `prices list` shows the names.
+-- A model without a price is refused.
 with new_prices as (
     select source, price_id, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok
     from price_periods
@@ -29,7 +29,13 @@ answers as (
         tokens.model,
         tokens.steps,
         tokens.cost_usd,
-        new_prices.price_id,
+        case
+            when exists (select 1 from new_prices) then new_prices.price_id
+            else error(
+                cast($model as varchar)
+                || ' has no price: python -m pipeline prices list shows the models that have one'
+            )
+        end as price_id,
         (
             cast(tokens.uncached_tokens as decimal(20, 0)) * new_prices.input_usd_per_mtok
             + cast(tokens.cached_tokens as decimal(20, 0))

@@ -48,7 +48,7 @@ def cursor_cells(lists: Lists) -> Iterator[Cell]:
             gap = replace(stage.gap, kept=runs_kept if is_runs else steps_kept)
             outcome = Outcome(exit_code=4, verdict="broken", gap=gap)
             yield Cell("Cursors", name, stage.name, outcome, [{**rule, **stage.match} for rule in rules])
-        nowhere = Outcome(exit_code=4, verdict="broken", gap=replace(stage.gap, kept=99), rejects=1)
+        nowhere = Outcome(exit_code=4, verdict="broken", gap=replace(stage.gap, kept=99), rejects=2)
         yield Cell(
             "Cursors",
             "has_more without a cursor",
@@ -59,6 +59,14 @@ def cursor_cells(lists: Lists) -> Iterator[Cell]:
         yield from _expiring(stage, pages=1 if is_runs else 2)
         for name, (change, expected, limit) in _CHANGES.items():
             yield _changing(name, stage, change, expected, limit=limit)
+        # A step that was read stays read; the steps of a run that is gone since it was listed cannot be had.
+        outcome = Outcome()
+        if is_runs:
+            gone = next(t for t in lists.corpus.threads if t.item.object_id == lists.long_thread).runs[50]
+            gap = Gap(lists.long_thread, gone.item.object_id)
+            outcome = Outcome(exit_code=4, verdict="missing", gap=gap)
+        act = _ChangeWhilePaging(stage, _delete(50))
+        yield Cell("Cursors", "an item before the cursor is deleted while paging", stage.name, outcome, act=act)
 
 
 def _expiring(stage: Stage, *, pages: int) -> Iterator[Cell]:
@@ -104,7 +112,6 @@ _CHANGES: dict[str, tuple[Change, Expected, str]] = {
     ),
     "the item of the cursor is deleted while paging": (_delete(99), lambda items: [*items[:99], *items[100:]], ""),
     "an item after the cursor is deleted while paging": (_delete(110), lambda items: [*items[:110], *items[111:]], ""),
-    "an item before the cursor is deleted while paging": (_delete(50), lambda items: items, ""),
 }
 
 
@@ -141,7 +148,7 @@ def _changing(name: str, stage: Stage, change: Change, expected: Expected, *, li
 
 
 def change_list(corpus: Corpus, gap: Gap, change: Expected, *, counted: bool = True) -> Corpus:
-    """The corpus with another list of runs or steps; a run that is new has no steps. Its truth is counted anew or not."""
+    """The corpus with another list of runs or steps (a run that is new has no steps), its truth counted anew or not."""
     threads = []
     for thread in corpus.threads:
         if thread.item.object_id == gap.thread_id and gap.run_id is None:

@@ -37,7 +37,7 @@ def http_cells(lists: Lists) -> Iterator[Cell]:
     threads, runs, runs_2, steps, steps_2 = stages(lists)
     for stage in (threads, runs, steps):
         for status in (408, 409, 429, 500, 502, 503, 504, 529):
-            fault = {"fault": "status", "status": status, "headers": SOON, **stage.match}
+            fault: Rule = {"fault": "status", "status": status, "headers": SOON, **stage.match}
             yield _heals(f"{status}, three in a row", stage, {**fault, "times": 3})
             yield _lasts(f"{status} for ever", stage, fault)
         yield from _refused(stage)
@@ -103,7 +103,7 @@ def _lasts(fault: str, stage: Stage, rule: Rule) -> Cell:
 
 
 def _refused(stage: Stage) -> Iterator[Cell]:
-    """Answers that speak of us and not of one list stop everything at once; what had landed is kept."""
+    """Answers that no waiting heals: they are not asked for again."""
     for status in (400, 404, 422):
         verdict = "missing" if status == 404 and "page 2" not in stage.name else "failed"
         exit_code = 0 if verdict == "missing" and stage.name == "runs" else 4

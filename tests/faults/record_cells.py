@@ -61,7 +61,7 @@ def _python_calls(count: int) -> Patch:
 
 
 _OF_STEPS: dict[str, _Kind] = {
-    "id is null": _Kind("null_id", _lost, rejects=1),
+    "id is null": _Kind("null_id", _lost, rejects=2),
     "id is missing": _Kind("missing_id", _lost, rejects=1),
     "tokens are strings": _Kind("string_usage", _without_usage, rejects=3),
     "tokens are negative": _Kind("negative_tokens", _zero("prompt_tokens"), rejects=1),
@@ -90,12 +90,12 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
         )
         rule = {"fault": "record", "kind": kind.kind, **kind.on, **steps.match}
         yield Cell("Records", name, "steps", outcome, [rule], settings={"timeout_s": 20.0})
-    for name, kind_name in (("id is null", "null_id"), ("id is missing", "missing_id")):
+    for name, kind_name, rejects in (("id is null", "null_id", 24), ("id is missing", "missing_id", 12)):
         nameless = Outcome(
             exit_code=4,
             verdict="broken",
             gap=replace(runs.gap, kept=120),
-            rejects=12,
+            rejects=rejects,
             patch=_every(_lost, _TENTH),
             patched=lists.long_thread,
             says="have no id",

@@ -36,7 +36,10 @@ def run_cell(cell: Cell, lists: Lists) -> Result:
     expected = cell.expected(lists) if cell.expected else corpus
     with tempfile.TemporaryDirectory() as name, running_emulator(served) as server:
         server.set_faults(cell.rules)
-        ended = cell.act(lists, server, Path(name)) if cell.act else sync(server, Path(name), cell=cell)
+        try:
+            ended = cell.act(lists, server, Path(name)) if cell.act else sync(server, Path(name), cell=cell)
+        except AssertionError as error:
+            return Result(cell, [str(error)])
         return Result(cell, list(find_problems(cell, expected, ended)))
 
 

@@ -7,16 +7,21 @@ from tests.faults.running import Result
 
 _HEAD = """# Reliability
 
-Written by `make faults`. Each cell is a run of the command line against the emulator that misbehaves in one way at one stage;
-afterwards every total in DuckDB (threads, runs and steps by status and type, tool calls by type, outputs, search results, tokens
-by model) is compared with what the generator counted, less exactly what the cell may miss. A cell is right only
-if exit code, certificates (`walks`), rejects and totals are all as they must be.
+Written by `make faults`. Each cell is a run of the command line against the emulator that misbehaves in one way at
+one stage; afterwards every total in DuckDB (threads, runs and steps by status and type, tool calls by type, outputs,
+search results, tokens by model) is compared with what the generator counted, less exactly what the cell may miss.
+A cell is right only if exit code, certificates (`walks`), rejects and totals are all as they must be.
 
-- **whole**: exit code 0, every total equals the truth. With rejects: what could not be read is in `rejects`, the rest is whole.
-- **failed / broken / missing, list missing**: the walk over that list has this verdict, the thread is named, everything else is whole.
+- **whole**: exit code 0, every total equals the truth. With rejects: what could not be read is in `rejects` (one row
+  for each value or record), the rest is whole.
+- **failed / broken / missing, list missing**: the walk over that list has this verdict, the thread is named, all else
+  is whole.
 - **first N kept**: the same, and the pages that came before the fault are in the warehouse.
 - **nothing fetched, all named**: no thread could be fetched, and the command says so.
-- exit 3 the server refuses us; exit 4 incomplete, running again goes on; exit 130 interrupted.
+- exit 3: the server refuses us; exit 4: incomplete, running again goes on.
+
+In the group Machine the first run must say what was wrong, with its exit code; the totals are those after the same
+command was run again.
 """
 
 
