@@ -67,7 +67,8 @@ FLOW = {
     "extras": {"json_text", "pages", "wire"},
     "landed_items": {"json_text", "pages", "salvage", "wire"},
     "flatten": {"calls", "catalog", "extras", "json_text", "landed_items", "pages", "wire"},
-    "landing": {"errors", "pages"},
+    "landing": {"errors", "pages", "part_digest"},
+    "part_digest": {"pages"},
     "lander": {"__version__", "landing", "pages"},
 }
 # What those of the flow must not reach in any number of steps.

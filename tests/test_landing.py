@@ -35,7 +35,7 @@ def test_a_body_comes_back_byte_for_byte_also_when_it_is_no_text(store: RawStore
 
     assert walk.pages == pages
     assert walk.certificate == certificate
-    assert (walk.source, walk.sync_id, walk.part) == ("main", "sync_1", "sync_1-000001")
+    assert (walk.source, walk.sync_id, walk.part) == ("main", "sync_1", "sync_1-0-000001")
 
 
 def test_a_part_holds_walks_plan_and_summary(store: RawStore) -> None:
@@ -43,7 +43,7 @@ def test_a_part_holds_walks_plan_and_summary(store: RawStore) -> None:
 
     part = store.read_part(land(store, *listings, planned=["thread_1", "thread_2"], started=3, verdict="complete"))
 
-    assert [walk.walk_id for walk in part.walks] == ["sync_1.1", "sync_1.2"]
+    assert [walk.walk_id for walk in part.walks] == ["sync_1.0.1", "sync_1.0.2"]
     assert part.planned_threads == [("thread_1", instant(3)), ("thread_2", instant(3))]
     assert [(summary.started_at, summary.verdict) for summary in part.summaries] == [(instant(3), "complete")]
     assert part.landed_at == instant(3)
@@ -74,15 +74,15 @@ def test_nothing_but_whole_parts_is_left_in_the_folder(store: RawStore) -> None:
         land(store, Listing(number, [run_of("run_1")]), sync_id=f"sync_{number}")
 
     assert sorted(path.name for path in (store.folder / "main").iterdir()) == [
-        "sync_0-000001.parquet",
-        "sync_1-000001.parquet",
-        "sync_2-000001.parquet",
+        "sync_0-0-000001.parquet",
+        "sync_1-0-000001.parquet",
+        "sync_2-0-000001.parquet",
     ]
 
 
 def test_what_a_killed_process_left_half_written_is_no_part(store: RawStore) -> None:
     part = land(store, Listing(0, [run_of("run_1")]))
-    half = store.path(part).with_name("sync_9-000001.parquet.77.landing")
+    half = store.path(part).with_name("sync_9-0-000001.parquet.77.landing")
     half.write_bytes(store.path(part).read_bytes()[:100])
 
     assert store.list_parts() == [part]
@@ -96,9 +96,9 @@ def test_parts_are_listed_in_the_order_of_their_syncs_whatever_their_source(stor
         writer.land(writer.take_rows())
 
     assert store.list_parts() == [
-        PartName("a", "sync_1-000001"),
-        PartName("b", "sync_1-000001"),
-        PartName("a", "sync_2-000001"),
+        PartName("a", "sync_1-0-000001"),
+        PartName("b", "sync_1-0-000001"),
+        PartName("a", "sync_2-0-000001"),
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_part_that_cannot_be_read_is_named_with_what_to_do(store: RawStore, co
     part = land(store, Listing(0, [run_of("run_1")]))
     store.path(part).write_bytes(content)
 
-    with pytest.raises(PipelineError, match=r"sync_1-000001\.parquet cannot be read .*: move it away"):
+    with pytest.raises(PipelineError, match=r"sync_1-0-000001\.parquet cannot be read .*: move it away"):
         store.read_part(part)
 
 

@@ -101,7 +101,7 @@ def test_the_steps_of_a_run_come_from_its_latest_complete_walk(history: list[Par
     load_in(connection, [[part] for part in history])
 
     steps = "select step_id, step_index, walk_id from run_steps where run_id = 'run_1' order by step_index"
-    assert read_frame(connection, steps).rows() == [("step_1", 0, "sync_7.1"), ("step_bad", 1, "sync_7.1")]
+    assert read_frame(connection, steps).rows() == [("step_1", 0, "sync_7.0.1"), ("step_bad", 1, "sync_7.0.1")]
     calls = "select step_id, count(*) from tool_calls group by step_id order by step_id"
     assert read_frame(connection, calls).rows() == [
         ("step_1", 3),
@@ -114,7 +114,7 @@ def test_a_broken_walk_counts_until_a_complete_one_comes(connection: Connection,
     load_in(connection, [history])
 
     rows = read_frame(connection, "select step_id, walk_id from run_steps where run_id = 'run_3'").rows()
-    assert rows == [("step_lone", "sync_B.1")]
+    assert rows == [("step_lone", "sync_B.0.1")]
 
 
 def test_a_run_is_its_newest_observation_but_never_goes_back_to_open(
@@ -133,10 +133,10 @@ def test_rejects_are_those_of_the_walks_that_the_rows_come_from(history: list[Pa
     load_in(connection, [history])
 
     assert read_frame(connection, "select walk_id, json_path from rejects order by all").rows() == [
-        ("sync_7.1", "$.data[1].created_at"),
-        ("sync_7.1", "$.data[1].usage"),
-        ("sync_B.1", "$.data[0].created_at"),
-        ("sync_B.1", "$.data[0].usage"),
+        ("sync_7.0.1", "$.data[1].created_at"),
+        ("sync_7.0.1", "$.data[1].usage"),
+        ("sync_B.0.1", "$.data[0].created_at"),
+        ("sync_B.0.1", "$.data[0].usage"),
     ]
 
 

@@ -201,6 +201,8 @@ def test_the_same_step_id_in_two_sources_is_two_steps(con: Connection) -> None:
 
 def test_absurd_usage_breaks_no_view_check_or_query(con: Connection) -> None:
     add_price(con)
+    # The model that what_if asks for if it is not told another.
+    add_price(con, model="gpt-4o-mini", price_id="openai:gpt-4o-mini:2024-07-18")
     huge = dict.fromkeys(usage(0, 0, 0), 2**63 - 1) | {"reasoning_tokens": 2**63 - 1}
     add_run(con, **(huge | {"total_tokens": None}))
     add_walk(con)
@@ -1376,12 +1378,11 @@ def test_what_if_leaves_out_usage_that_cannot_be(con: Connection) -> None:
     assert run_query(con, "what_if", model="gpt-4o-mini") == []
 
 
-def test_what_if_of_an_unknown_model_is_unknown(con: Connection) -> None:
+def test_what_if_of_an_unknown_model_says_so(con: Connection) -> None:
     add_healthy_run(con)
 
-    [row] = run_query(con, "what_if", model="nobody's")
-
-    assert (row["other_price_id"], row["other_cost_usd"]) == (None, None)
+    with pytest.raises(duckdb.Error, match="nobody's has no price"):
+        run_query(con, "what_if", model="nobody's")
 
 
 @pytest.mark.parametrize(("by", "what"), [("model", "gpt-4o"), ("assistant", "asst_1"), ("tool", "look_up")])
