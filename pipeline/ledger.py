@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from pipeline.warehouse import Connection, attached, read_frame
-from pipeline.wire import TERMINAL_STATUSES
+from pipeline.wire import TERMINAL_SQL
 
 # Tables whose rows do not follow from raw parts: a rebuild takes them over from the warehouse that it replaces.
 KEPT_TABLES = ("cost_ledger", "repricings")
 
-_TERMINAL = "(" + ", ".join(f"'{status}'" for status in sorted(TERMINAL_STATUSES)) + ")"
 
 # Runs that this load has sealed or walked again, and finished ones that archives tell of, which nothing will ever seal.
 # `best_walks`, `best_runs` and `merged_runs` are the load's own tables.
@@ -17,7 +16,7 @@ create or replace temp table posted_runs as
 select source, run_id from runs
 where (sealed and ((source, run_id) in (select (source, run_id) from best_walks)
         or (source, run_id) in (select (source, run_id) from best_runs)))
-    or (status in {_TERMINAL} and (source, run_id) in (select (source, run_id) from merged_runs))
+    or (status in {TERMINAL_SQL} and (source, run_id) in (select (source, run_id) from merged_runs))
 """
 
 # Through `step_costs`: a step that the ledger has keeps its price, a new one gets the price of today's book.
@@ -41,7 +40,7 @@ _DROP_UNFINISHED = f"""
 delete from cost_ledger where (source, step_id) not in (
     select (run_steps.source, run_steps.step_id) from run_steps
     inner join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
-    where runs.status in {_TERMINAL}
+    where runs.status in {TERMINAL_SQL}
 )
 """
 

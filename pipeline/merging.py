@@ -7,9 +7,8 @@ that only its best broken walk saw. Ranks follow from content alone, so the orde
 from typing import Protocol
 
 from pipeline.warehouse import Connection, read_frame
-from pipeline.wire import TERMINAL_STATUSES
+from pipeline.wire import TERMINAL_SQL
 
-_TERMINAL = "(" + ", ".join(f"'{status}'" for status in sorted(TERMINAL_STATUSES)) + ")"
 _TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
 
 # Runs that the batch touches, that have imports and no complete walk. Reads best_walks of the load.
@@ -58,12 +57,12 @@ join contributors on steps.walk_id = contributors.walk_id
 """
 
 _HELD_STATES = _STATES.format(
-    prefix="main.", is_new="false", terminal=_TERMINAL, same_walk_calls="", same_walk_results=""
+    prefix="main.", is_new="false", terminal=TERMINAL_SQL, same_walk_calls="", same_walk_results=""
 )
 _NEW_STATES = _STATES.format(
     prefix="new_",
     is_new="true",
-    terminal=_TERMINAL,
+    terminal=TERMINAL_SQL,
     same_walk_calls="and calls.walk_id = steps.walk_id",
     same_walk_results="and results.walk_id = steps.walk_id",
 ).replace("create or replace temp table step_states as", "insert into step_states")

@@ -219,6 +219,8 @@ RUN_EXTRA_FIELDS = (
 )
 
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
+# The same as a list of SQL.
+TERMINAL_SQL = "(" + ", ".join(f"'{status}'" for status in sorted(TERMINAL_STATUSES)) + ")"
 
 
 class StepsPage(Struct, gc=False):
