@@ -55,6 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "longest_retry_after_s": 120.0,
     "include_content": True,
     "follow_agents": None,
+    "whole_lists": False,
     "models": {},
 }
 _MASKED = "(set, not shown)"
@@ -150,6 +151,7 @@ class Settings:
             secrets=self._secrets(key),
             timeout_s=self["timeout_s"],
             hints=(*kind.hints, *COMMON_HINTS),
+            whole_lists=self["whole_lists"],
         )
 
     def tokens(self) -> TokenSource | None:

@@ -16,7 +16,7 @@ _FOLDER_NAMES = frozenset({"", ".", ".."})
 class Endpoint:
     """One server: `headers` hold the credentials and are never shown, `params` go with every request.
 
-    `hints` explain what it may answer.
+    `hints` explain what it may answer. `whole_lists`: it is known to answer lists whole, if it has no cursors.
     """
 
     base_url: str
@@ -26,6 +26,7 @@ class Endpoint:
     timeout_s: float = 60.0
     plain_http_hosts: frozenset[str] = frozenset()
     hints: tuple[Hint, ...] = ()
+    whole_lists: bool = False
 
     def url(self, segments: Sequence[str], params: Sequence[tuple[str, str]] = ()) -> str:
         """The URL of a resource; each segment is escaped as one. Raises ValueError for one that would be a folder."""

@@ -55,7 +55,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
-    """`order=asc` always; `include_content` asks for the texts that file searches found."""
+    """`include_content` asks for the texts that file searches found."""
 
     concurrency: int = 32
     include_content: bool = True
@@ -155,7 +155,7 @@ class Extractor:
             return ListAnswer(_page_of(ask, answer), answer.value)
 
         try:
-            await walk_list(fetch, walk)
+            await walk_list(fetch, walk, whole_lists=self._client.endpoint.whole_lists)
             if resource == "runs" and (nameless := walk.items - len(walk.ids)):
                 raise WalkError(f"{nameless:,} of its {walk.items:,} runs have no id: their steps cannot be asked for")
         except WalkError as error:
@@ -170,7 +170,7 @@ class Extractor:
         )
 
     def _params(self, resource: Resource, ask: Ask) -> list[tuple[str, str]]:
-        params = [("limit", str(ask.limit)), ("order", "asc")]
+        params = [("limit", str(ask.limit)), ("order", ask.order)]
         if ask.after is not None:
             params.append(("after", ask.after))
         if resource == "steps" and self._options.include_content:
@@ -222,11 +222,11 @@ async def list_thread_ids(client: ApiClient) -> list[str]:
     walk = ListWalk()
 
     async def fetch(ask: Ask) -> ListAnswer:
-        params = [("limit", str(ask.limit)), ("order", "asc"), *([("after", ask.after)] if ask.after else [])]
+        params = [("limit", str(ask.limit)), ("order", ask.order), *([("after", ask.after)] if ask.after else [])]
         answer = await client.get(("threads",), params, decode=_decode_list)
         return ListAnswer(_page_of(ask, answer), answer.value)
 
-    await walk_list(fetch, walk)
+    await walk_list(fetch, walk, whole_lists=client.endpoint.whole_lists)
     return list(walk.ids)
 
 

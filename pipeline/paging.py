@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pipeline.errors import RequestError, WalkError
 from pipeline.pages import Page
@@ -29,6 +30,7 @@ class Ask:
     page_index: int
     after: str | None
     limit: int = PAGE_LIMIT
+    order: Literal["asc", "desc"] = "asc"
 
 
 Fetch = Callable[[Ask], Awaitable[ListAnswer]]
@@ -65,11 +67,12 @@ def usable_id(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-async def walk_list(fetch: Fetch, walk: ListWalk, *, max_pages: int = MAX_PAGES) -> None:
+async def walk_list(fetch: Fetch, walk: ListWalk, *, max_pages: int = MAX_PAGES, whole_lists: bool = False) -> None:
     """Fetch pages into `walk`, which starts after `walk.after`, until the server's list has honestly ended.
 
     Raises WalkError when the paging cannot be trusted and lets RequestError pass; `walk` then holds what came
     before. A cursor that the server refuses in the middle (it expired, its item was deleted) starts the walk over once.
+    `whole_lists`: the server is known to answer lists whole, where no answer of its own can show it.
     """
     restarted = False
     cursors = {walk.after}
@@ -84,7 +87,7 @@ async def walk_list(fetch: Fetch, walk: ListWalk, *, max_pages: int = MAX_PAGES)
             walk.forget()
             continue
         if _repeats_without_has_more(walk, answer.head):
-            await _prove_whole(fetch, walk, cursor)
+            await _prove_whole(fetch, walk, cursor, whole_lists=whole_lists)
             return
         _check_repeats(walk, answer.head)
         new_ids = _take_page(walk, answer)
@@ -146,14 +149,26 @@ def _repeats_without_has_more(walk: ListWalk, head: ListHead) -> bool:
     return head.has_more is None and len(walk.heads) == 1 and bool(head.data) and _ids(head) == _ids(walk.heads[0])
 
 
-async def _prove_whole(fetch: Fetch, walk: ListWalk, cursor: str | None) -> None:
-    """End the walk if the server ignores the limit as well: then its one answer is everything it has."""
-    first = walk.heads[0]
-    probe = await fetch(Ask(len(walk.pages), cursor, limit=1))
-    if len(probe.head.data) == len(first.data) and _ids(probe.head) == _ids(first):
-        walk.ended_by = "whole_answer"
-        return
-    raise WalkError("the server ignores the cursor and has no has_more: what comes after the first page cannot be had")
+async def _prove_whole(fetch: Fetch, walk: ListWalk, cursor: str | None, *, whole_lists: bool) -> None:
+    """End the walk if its one answer is the whole list: the same under every limit, and from the other end.
+
+    A server that cuts its answers shows other items from the other end. One that does not turn the order round, or has
+    one item to turn, shows nothing: it is believed only if `whole_lists` says so.
+    """
+    ids = _ids(walk.heads[0])
+    if _ids((await fetch(Ask(len(walk.pages), cursor, limit=1))).head) != ids:
+        raise WalkError(
+            "the server ignores the cursor and has no has_more: what comes after the first page cannot be had"
+        )
+    turned = _ids((await fetch(Ask(len(walk.pages), None, order="desc"))).head)
+    if sorted(map(str, turned)) != sorted(map(str, ids)):
+        raise WalkError("the server cuts its answers, ignores the cursor and has no has_more: the rest cannot be had")
+    if turned == ids and not whole_lists:
+        raise WalkError(
+            "the server has no has_more and answers the same to every limit, cursor and order: nothing shows that this"
+            " is the whole list. If it is known to answer lists whole, say whole_lists = true in its profile"
+        )
+    walk.ended_by = "whole_answer"
 
 
 def _ids(head: ListHead) -> list[object]:

@@ -43,6 +43,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     longest_retry_after_s: float | None = None
     include_content: bool | None = None
     follow_agents: bool | None = None
+    whole_lists: bool | None = None
     models: dict[str, str] | None = None
 
 

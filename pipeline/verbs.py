@@ -85,14 +85,16 @@ async def _walk(client: ApiClient, segments: Sequence[str], query: ListQuery, wa
     async def fetch(ask: Ask) -> ListAnswer:
         # limit 1 is the pager's probe; otherwise a person's limit is the size of pages.
         limit = ask.limit if ask.limit != PAGE_LIMIT else query.limit or (PAGE_LIMIT if query.everything else None)
-        params = replace(query, limit=limit, after=ask.after).params()
+        # The pager asks from the other end; without an order the server's is desc.
+        order = query.order if ask.order == "asc" else "desc" if query.order == "asc" else "asc"
+        params = replace(query, limit=limit, after=ask.after, order=order).params()
         answer = await client.get(segments, params, decode=_decode_list)
         page = Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, answer.body)
         return ListAnswer(page, answer.value)
 
     async with client:
         if query.everything:
-            await walk_list(fetch, walk)
+            await walk_list(fetch, walk, whole_lists=client.endpoint.whole_lists)
             return
         answer = await fetch(Ask(0, query.after))
         walk.pages.append(answer.page)

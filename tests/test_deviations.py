@@ -101,13 +101,17 @@ def test_a_server_that_pages_in_its_own_way_gives_the_same_rows(
         ({"fault": "has_more_no_cursor", "from_page": 1}, "has no usable cursor"),
         ({"fault": "cursor_compares_id"}, "not a place in the order of the list"),
         ({"fault": "order_changes"}, "not a place in the order of the list"),
+        ({"fault": "answer_cut", "length": 1}, "the server cuts its answers"),
+        ({"fault": "answer_cut", "keep_order": True}, "whole_lists = true"),
     ],
-    ids=lambda value: value["fault"] if isinstance(value, dict) else "",
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
 def test_a_server_whose_paging_cannot_be_trusted_never_ends_in_a_clean_exit(
     fault: Json, said: str, corpus: Corpus, server: RunningEmulator, tmp_path: Path
 ) -> None:
-    server.set_faults([{"route": "list_steps", "match": {"thread_id": long_thread(corpus)}, **fault}])
+    on_steps = {"route": "list_steps", "match": {"thread_id": long_thread(corpus)}}
+    rules = [fault, {"fault": "missing_has_more"}] if fault["fault"] == "answer_cut" else [fault]
+    server.set_faults([{**on_steps, **rule} for rule in rules])
 
     code, errors = sync(tmp_path, server, long_thread(corpus), busy_thread(corpus))
 
@@ -119,6 +123,19 @@ def test_a_server_whose_paging_cannot_be_trusted_never_ends_in_a_clean_exit(
     # The other thread is whole.
     (steps,) = read_all(tmp_path / "data", "select count(*) from run_steps where thread_id = ?", [busy_thread(corpus)])
     assert steps == (len(true_steps(corpus, busy_thread(corpus))),)
+
+
+def test_a_server_of_one_answer_for_everything_is_believed_if_its_profile_says_so(
+    corpus: Corpus, server: RunningEmulator, tmp_path: Path
+) -> None:
+    (tmp_path / "pipeline.toml").write_text("[profiles.default]\nwhole_lists = true\n")
+    server.set_faults([{"fault": "answer_cut", "length": 1000, "keep_order": True}, {"fault": "missing_has_more"}])
+
+    code, errors = sync(tmp_path, server, long_thread(corpus))
+
+    assert (code, errors) == (0, "")
+    rows = read_all(tmp_path / "data", STEP_IDS)
+    assert rows == sorted(true_steps(corpus, long_thread(corpus)), key=lambda row: row[0])
 
 
 def test_dashscope_times_are_brought_to_seconds_and_its_empty_values_are_null(

@@ -26,10 +26,12 @@ class Script:
 
     pages: Sequence[ListHead | int]
     asked: list[tuple[str | None, int]] = field(default_factory=list)
+    orders: list[str] = field(default_factory=list)
 
     async def fetch(self, ask: Ask) -> ListAnswer:
         answer = self.pages[min(len(self.asked), len(self.pages) - 1)]
         self.asked.append((ask.after, ask.limit))
+        self.orders.append(ask.order)
         if isinstance(answer, int):
             raise RequestError("/threads: refused", status=answer)
         return ListAnswer(Page(ask.page_index, ask.after, AT, None, b""), answer)
@@ -91,9 +93,10 @@ def test_without_has_more_an_answer_beyond_the_limit_is_not_yet_known_to_be_ever
 
 def test_without_has_more_the_same_answer_to_any_cursor_and_limit_is_everything() -> None:
     everything = page("a", "b", "c", more=None)
-    found, script = walk(everything, everything, everything)
+    found, script = walk(everything, everything, everything, page("c", "b", "a", more=None))
     assert (list(found.ids), found.ended_by, len(found.pages)) == (["a", "b", "c"], "whole_answer", 1)
-    assert script.asked == [(None, 100), ("c", 100), ("c", 1)]
+    assert script.asked == [(None, 100), ("c", 100), ("c", 1), (None, 100)]
+    assert script.orders == ["asc", "asc", "asc", "desc"]
 
 
 def test_pages_that_overlap_count_each_item_once() -> None:
@@ -194,6 +197,21 @@ def test_without_has_more_a_cursor_that_is_ignored_under_a_limit_that_is_kept_is
     message, _, script = fail(page("a", "b", more=None), page("a", "b", more=None), page("a", more=None))
     assert message == "the server ignores the cursor and has no has_more: what comes after the first page cannot be had"
     assert len(script.asked) == 3
+
+
+def test_without_has_more_an_answer_that_shows_other_items_from_the_other_end_is_cut() -> None:
+    always_two = page("a", "b", more=None)
+    message, found, _ = fail(always_two, always_two, always_two, page("e", "d", more=None))
+    assert message == "the server cuts its answers, ignores the cursor and has no has_more: the rest cannot be had"
+    assert list(found.ids) == ["a", "b"]
+
+
+@pytest.mark.parametrize("ids", [["a"], ["a", "b"]])
+def test_the_same_answer_to_every_limit_cursor_and_order_proves_nothing(ids: list[str]) -> None:
+    message, found, _ = fail(page(*ids, more=None))
+    assert "nothing shows that this is the whole list" in message
+    assert "whole_lists = true" in message
+    assert list(found.ids) == ids
 
 
 def test_without_has_more_a_later_page_again_is_an_error() -> None:

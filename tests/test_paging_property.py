@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -19,10 +20,10 @@ MAX_PAGES = 12
 FRESH = "(an id that was never seen)"
 
 
-def run_walk(fetch: Fetch, walk: ListWalk, *, max_pages: int) -> str | None:
+def run_walk(fetch: Fetch, walk: ListWalk, *, max_pages: int, whole_lists: bool = False) -> str | None:
     """The error that the walk ended in, None for a complete one; any other exception fails the test."""
     try:
-        asyncio.run(walk_list(fetch, walk, max_pages=max_pages))
+        asyncio.run(walk_list(fetch, walk, max_pages=max_pages, whole_lists=whole_lists))
     except (WalkError, RequestError) as error:
         assert walk.ended_by is None
         return str(error)
@@ -59,8 +60,8 @@ class Chaos:
     async def fetch(self, ask: Ask) -> ListAnswer:
         turn = self.served.setdefault(ask.after, self.requests) if self.by_cursor else self.requests
         self.requests += 1
-        # Two walks of at most MAX_PAGES each, and one request that proves an answer whole: no endless walk.
-        assert self.requests <= 2 * MAX_PAGES + 1
+        # Two walks of at most MAX_PAGES each, and two requests that prove an answer whole: no endless walk.
+        assert self.requests <= 2 * MAX_PAGES + 2
         move = self.moves[turn % len(self.moves)]
         if isinstance(move, int):
             raise RequestError("/threads: no", status=move)
@@ -95,8 +96,9 @@ class Habits:
     page_size: int = 2
     has_more: str = "right"
     cursor: str = "followed"
+    order: str = "followed"
     last_id: str = "right"
-    limit_ignored: bool = False
+    limit: str = "kept"
     empty_at: int | None = None
     refuses_at: int | None = None
     refuses_once: bool = False
@@ -121,13 +123,15 @@ class Server:
             raise RequestError("/threads: the cursor has expired", status=400)
         if habits.empty_at == ask.page_index:
             return answer(ask, ListHead([], has_more=True))
-        size = max(1, habits.count) if habits.limit_ignored else min(ask.limit, habits.page_size)
-        start = self._start(ask, size)
-        ids = habits.ids[start : start + size]
+        sizes = {"kept": min(ask.limit, habits.page_size), "fixed": habits.page_size, "ignored": max(1, habits.count)}
+        size = sizes[habits.limit]
+        listed = habits.ids[::-1] if ask.order == "desc" and habits.order == "followed" else habits.ids
+        start = self._start(listed, ask, size)
+        ids = listed[start : start + size]
         return answer(ask, self._envelope(ids, full=len(ids) == size, more=start + size < habits.count))
 
-    def _start(self, ask: Ask, size: int) -> int:
-        after = 0 if ask.after is None else self.habits.ids.index(ask.after) + 1
+    def _start(self, listed: Sequence[str], ask: Ask, size: int) -> int:
+        after = 0 if ask.after is None else listed.index(ask.after) + 1
         match self.habits.cursor:
             case "ignored":
                 return 0
@@ -145,15 +149,15 @@ class Server:
         return ListHead(data, has_more=has_more[habits.has_more], last_id=last_id[0] if last_id else None)
 
 
-# A page of one item looks the same under every limit; no server was seen that cuts its pages so small.
 known_habits = st.builds(
     Habits,
     count=st.integers(0, 14) | st.sampled_from([100, 101, 130]),
-    page_size=st.integers(2, 5) | st.sampled_from([100, 120]),
+    page_size=st.integers(1, 5) | st.sampled_from([100, 120]),
     has_more=st.sampled_from(["right", "missing", "true_when_full", "always_true"]),
     cursor=st.sampled_from(["followed", "followed", "ignored", "cycles", "overlaps"]),
+    order=st.sampled_from(["followed", "ignored"]),
+    limit=st.sampled_from(["kept", "fixed", "ignored"]),
     last_id=st.sampled_from(["right", "first", "missing"]),
-    limit_ignored=st.booleans(),
     empty_at=st.none() | st.integers(0, 4),
     refuses_at=st.none() | st.integers(0, 4),
     refuses_once=st.booleans(),
@@ -164,10 +168,10 @@ nameless_habits = st.builds(
 harmless_habits = st.builds(
     Habits,
     count=st.integers(0, 14) | st.sampled_from([100, 101, 130]),
-    page_size=st.integers(2, 5) | st.sampled_from([100, 120]),
+    page_size=st.integers(1, 5) | st.sampled_from([100, 120]),
     has_more=st.sampled_from(["right", "missing", "true_when_full"]),
     last_id=st.sampled_from(["right", "first", "missing"]),
-    limit_ignored=st.booleans(),
+    limit=st.sampled_from(["kept", "fixed", "ignored"]),
     refuses_at=st.none() | st.integers(1, 4),
     refuses_once=st.just(True),
 )
@@ -176,8 +180,11 @@ harmless_habits = st.builds(
 @settings(max_examples=500, deadline=None)
 @given(habits=known_habits | nameless_habits, resumed=st.none() | st.integers(0, 13))
 @example(habits=Habits(cursor="ignored", has_more="missing"), resumed=None)
-@example(habits=Habits(cursor="ignored", has_more="missing", limit_ignored=True), resumed=None)
+@example(habits=Habits(cursor="ignored", has_more="missing", limit="ignored"), resumed=None)
 @example(habits=Habits(count=130, has_more="missing", page_size=120), resumed=None)
+@example(habits=Habits(cursor="ignored", has_more="missing", limit="fixed"), resumed=None)
+@example(habits=Habits(cursor="ignored", has_more="missing", limit="fixed", order="ignored"), resumed=None)
+@example(habits=Habits(cursor="ignored", has_more="missing", page_size=1, order="ignored"), resumed=None)
 @example(habits=Habits(count=4, has_more="true_when_full"), resumed=None)
 def test_a_clean_certificate_never_has_fewer_rows_than_the_server(habits: Habits, resumed: int | None) -> None:
     first = 0 if resumed is None or resumed >= habits.count else resumed + 1
@@ -195,8 +202,14 @@ def test_a_server_that_follows_cursors_is_always_walked_to_its_end_in_its_order(
     assert list(walk.ids) == habits.ids
 
 
-def test_the_only_item_of_a_server_without_cursors_is_everything() -> None:
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("whole_lists", [False, True])
+def test_a_server_that_answers_the_same_to_everything_is_believed_only_if_it_is_known_to_be_whole(
+    count: int, whole_lists: bool
+) -> None:
     walk = ListWalk()
-    habits = Habits(count=1, cursor="ignored", has_more="missing")
-    assert run_walk(Server(habits).fetch, walk, max_pages=200) is None
-    assert (list(walk.ids), walk.ended_by) == (["id_0"], "whole_answer")
+    habits = Habits(count=count, cursor="ignored", has_more="missing", limit="ignored", order="ignored")
+    error = run_walk(Server(habits).fetch, walk, max_pages=200, whole_lists=whole_lists)
+    assert list(walk.ids) == habits.ids
+    assert (walk.ended_by == "whole_answer") is whole_lists
+    assert whole_lists or "whole_lists = true" in str(error)

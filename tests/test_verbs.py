@@ -159,6 +159,18 @@ def test_a_walk_that_breaks_prints_what_came_before_and_ends_with_4(
     assert "is empty but says has_more" in said
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_all_of_a_server_that_answers_lists_whole_is_proven_from_the_other_end(
+    order: str, corpus: Corpus, server: RunningEmulator, tmp_path: Path
+) -> None:
+    thread, run, bodies = long_run(corpus)
+    server.set_faults([{"fault": "limit_ignored"}, {"fault": "missing_has_more"}])
+
+    code, lines, _ = run_verb(tmp_path, server, "steps", "list", thread, run, "--all", "--order", order)
+
+    assert (code, lines) == (0, bodies if order == "asc" else bodies[::-1])
+
+
 def test_all_and_before_together_are_refused(server: RunningEmulator, tmp_path: Path) -> None:
     code, _, said = run_verb(tmp_path, server, "steps", "list", "thread_1", "run_1", "--all", "--before", "step_1")
 

@@ -67,6 +67,13 @@ def ignore_limit(exchange: Exchange, _rule: FaultRule) -> None:
     exchange.page = items.cut_at(replace(exchange.query, limit=max(1, len(items))), 0)
 
 
+def cut_answer(exchange: Exchange, rule: FaultRule) -> None:
+    """The first `length` objects of the asked order (ascending with `keep_order`), whatever limit and cursor say."""
+    items, _ = _unpack(exchange)
+    order = "asc" if rule.parameters["keep_order"] else exchange.query.order
+    exchange.page = items.cut_at(replace(exchange.query, limit=int(rule.parameters["length"]), order=order), 0)
+
+
 def claim_more_when_full(exchange: Exchange, _rule: FaultRule) -> None:
     """More to come after a last page that is exactly full."""
     _, page = _unpack(exchange)
@@ -133,6 +140,7 @@ _FAULTS: Final[Mapping[str, tuple[PageFault, FaultShape]]] = {
     "empty_page_more": (empty_page, _shape()),
     "missing_has_more": (omit_has_more, _shape(keep_ids=False)),
     "limit_ignored": (ignore_limit, _shape()),
+    "answer_cut": (cut_answer, _shape(length=20, keep_order=False)),
     "full_last_page_more": (claim_more_when_full, _shape()),
     "items_repeat": (repeat_items, _shape(overlap=1)),
     "cursor_expires": (expire_cursor, _shape(pages=2)),

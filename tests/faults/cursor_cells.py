@@ -30,6 +30,12 @@ _BROKEN: dict[str, tuple[list[Rule], int, int]] = {
     "A-B-A: a cycle of two pages": ([{"fault": "cursor_cycle", "length": 2}], 120, 200),
     "a cycle of three pages": ([{"fault": "cursor_cycle", "length": 3}], 120, 300),
     "cursor ignored, has_more missing": ([{"fault": "cursor_ignored"}, {"fault": "missing_has_more"}], 100, 100),
+    "answers cut at 20, has_more missing": ([{"fault": "answer_cut"}, {"fault": "missing_has_more"}], 20, 20),
+    "answers cut at 20 in one order, has_more missing": (
+        [{"fault": "answer_cut", "keep_order": True}, {"fault": "missing_has_more"}],
+        20,
+        20,
+    ),
     "empty first page says more": ([{"fault": "empty_page_more"}], 0, 0),
     "empty second page says more": ([{"fault": "empty_page_more", "from_page": 1}], 100, 100),
     "order changes after the first page": ([{"fault": "order_changes"}], 100, 100),
