@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import astuple
 
 from pipeline.json_text import join_fields, raw_text, text_of
 from pipeline.wire import CodeInterpreter, FileSearch, FunctionCall, Step, ToolCall
@@ -13,6 +14,10 @@ from pipeline.wire import CodeInterpreter, FileSearch, FunctionCall, Step, ToolC
 _FLAT_FIELDS = ("name", "arguments", "output", "server_label")
 _DECODED_FIELDS = ("unknown", "id", "type", "function", "code_interpreter", "file_search")
 _NESTED_FIELDS = tuple(name for name in ToolCall.__struct_fields__ if name not in (*_FLAT_FIELDS, *_DECODED_FIELDS))
+# The free fields stand together in the struct; most calls have none of them, which one comparison shows.
+_FREE_FIELDS = slice(ToolCall.__struct_fields__.index("retrieval"), ToolCall.__struct_fields__.index("unknown"))
+_NO_FREE_FIELDS = (UNSET,) * len(ToolCall.__struct_fields__[_FREE_FIELDS])
+_NULL = Raw(b"null")
 
 
 @dataclass(slots=True)
@@ -124,12 +129,13 @@ def _read_call(tool_call: ToolCall) -> _Call:
         _read_code_interpreter(call, tool_call.code_interpreter)
     if tool_call.file_search is not None:
         _read_file_search(call, tool_call.file_search)
-    for name in _NESTED_FIELDS:
+    has_free = astuple(tool_call)[_FREE_FIELDS] != _NO_FREE_FIELDS
+    for name in _NESTED_FIELDS if has_free else ():
         if (raw := getattr(tool_call, name)) is not UNSET:
             call.payload[name] = raw
     if tool_call.type in call.payload:
         _read_nested(call, tool_call.type, call.payload.pop(tool_call.type))
-    for name in _FLAT_FIELDS:
+    for name in _FLAT_FIELDS if has_free else ():
         if (raw := getattr(tool_call, name)) is not UNSET:
             _take(call, name, raw, call.payload)
     return call
@@ -213,7 +219,7 @@ def _take(call: _Call, name: str, raw: Raw, kept: dict[str, Raw | str]) -> None:
 
 
 def _free_text(value: Any) -> str | None:
-    return None if value is UNSET or value == Raw(b"null") else raw_text(value)
+    return None if value is UNSET or value == _NULL else raw_text(value)
 
 
 def _joined(fields: dict[str, Any]) -> str:

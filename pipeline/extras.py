@@ -69,6 +69,10 @@ def _add_unknown(extra: dict[str, Raw | str], item: Run | Step, usage: Usage | N
 
 
 def _usage_extra(usage: Usage) -> str | None:
+    cached, plural, reasoning = usage.prompt_token_details, usage.prompt_tokens_details, usage.completion_tokens_details
+    has_unknown = any(part is not None and part.unknown for part in (usage, cached, plural, reasoning))
+    if not has_unknown and (cached is None or plural is None):
+        return None
     kept: dict[str, Raw | str] = dict(usage.unknown or {})
     for name in ("prompt_token_details", "prompt_tokens_details", "completion_tokens_details"):
         details: Wire | None = getattr(usage, name)

@@ -34,13 +34,13 @@ def join_fields(fields: Mapping[str, Raw | str]) -> str | None:
     """A JSON object of fields given as JSON text; None if there are none."""
     if not fields:
         return None
-    pairs = [f"{_quoted(name)}:{text if isinstance(text, str) else raw_text(text)}" for name, text in fields.items()]
-    return "{" + ",".join(pairs) + "}"
+    pairs = [_key(name) + (text.encode() if isinstance(text, str) else bytes(text)) for name, text in fields.items()]
+    return (b"{" + b",".join(pairs) + b"}").decode("utf-8", errors="replace")
 
 
 @lru_cache(maxsize=1024)
-def _quoted(name: str) -> str:
-    return msgspec.json.encode(name).decode()
+def _key(name: str) -> bytes:
+    return msgspec.json.encode(name) + b":"
 
 
 def repair_unicode(body: bytes) -> bytes:

@@ -69,13 +69,13 @@ def read_items(walks: Sequence[LandedWalk], kind: type[W], rejects: RejectRows) 
         is_placed = kind is Step or walk.certificate.verdict != "imported"
         position = walk.certificate.first_index
         for page in walk.pages:
-            for item in _read_page(walk, page, kind, rejects):
-                if item is not None:
-                    items.objects.append(item)
-                    items.walks.append(walk)
-                    items.pages.append(page)
-                    items.positions.append(position if is_placed else None)
-                position += 1
+            found = _read_page(walk, page, kind, rejects)
+            places = [index for index, item in enumerate(found) if item is not None]
+            items.objects += [item for item in found if item is not None]
+            items.walks += [walk] * len(places)
+            items.pages += [page] * len(places)
+            items.positions += [position + index if is_placed else None for index in places]
+            position += len(found)
     return items
 
 
@@ -113,4 +113,5 @@ def _split_page(walk: LandedWalk, page: Page, rejects: RejectRows) -> list[Raw]:
 
 def _check_utf8(body: bytes) -> None:
     """Raises UnicodeDecodeError. msgspec looks into no text that it takes as Raw or skips."""
-    body.decode()
+    if not body.isascii():
+        body.decode()
