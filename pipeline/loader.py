@@ -3,12 +3,17 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.errors import DamagedPartError, PipelineError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
+
+# Each load opens and closes the warehouse, which costs as much as loading a part: it waits for some, but not for long.
+_PARTS = 3
+_SECONDS = 10.0
 
 
 class Loader(threading.Thread):
@@ -18,29 +23,43 @@ class Loader(threading.Thread):
         super().__init__(name="loader", daemon=True)
         self._store = store
         self._warehouse = warehouse
-        self._woken = threading.Event()
+        self._changed = threading.Condition()
         self._stopping = False
+        self._landed = 0
+        self._loaded_at = float("-inf")
         self.damage: DamagedPartError | None = None
 
     def wake(self) -> None:
         """Say that a part has landed."""
-        self._woken.set()
+        with self._changed:
+            self._landed += 1
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """End after the load that is under way."""
-        self._stopping = True
-        self._woken.set()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
 
     def run(self) -> None:
-        """Load whenever woken."""
-        while self._woken.wait() and not self._stopping:
-            self._woken.clear()
+        """Load whenever enough has landed."""
+        while self._wait():
             # What stands in the way (a lock, a full disk) the load at the end of the sync meets again, and names it.
             with contextlib.suppress(PipelineError):
                 try:
                     load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False)
                 except DamagedPartError as error:
                     self.damage = error
+            self._loaded_at = time.monotonic()
+
+    def _wait(self) -> bool:
+        """Until some parts have landed, or one and a while has passed; False when this is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._landed)
+            patience_s = max(0.0, self._loaded_at + _SECONDS - time.monotonic())
+            self._changed.wait_for(lambda: self._stopping or self._landed >= _PARTS, patience_s)
+            self._landed = 0
+            return not self._stopping
 
 
 @contextlib.contextmanager
