@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from pipeline.landing import PartRow, PartWriter
+from pipeline.landing import PartName, PartRow, PartWriter
 from pipeline.pages import SyncSummary, Walk
 
-PART_BYTES = 16 * 2**20
+PART_BYTES = 8 * 2**20
 PART_SECONDS = 5.0
 
 
@@ -20,6 +20,7 @@ class Lander:
         self._landing: set[asyncio.Task[None]] = set()
         self._landed_at = asyncio.get_running_loop().time()
         self._landed = landed
+        self.parts: list[PartName] = []
 
     async def open(self, thread_ids: Sequence[str], summary: SyncSummary) -> None:
         """Land the plan, so that a sync that is killed at once leaves a trace; `summary` is of a sync that begins."""
@@ -59,5 +60,6 @@ class Lander:
         await asyncio.shield(task)
 
     async def _write(self, rows: list[PartRow]) -> None:
-        await asyncio.to_thread(self._writer.land, rows)
+        if (part := await asyncio.to_thread(self._writer.land, rows)) is not None:
+            self.parts.append(part)
         self._landed()
