@@ -7,7 +7,7 @@ DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut 
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test check prices notebooks test-peers test-browser lock clean
+.PHONY: demo test check prices licences audit notebooks test-peers test-browser lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -54,10 +54,21 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		--require-hashes --target .duckdb15 -r tests/duckdb15-requirements.txt
 	rm -rf .duckdb15/sample && $(BIN)/python -m pipeline sync --sample --quiet --data-dir .duckdb15/sample
 	PYTHONPATH=.duckdb15 $(BIN)/python -m tests.read_every_view .duckdb15/sample/warehouse.duckdb
-	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_sync.py tests/test_locks.py tests/test_ledger.py
+	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_sync.py tests/test_locks.py tests/test_ledger.py \
+		tests/test_lake.py tests/test_lake_reading.py tests/test_buckets.py
 
-faults: $(DEV)  ## every fault at every stage against the emulator; writes docs/reliability.md
-	$(BIN)/python -m tests.faults --out docs/reliability.md
+test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
+	LAKE_KILLS=100 $(BIN)/python -m pytest tests/test_lake.py -k killed_at_random
+
+faults: $(DEV)  ## every fault at every stage, and kill -9 at 200 random points; writes docs/reliability.md
+	$(BIN)/python -m tests.faults cells --out docs/reliability.md
+	$(BIN)/python -m tests.faults kills --seeds 200 --out docs/reliability.md
+
+load-test: $(DEV)  ## 5,000 threads, 250,000 steps: memory, throughput, what is fetched again; writes its part of docs/reliability.md
+	$(BIN)/python -m tests.faults load --out docs/reliability.md
+
+mutants: $(DEV)  ## plant faults in copies of the product, each must be caught; writes docs/mutants.md
+	$(BIN)/python -m tests.mutants --out docs/mutants.md
 
 bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/README.md
 	$(BIN)/python -m bench.run --size small --rounds 2
@@ -70,6 +81,15 @@ prices:  ## compare data/prices.csv with genai-prices, in a venv of its own
 	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check genai-prices
 	.venv-prices/bin/python scripts/check_prices.py
 
+licences: $(DEV)  ## write docs/licences.md from what is installed
+	$(BIN)/python -m scripts.list_licences
+
+audit:  ## known vulnerabilities of all pinned packages, in a venv of its own; fails where it cannot ask for one
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+		-r requirements.txt -r requirements-dev.txt
+
 lock:  ## pin requirements anew
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links -o requirements.txt
@@ -77,4 +97,4 @@ lock:  ## pin requirements anew
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt -o requirements-dev.txt
 
 clean:
-	rm -rf .venv .venv-prices build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-prices .venv-audit build dist .pytest_cache .mypy_cache .ruff_cache

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 NOTEBOOKS = tuple(sorted(FOLDER.glob("*.ipynb")))
 _TIMEOUT_S = 300
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_PARAMETERS = ("RUN_STEPS_WAREHOUSE", "RUN_STEPS_SOURCE", "RUN_STEPS_SINCE", "RUN_STEPS_UNTIL")
+_PARAMETERS = ("RUN_STEPS_WAREHOUSE", "RUN_STEPS_LAKE", "RUN_STEPS_SOURCE", "RUN_STEPS_SINCE", "RUN_STEPS_UNTIL")
 
 
 def execute_notebook(path: Path, warehouse: Path, **parameters: str) -> NotebookNode:

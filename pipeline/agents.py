@@ -1,6 +1,7 @@
 """Connected agents: after a sync the threads that its tool calls worked on elsewhere, until there are no more."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ with calls as (
     where source = $source and child_thread_id is not null
         and thread_id in (select thread_id from visited_threads)
         and child_thread_id not in (select thread_id from visited_threads)
+        and child_thread_id not in (select thread_id from others_threads)
 )
 select distinct calls.thread_id
 from calls
@@ -34,16 +36,25 @@ SyncRound = Callable[[Sequence[str], Progress], Awaitable[SyncResult]]
 
 
 async def sync_with_agents(
-    sync_round: SyncRound, thread_ids: Sequence[str], warehouse: Path, *, source: str, full: bool, progress: Progress
+    sync_round: SyncRound,
+    thread_ids: Sequence[str],
+    plan_from: Callable[[], AbstractContextManager[Path]],
+    *,
+    source: str,
+    full: bool,
+    progress: Progress,
+    others: Sequence[str] = (),
 ) -> SyncResult:
     """Sync threads, then the threads that their connected agents worked on, and so on; each thread once.
 
-    `progress` holds the sums in the end. The result is that of the worst round, from the first start to the last end.
+    `plan_from` opens the warehouse file that tells of them; `others` are threads that another shard visits. `progress`
+    holds the sums in the end. The result is that of the worst round, from the first start to the last end.
     """
     result = await sync_round(thread_ids, progress)
     rounds, visited = [progress], list(thread_ids)
     while result.verdict in ("complete", "incomplete"):
-        children = read_child_threads(warehouse, visited, source=source, full=full)
+        with plan_from() as warehouse:
+            children = read_child_threads(warehouse, visited, source=source, full=full, others=others)
         if not children:
             break
         rounds.append(Progress())
@@ -56,15 +67,21 @@ async def sync_with_agents(
     return result
 
 
-def read_child_threads(warehouse: Path, thread_ids: Sequence[str], *, source: str, full: bool) -> list[str]:
-    """Threads that calls in these threads name as another agent's, are not among these, and may hold something new."""
+def read_child_threads(
+    warehouse: Path, thread_ids: Sequence[str], *, source: str, full: bool, others: Sequence[str] = ()
+) -> list[str]:
+    """Threads that calls in these threads name as another agent's and that may hold something new.
+
+    Not among them are these threads themselves and `others`.
+    """
     with open_for_reading(warehouse) as connection:
-        visited = pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String})
-        register(connection, "visited_threads", visited)
+        for name, ids in (("visited", thread_ids), ("others", others)):
+            register(connection, f"{name}_threads", pl.DataFrame({"thread_id": ids}, schema={"thread_id": pl.String}))
         found = read_frame(connection, _CHILDREN, {"source": source, "full": full})
     return found["thread_id"].to_list()
 
 
 def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
     verdict = first.verdict if then.verdict == "complete" else then.verdict
-    return replace(first, verdict=verdict, finished_at=then.finished_at, error=then.error)
+    seconds = first.seconds + then.seconds
+    return replace(first, verdict=verdict, finished_at=then.finished_at, seconds=seconds, error=then.error)

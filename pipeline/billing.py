@@ -42,9 +42,10 @@ from step_costs where created_on = $day
 group by all order by cost_usd desc nulls last, source, model, price_id
 """
 _DAY_BILL = """
-select source, project_id, model, billed_usd, list_usd, computed_usd, difference_usd, explanations
+select source, project_id, model, billed_usd, list_usd, priced_usd, computed_usd, computed_from, difference_usd,
+    explanations
 from reconciliation where day = $day
-order by abs(difference_usd) desc nulls last, source, project_id, model
+order by abs(difference_usd) desc nulls last, coalesce(billed_usd, list_usd) desc nulls last, source, project_id, model
 """
 _COVERAGE = """
 select source, count(*) as threads, count(*) filter (where status = 'synced') as synced,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _HEADER_LINE = re.compile(r"^--\s?(.*)$")
 _HEADER_FIELD = re.compile(r"^([a-z_]+):\s*(.*)$")
-_COLUMN = re.compile(r"^\s+([a-z_]+) ([a-z]+(?:\(\d+, \d+\))?)", re.MULTILINE)
+_COLUMN = re.compile(r"^\s+([a-z_][a-z0-9_]*) ([a-z]+(?:\(\d+, \d+\))?)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,12 @@ import typer
 
 from pipeline import __version__
 from pipeline.cli_emulate import emulate
+from pipeline.cli_forget import forget
+from pipeline.cli_lake import publish_app
 from pipeline.cli_money import add_money_verbs
 from pipeline.cli_objects import runs_app, steps_app
 from pipeline.cli_sync import import_, sync
+from pipeline.cli_upkeep import doctor, prune
 from pipeline.cli_warehouse import load, query, report, status
 from pipeline.errors import ConfigurationError, PipelineError, RequestError
 from pipeline.garbage import tune_garbage_collector
@@ -40,7 +43,11 @@ app.command()(load)
 app.command()(status)
 app.command()(query)
 app.command()(report)
+app.add_typer(publish_app, name="publish")
 add_money_verbs(app)
+app.command()(prune)
+app.command()(forget)
+app.command()(doctor)
 app.add_typer(runs_app, name="runs")
 app.add_typer(steps_app, name="steps")
 app.command()(emulate)

@@ -26,14 +26,19 @@ def list_prices(
 def explain_price(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's or a deployment's name.")],
     at: Annotated[str | None, typer.Option("--at", metavar="DATE", help="The day (default: today, UTC).")] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option("--provider", help="openai or azure: who charges (default: that of the profile's server)."),
+    ] = None,
     profile: ProfileName = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """The row that prices a model on a day, and the rule that found it."""
+    """The row that prices a model on a day, and the rules that found it."""
     from pipeline.money import print_explanation
 
-    print_explanation(read_flags(profile=profile, data_dir=data_dir), model, at, as_json=as_json)
+    settings = read_flags(profile=profile, data_dir=data_dir)
+    print_explanation(settings, model, at, provider=provider, as_json=as_json)
 
 
 @prices_app.command("reprice")

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli_options import AllowHttp, BaseUrl, ProfileName, read_flags
+from pipeline.cli_options import AllowHttp, BaseUrl, Content, ContentMode, ProfileName, read_flags
 
 if TYPE_CHECKING:
-    from pipeline.client import ApiClient
+    from pipeline.verbs import Connected
 
 runs_app = typer.Typer(no_args_is_help=True, help="Runs as the server sends them, one JSON text a line.")
 steps_app = typer.Typer(no_args_is_help=True, help="Run steps as the server sends them, one JSON text a line.")
@@ -50,12 +50,13 @@ def list_runs(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     allow_http: AllowHttp = None,
+    content: Content = None,
 ) -> None:
     """A page of a thread's runs, or with --all every run."""
     from pipeline.verbs import ListQuery, print_list
 
     query = ListQuery(limit, order and order.value, after, before, everything=everything)
-    print_list(_client(profile, base_url, allow_http), ("threads", thread_id, "runs"), query)
+    print_list(_connect(profile, base_url, allow_http, content), ("threads", thread_id, "runs"), query)
 
 
 @runs_app.command("get")
@@ -65,11 +66,12 @@ def get_run(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     allow_http: AllowHttp = None,
+    content: Content = None,
 ) -> None:
     """One run."""
     from pipeline.verbs import print_object
 
-    print_object(_client(profile, base_url, allow_http), ("threads", thread_id, "runs", run_id))
+    print_object(_connect(profile, base_url, allow_http, content), ("threads", thread_id, "runs", run_id))
 
 
 @steps_app.command("list")
@@ -85,12 +87,13 @@ def list_steps(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     allow_http: AllowHttp = None,
+    content: Content = None,
 ) -> None:
     """A page of a run's steps, or with --all every step."""
     from pipeline.verbs import ListQuery, print_list
 
     query = ListQuery(limit, order and order.value, after, before, include or (), everything)
-    print_list(_client(profile, base_url, allow_http), ("threads", thread_id, "runs", run_id, "steps"), query)
+    print_list(_connect(profile, base_url, allow_http, content), ("threads", thread_id, "runs", run_id, "steps"), query)
 
 
 @steps_app.command("get")
@@ -102,15 +105,23 @@ def get_step(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     allow_http: AllowHttp = None,
+    content: Content = None,
 ) -> None:
     """One step."""
     from pipeline.verbs import print_object
 
     segments = ("threads", thread_id, "runs", run_id, "steps", step_id)
-    print_object(_client(profile, base_url, allow_http), segments, include or ())
+    print_object(_connect(profile, base_url, allow_http, content), segments, include or ())
 
 
-def _client(profile: str | None, base_url: str | None, allow_http: list[str] | None) -> "ApiClient":
+def _connect(
+    profile: str | None, base_url: str | None, allow_http: list[str] | None, content: ContentMode | None
+) -> "Connected":
     from pipeline.connect import make_client
+    from pipeline.content_key import read_content_key
+    from pipeline.verbs import Connected
 
-    return make_client(read_flags(profile=profile, base_url=base_url, plain_http_hosts=allow_http))
+    settings = read_flags(
+        profile=profile, base_url=base_url, plain_http_hosts=allow_http, content=content and content.value
+    )
+    return Connected(make_client(settings), read_content_key(settings))

@@ -8,13 +8,19 @@ import typer
 from pipeline.cli_options import (
     AllowHttp,
     BaseUrl,
+    Content,
     DataDir,
+    Executor,
+    ExecutorOption,
     Json,
     LockWait,
     LogFormat,
     LogFormatOption,
     ProfileName,
     Quiet,
+    RawPlace,
+    RayAddress,
+    check_executor,
     read_flags,
 )
 
@@ -40,7 +46,23 @@ def sync(
     known: Annotated[bool, typer.Option("--known", help="All threads of this source in the warehouse.")] = False,
     since: Annotated[
         str | None,
-        typer.Option(metavar="AGE|DATE", help="Skip threads whose runs are all older than 30d, 12h, 4w or a date."),
+        typer.Option(
+            metavar="AGE|DATE|decay",
+            help="Skip threads whose runs are all older than 30d, 12h, 4w or a date;"
+            " decay: ask those without changes less and less often.",
+        ),
+    ] = None,
+    cold_after: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Without changes for so long a thread is cold; turns decay on (default: 7d)."),
+    ] = None,
+    cold_share: Annotated[
+        float | None,
+        typer.Option(help="A cold thread is due again after this share of its age (default: 0.1)."),
+    ] = None,
+    cold_longest: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="A cold thread is due again after this at the latest (default: 30d)."),
     ] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only part I of N of the threads, by a stable hash of the id.")
@@ -53,9 +75,18 @@ def sync(
         ),
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Fetch sealed runs again as well.")] = False,
+    no_load: Annotated[
+        bool,
+        typer.Option(
+            "--no-load", help="Land and flatten only; `load` by one process brings in the parts of all shards."
+        ),
+    ] = False,
+    executor: ExecutorOption = Executor.LOCAL,
+    ray_address: RayAddress = None,
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     data_dir: DataDir = None,
+    raw: RawPlace = None,
     allow_http: AllowHttp = None,
     concurrency: Annotated[int | None, typer.Option(help="Requests under way at most (default: 32).")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that fetch (default: as many as help here).")] = None,
@@ -63,8 +94,14 @@ def sync(
     attempts: Annotated[
         int | None, typer.Option(help="Tries for one request, the first included (default: 6).")
     ] = None,
-    content: Annotated[
-        bool | None, typer.Option("--content/--no-content", help="Ask for the texts that file searches found.")
+    content: Content = None,
+    search_content: Annotated[
+        bool | None,
+        typer.Option(
+            "--search-content/--no-search-content",
+            " /--no-content",
+            help="Ask for the texts that file searches found (default: yes).",
+        ),
     ] = None,
     follow_agents: Annotated[
         bool | None,
@@ -79,32 +116,50 @@ def sync(
     log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Fetch runs and steps of threads and load them; running it again fetches only what may have changed."""
+    from pipeline.decay import DECAY, make_decay
     from pipeline.naming import Naming
     from pipeline.syncing import SyncRequest, sync_threads
     from pipeline.threads import parse_shard, parse_since
 
+    check_executor(executor, ray_address)
     settings = read_flags(
         profile=profile,
         base_url=base_url,
         data_dir=data_dir,
+        raw=raw,
         plain_http_hosts=allow_http,
         concurrency=concurrency,
         workers=workers,
         requests_per_minute=requests_per_minute,
         attempts=attempts,
-        include_content=content,
+        include_content=search_content,
+        content=content and content.value,
         follow_agents=follow_agents,
+        cold_after=cold_after,
+        cold_share=cold_share,
+        cold_longest=cold_longest,
     )
+    decay = make_decay(settings["cold_after"], settings["cold_share"], settings["cold_longest"], asked=since == DECAY)
     naming = Naming(
         thread_ids or (),
         threads or (),
         threads_sql or (),
         known=known,
         all_threads=all_threads,
-        since=None if since is None else parse_since(since, now=datetime.now(UTC)),
+        since=None if since in (None, DECAY) else parse_since(since, now=datetime.now(UTC)),
         shard=None if shard is None else parse_shard(shard),
+        decay=None if full else decay,
     )
-    request = SyncRequest(naming, sample=sample, full=full, dry_run=dry_run, lock_wait_s=lock_wait)
+    request = SyncRequest(
+        naming,
+        sample=sample,
+        full=full,
+        dry_run=dry_run,
+        lock_wait_s=lock_wait,
+        loads=not no_load,
+        executor=executor.value,
+        ray_address=ray_address,
+    )
     code = sync_threads(settings, request, quiet=quiet, as_json=as_json, log_format=log_format.value)
     raise typer.Exit(code)
 
@@ -118,15 +173,37 @@ def import_(
     ] = None,
     profile: ProfileName = None,
     data_dir: DataDir = None,
+    raw: RawPlace = None,
+    content: Content = None,
+    executor: ExecutorOption = Executor.LOCAL,
+    ray_address: RayAddress = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Tasks at a time with --executor ray (default: as many as help).")
+    ] = None,
     lock_wait: LockWait = 30.0,
     quiet: Quiet = False,
     as_json: Json = False,
     log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Bring in runs and steps from archives: API answers, one object a line, HTTP recordings; no network."""
+    from pipeline.content_key import check_content, read_content_key, read_history
     from pipeline.importing import DEFAULT_SOURCE, ImportRequest, import_archives
+    from pipeline.sync import warehouse_path
 
-    settings = read_flags(profile=profile, data_dir=data_dir)
+    check_executor(executor, ray_address)
+    settings = read_flags(profile=profile, data_dir=data_dir, raw=raw, content=content and content.value)
     belongs_to = source or (DEFAULT_SOURCE if profile is None else settings.source)
-    request = ImportRequest(paths, belongs_to, settings.data_dir, lock_wait_s=lock_wait)
+    key = read_content_key(settings)
+    notices = check_content(read_history(warehouse_path(settings.data_dir), belongs_to), settings, belongs_to, key)
+    request = ImportRequest(
+        paths,
+        belongs_to,
+        settings.data_dir,
+        lock_wait,
+        key,
+        notices,
+        executor=executor.value,
+        ray_address=ray_address,
+        workers=workers or 0,
+    )
     raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))

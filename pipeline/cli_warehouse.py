@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli_options import BaseUrl, DataDir, Json, LockWait, ProfileName, read_flags
+from pipeline.cli_options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags
 from pipeline.errors import ConfigurationError
 
 _TABLE_ROWS = 50
@@ -25,32 +25,59 @@ class Output(StrEnum):
 
 
 def load(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DIR...", help="Data folders of shards whose parts are brought in first."),
+    ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the warehouse anew from all raw parts.")] = False,
+    forget_pruned: Annotated[
+        bool,
+        typer.Option("--forget-pruned", help="With --rebuild: do without raw parts that were pruned or are gone."),
+    ] = False,
     data_dir: DataDir = None,
+    raw: RawPlace = None,
     lock_wait: LockWait = 30.0,
     as_json: Json = False,
 ) -> None:
-    """Load raw parts that have landed; no network."""
+    """Load raw parts that have landed, here or in the data folders named; no network."""
+    from pipeline.forgetting import leave_out_again
+    from pipeline.gathering import gather_parts, raw_folder
     from pipeline.load import load_new_parts
     from pipeline.load import rebuild as rebuild_warehouse
+    from pipeline.pruning import forget_pruned as forget_record
+    from pipeline.pruning import refuse_if_missed, sweep_leftovers
+    from pipeline.raw_places import open_raw
     from pipeline.sync import raw_store, warehouse_path
 
-    folder = read_flags(data_dir=data_dir).data_dir
+    if forget_pruned and not rebuild:
+        raise ConfigurationError("--forget-pruned is for --rebuild: a load takes nothing out of the warehouse")
+    folder = read_flags(data_dir=data_dir, raw=raw).data_dir
     store, warehouse = raw_store(folder), warehouse_path(folder)
+    sweep_leftovers(store)
+    if gathered := gather_parts(store, folders or []):
+        leave_out_again(store, folder)
+    if forget_pruned and not store.list_parts() and not warehouse.exists():
+        forget_record(store)
+        print(f"there is nothing left of {folder}: pruned raw parts are forgotten, a sync begins anew")
+        return
     if rebuild and not store.list_parts():
         raise ConfigurationError(
-            f"there are no raw parts in {store.folder}: nothing to rebuild from, {warehouse} is left"
+            f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
         )
     if rebuild:
-        count = rebuild_warehouse(store, warehouse, wait_s=lock_wait, no_ledger=_say_priced_anew)
+        count = rebuild_warehouse(
+            store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
+        )
     else:
         count = load_new_parts(store, warehouse, wait_s=lock_wait)
     if as_json:
-        print(json.dumps({"warehouse": str(warehouse), "parts": count, "rebuilt": rebuild}))
+        print(json.dumps({"warehouse": str(warehouse), "parts": count, "gathered": gathered, "rebuilt": rebuild}))
     elif not warehouse.exists():
-        print(f"there are no raw parts in {store.folder} to load")
+        print(f"there are no raw parts in {store.place} to load")
     else:
         print(f"{'rebuilt from' if rebuild else 'loaded'} {count:,} raw part{'' if count == 1 else 's'}: {warehouse}")
+    if folders:
+        refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
 
 
 def status(
@@ -58,12 +85,13 @@ def status(
     profile: ProfileName = None,
     base_url: BaseUrl = None,
     data_dir: DataDir = None,
+    raw: RawPlace = None,
     as_json: Json = False,
 ) -> None:
     """What is covered: threads, runs and steps of each source, parts that wait to be loaded."""
-    from pipeline.syncing import print_config, print_status
+    from pipeline.telling import print_config, print_status
 
-    settings = read_flags(profile=profile, base_url=base_url, data_dir=data_dir)
+    settings = read_flags(profile=profile, base_url=base_url, data_dir=data_dir, raw=raw)
     if config:
         print_config(settings, as_json=as_json)
     else:
@@ -80,7 +108,12 @@ def query(
         int | None, typer.Option("--limit", min=0, help="Rows to print (default: 50 of a table, else all).")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Print all rows.")] = False,
+    csv_raw: Annotated[
+        bool,
+        typer.Option("--csv-raw", help="CSV with texts as they are: a spreadsheet may run those that are formulas."),
+    ] = False,
     list_queries: Annotated[bool, typer.Option("--list", help="The named queries.")] = False,
+    lake: LakePlace = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run a named query or SQL, read-only."""
@@ -92,8 +125,10 @@ def query(
         return
     if text is None:
         raise ConfigurationError("say what to query: a name (query --list shows them) or SQL in quotes")
-    result = run_query(warehouse_path(read_flags(data_dir=data_dir).data_dir), text, _pairs(params or []))
-    print_result(result, output.value, limit=None if everything else _rows_to_print(output, limit))
+    place = warehouse_path(read_flags(data_dir=data_dir).data_dir) if lake is None else lake
+    result = run_query(place, text, _pairs(params or []))
+    rows = None if everything else _rows_to_print(output, limit)
+    print_result(result, output.value, limit=rows, raw_csv=csv_raw)
 
 
 def report(

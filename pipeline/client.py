@@ -15,6 +15,7 @@ import msgspec
 from httpx_aiohttp import AiohttpTransport
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from pipeline.connecting import explain_failure
 from pipeline.endpoint import Endpoint, is_loopback
 from pipeline.errors import ConfigurationError, RefusedError, RequestError
 from pipeline.json_text import repair_unicode
@@ -175,14 +176,17 @@ class ApiClient:
             except TimeoutError:
                 raise _FaultError(Fault(f"no whole answer within {self.endpoint.timeout_s:g} s", retry=True)) from None
             except httpx.TransportError as error:
-                raise _FaultError(Fault(_transport_reason(error), retry=True)) from None
+                failure = explain_failure(error)
+                raise _FaultError(Fault(failure.reason, retry=failure.heals), failure.hint) from None
             except (httpx.DecodingError, aiohttp.ClientError, OSError) as error:
                 raise _FaultError(Fault(f"the answer broke off ({type(error).__name__})", retry=True)) from None
         self.traffic.bytes += len(body)
         if response.is_redirect:
             raise _FaultError(Fault(_redirect_reason(response), retry=False, status=response.status_code))
         if response.status_code != httpx.codes.OK:
-            fault = judge_status(response.status_code, response.headers, body, now=self.clock.now())
+            fault = judge_status(
+                response.status_code, response.headers, body, now=self.clock.now(), quote=self.endpoint.quotes_server
+            )
             self._heed(fault)
             raise _FaultError(fault, find_hint(self.endpoint.hints, response.status_code, body))
         try:
@@ -190,7 +194,7 @@ class ApiClient:
         except ValueError as error:
             raise _FaultError(Fault(f"HTTP 200 but {error}", retry=True, status=200, bad_body=True)) from None
         self.pacer.succeeded(self.clock.monotonic() - started_s)
-        return Answer(body, value, response.headers.get("x-request-id"), self.clock.now())
+        return Answer(body, value, response.headers.get("x-request-id"), self.clock.stamp())
 
     def _heed(self, fault: Fault) -> None:
         """Let a push-back slow down all requests, not only the one that met it."""
@@ -288,13 +292,6 @@ def _fault_of(state: RetryCallState) -> Fault:
     if not isinstance(error, _FaultError):
         raise TypeError("only faults are retried")
     return error.fault
-
-
-def _transport_reason(error: httpx.TransportError) -> str:
-    """What went wrong below HTTP, without the URL that libraries like to put into their messages."""
-    cause = error.__cause__
-    detail = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause or error).__name__
-    return f"no answer ({detail})"
 
 
 def _redirect_reason(response: httpx.Response) -> str:

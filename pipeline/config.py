@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from pipeline.endpoint import Endpoint, check_base_url, check_headers, hide_credentials
 from pipeline.errors import ConfigurationError
 from pipeline.kinds import COMMON_HINTS, KINDS, Kind, auth_headers
-from pipeline.profiles import CONFIG_FILE, KEY_SOURCES, ConfigFile, Profile, read_config_file
+from pipeline.profiles import CONFIG_FILE, CONTENT_KEY_SOURCES, KEY_SOURCES, ConfigFile, Profile, read_config_file
 from pipeline.retrying import RetryPolicy
 from pipeline.tokens import TokenSource, identity_token, read_key_file, run_key_command, token_command
 
@@ -27,10 +27,14 @@ OPENAI_VARIABLES = {
     "organization": "OPENAI_ORG_ID",
     "project": "OPENAI_PROJECT_ID",
 }
-VARIABLES = {"profile": "PIPELINE_PROFILE", "data_dir": "PIPELINE_DATA_DIR"}
+VARIABLES = {"profile": "PIPELINE_PROFILE", "data_dir": "PIPELINE_DATA_DIR", "raw": "PIPELINE_RAW"}
+CONTENT_VARIABLE = "PIPELINE_CONTENT"
+CONTENT_KEY_VARIABLE = "PIPELINE_CONTENT_KEY"
+CONTENT_MODES = ("full", "hashed")
 DEFAULTS: dict[str, Any] = {
     "profile": DEFAULT_PROFILE,
     "data_dir": "data",
+    "raw": None,
     "kind": "openai",
     "base_url": None,
     "api_key": None,
@@ -54,13 +58,20 @@ DEFAULTS: dict[str, Any] = {
     "attempts": 6,
     "longest_retry_after_s": 120.0,
     "include_content": True,
+    "content": "full",
+    "content_key": None,
+    "content_key_file": None,
+    "content_key_command": None,
     "follow_agents": None,
     "whole_lists": False,
     "models": {},
+    "cold_after": None,
+    "cold_share": 0.1,
+    "cold_longest": "30d",
 }
 _MASKED = "(set, not shown)"
 # Flags that are not spelled like the setting.
-_FLAGS = {"plain_http_hosts": "--allow-http", "include_content": "--content/--no-content"}
+_FLAGS = {"plain_http_hosts": "--allow-http", "include_content": "--search-content/--no-search-content"}
 _PUBLIC_PARAMS = frozenset({"api-version"})
 # A header that the file spells out may be a credential; a shorter value would be found in any text.
 _SHORTEST_SECRET = 8
@@ -126,6 +137,13 @@ class Settings:
         origins = {name: Setting(value, "the sample") for name, value in sample.items()}
         return Settings({**self.settings, **origins}, self.key_variable, self.environ, self.folder)
 
+    def for_workers(self) -> "Settings":
+        """The same settings for machines of a cluster: without the environment, as far as no command needs it."""
+        if self["token_command"] or self["api_key_command"]:
+            return self
+        named = {name: self.environ[name] for name in self["headers_env"].values() if name in self.environ}
+        return replace(self, environ=named)
+
     def endpoint(self) -> Endpoint:
         """The server to talk to. Raises ConfigurationError, with what to do next, if that is not settled."""
         kind = KINDS[self["kind"]]
@@ -149,6 +167,7 @@ class Settings:
             headers=headers,
             params=tuple({**kind.params, **self["params"]}.items()),
             secrets=self._secrets(key),
+            quotes_server=self["content"] == "full",
             timeout_s=self["timeout_s"],
             hints=(*kind.hints, *COMMON_HINTS),
             whole_lists=self["whole_lists"],
@@ -246,8 +265,10 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
     file = read_config_file(folder / CONFIG_FILE)
     given = {name: Setting(value, _flag(name)) for name, value in flags.items() if value is not None}
     layers = ((dotenv, f"in {DOTENV_FILE}"), (environ, "in the environment"))
-    variables = _from_variables(VARIABLES, layers)
-    top = {name: Setting(value, CONFIG_FILE) for name in ("profile", "data_dir") if (value := getattr(file, name))}
+    variables = _from_variables({**VARIABLES, "content": CONTENT_VARIABLE}, layers)
+    top = {
+        name: Setting(value, CONFIG_FILE) for name in ("profile", "data_dir", "raw") if (value := getattr(file, name))
+    }
     name = {**top, **variables, **given}.get("profile", Setting(DEFAULT_PROFILE, "default")).value
     profile = _profile_of(file, name)
     own = {
@@ -268,7 +289,18 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
     # A key that happens to be in the environment is not for a server whose profile names another place.
     if sources in ([], ["api_key_env"]):
         settings |= _from_variables({"api_key": key_variable}, layers)
+    settings |= _content_key(profile, name, layers)
     return Settings(settings, key_variable, {**dotenv, **environ}, folder)
+
+
+def _content_key(profile: Profile, name: str, layers: Sequence[tuple[Mapping[str, str], str]]) -> dict[str, Setting]:
+    """The key of hidden contents, if the environment is where this profile has it from."""
+    sources = [source for source in CONTENT_KEY_SOURCES if getattr(profile, source)]
+    if len(sources) > 1:
+        raise ConfigurationError(f"[profiles.{name}] has {' and '.join(sources)}: say one place for the content key")
+    if sources not in ([], ["content_key_env"]):
+        return {}
+    return _from_variables({"content_key": profile.content_key_env or CONTENT_KEY_VARIABLE}, layers)
 
 
 def _flag(name: str) -> str:
@@ -310,6 +342,8 @@ def _read_dotenv(path: Path) -> dict[str, str]:
 def _check(settings: Mapping[str, Setting]) -> None:
     if (kind := settings["kind"]).value not in KINDS:
         raise ConfigurationError(f"kind = {kind.value!r} ({kind.origin}) is not one of {', '.join(KINDS)}")
+    if (content := settings["content"]).value not in CONTENT_MODES:
+        raise ConfigurationError(f"content = {content.value!r} ({content.origin}) is not one of full, hashed")
     if not str(settings["profile"].value).replace("-", "").replace("_", "").isalnum():
         raise ConfigurationError(
             f"the profile name {settings['profile'].value!r} may have letters, digits, - and _ only:"
@@ -331,7 +365,7 @@ def _check(settings: Mapping[str, Setting]) -> None:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if name == "api_key":
+    if name in ("api_key", "content_key"):
         return _MASKED
     if name in ("headers", "params"):
         return ", ".join(f"{key}: {text if key in _PUBLIC_PARAMS else _MASKED}" for key, text in value.items())

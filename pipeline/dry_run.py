@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -98,7 +98,8 @@ class SyncPlan:
     """What a sync has before it. None: nothing is known to tell it from.
 
     `new_threads` were never synced. `least_requests`: if nothing is new on the server. `likely_requests`: if the new
-    threads are like those synced before. `seconds` is for the likely, else for the least number.
+    threads are like those synced before. `seconds` is for the likely, else for the least number. `not_due` threads are
+    left out by the age rule.
     """
 
     source: str
@@ -111,6 +112,7 @@ class SyncPlan:
     requests_per_s: float | None
     pace: str
     seconds: float | None
+    not_due: int = 0
 
 
 def plan_sync(
@@ -121,6 +123,7 @@ def plan_sync(
     now: datetime,
     full: bool = False,
     requests_per_minute: float | None = None,
+    not_due: int = 0,
 ) -> SyncPlan:
     """The plan for threads of a source, from what the warehouse knows of them."""
     given = None if requests_per_minute is None else requests_per_minute / 60
@@ -136,7 +139,8 @@ def plan_sync(
     sums = plans.select(
         pl.len(), pl.col("is_new", "sealed_runs", "open_runs", "least_requests").sum().cast(pl.Int64)
     ).row(0)
-    return _plan(source, sums, typical=typical, given=given, measured=rates[0] if len(rates) else None)
+    plan = _plan(source, sums, typical=typical, given=given, measured=rates[0] if len(rates) else None)
+    return replace(plan, not_due=not_due)
 
 
 def _plan(
@@ -177,6 +181,7 @@ def print_plan(plan: SyncPlan, *, as_json: bool, has_listed: bool = False) -> No
     rows = [
         ("threads", f"{plan.threads:,}"),
         ("never synced", f"{plan.new_threads:,}"),
+        *([("not due yet, left out", f"{plan.not_due:,}")] if plan.not_due else []),
         ("sealed runs, not fetched again", f"{plan.sealed_runs:,}"),
         ("open runs", f"{plan.open_runs:,}"),
         ("requests at least", f"{plan.least_requests:,}"),

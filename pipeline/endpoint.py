@@ -26,6 +26,8 @@ class Endpoint:
     timeout_s: float = 60.0
     plain_http_hosts: frozenset[str] = frozenset()
     hints: tuple[Hint, ...] = ()
+    # Whether errors may repeat what the server says of them: it may repeat what it was told.
+    quotes_server: bool = True
     whole_lists: bool = False
 
     def url(self, segments: Sequence[str], params: Sequence[tuple[str, str]] = ()) -> str:

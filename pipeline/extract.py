@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pipeline.client import Answer, ApiClient, decode_with
 from pipeline.errors import PipelineError, RequestError, WalkError
+from pipeline.hiding import ContentKey
 from pipeline.lander import Lander
 from pipeline.pages import Certificate, Page, Resource, Verdict, Walk
 from pipeline.paging import Ask, ListAnswer, ListWalk, usable_id, walk_list
@@ -27,6 +28,8 @@ class Progress:
     threads_total: int | None = None
     threads_done: int = 0
     threads_missing: int = 0
+    # Left out by the age rule: not asked for this time.
+    threads_not_due: int = 0
     runs: int = 0
     runs_sealed: int = 0
     steps: int = 0
@@ -44,7 +47,7 @@ class Progress:
         return bool(self.threads_missing) and self.threads_missing == self.threads_total
 
     def add(self, others: Iterable["Progress"]) -> None:
-        """Become the sum of what others have counted; the total of threads stays."""
+        """Become the sum of what others have counted; how many threads there are, or are not due, stays."""
         parts = list(others)
         for name in ("threads_done", "threads_missing", "runs", "runs_sealed", "steps", "walks", "walks_failed"):
             setattr(self, name, sum(getattr(part, name) for part in parts))
@@ -52,13 +55,29 @@ class Progress:
         self.failures = [failure for part in parts for failure in part.failures][:_FAILURES_SHOWN]
         self.hints = set().union(*(part.hints for part in parts))
 
+    def count(self, certificate: Certificate) -> None:
+        """Add a walk that has ended, however it ended."""
+        self.walks += 1
+        if certificate.resource == "steps":
+            self.steps += certificate.items
+        if certificate.verdict == "complete":
+            return
+        if certificate.verdict == "missing" and certificate.resource == "runs":
+            self.threads_missing += 1
+        else:
+            self.walks_failed += 1
+            self.failed_threads.add(certificate.thread_id)
+        if len(self.failures) < _FAILURES_SHOWN:
+            self.failures.append(f"{certificate.thread_id}: {certificate.error}")
+
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
-    """`include_content` asks for the texts that file searches found."""
+    """`include_content` asks for the texts that file searches found; a `content_key` hides contents before they land."""
 
     concurrency: int = 32
     include_content: bool = True
+    content_key: ContentKey | None = None
 
 
 @dataclass(slots=True)
@@ -120,7 +139,7 @@ class Extractor:
             return task.pending
         walk, certificate = await self._walk_runs(task)
         await self._finish(walk, certificate)
-        runs = _run_tasks(task.thread_id, walk)
+        runs = run_tasks(task.thread_id, walk.heads)
         self.progress.runs += len(runs)
         left = [run for run in runs if run.run_id not in task.sealed_ids]
         self.progress.runs_sealed += len(runs) - len(left)
@@ -140,12 +159,11 @@ class Extractor:
         segments = ("threads", task.thread_id, "runs", task.run_id, "steps")
         walk, certificate = await self._walk("steps", segments, task)
         await self._finish(walk, certificate)
-        self.progress.steps += walk.items
 
     async def _walk(
         self, resource: Resource, segments: Sequence[str], task: ThreadTask | RunTask
     ) -> tuple[ListWalk, Certificate]:
-        started_at = self._client.clock.now()
+        started_at = self._client.clock.stamp()
         walk = ListWalk(after=task.after_id if isinstance(task, ThreadTask) else None)
         verdict: Verdict = "complete"
         fault: str | None = None
@@ -166,7 +184,7 @@ class Extractor:
             gone = error.status == _NOT_FOUND and not walk.pages
             verdict, fault = ("missing" if gone else "failed"), str(error)
         return walk, _certificate(
-            resource, task, walk, started_at=started_at, ended_at=self._client.clock.now(), verdict=verdict, error=fault
+            resource, task, walk, started_at=started_at, ended_at=self._client.clock.stamp(), verdict=verdict, error=fault
         )
 
     def _params(self, resource: Resource, ask: Ask) -> list[tuple[str, str]]:
@@ -179,16 +197,7 @@ class Extractor:
 
     async def _finish(self, walk: ListWalk, certificate: Certificate) -> None:
         await self._keep(Walk(certificate, walk.pages))
-        self.progress.walks += 1
-        if certificate.verdict == "complete":
-            return
-        if certificate.verdict == "missing" and certificate.resource == "runs":
-            self.progress.threads_missing += 1
-        else:
-            self.progress.walks_failed += 1
-            self.progress.failed_threads.add(certificate.thread_id)
-        if len(self.progress.failures) < _FAILURES_SHOWN:
-            self.progress.failures.append(f"{certificate.thread_id}: {certificate.error}")
+        self.progress.count(certificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +252,11 @@ async def _next_job(jobs: _Jobs) -> ThreadTask | RunTask | None:
             await jobs.changed.wait()
 
 
-def _run_tasks(thread_id: str, walk: ListWalk) -> list[RunTask]:
+def run_tasks(thread_id: str, heads: Iterable[ListHead]) -> list[RunTask]:
+    """The runs on the pages of a thread's list."""
     statuses = {
         run_id: item.status if isinstance(item.status, str) else None
-        for head in walk.heads
+        for head in heads
         for item in head.data
         if (run_id := usable_id(item.id))
     }

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -21,43 +22,16 @@ import polars as pl
 from pipeline.client import Traffic
 from pipeline.config import Settings
 from pipeline.connect import make_client
-from pipeline.errors import PipelineError
-from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
+from pipeline.extract import ExtractOptions, Outcome, Progress
 from pipeline.garbage import tune_garbage_collector
-from pipeline.lander import Lander
-from pipeline.landing import PartWriter, RawStore
 from pipeline.pacing import Moment
-from pipeline.plan import thread_tasks
+from pipeline.share import Job, Report, Share, joint_outcome, sum_up
 
 # Below this many threads, starting a process costs more than it saves.
 LEAST_THREADS = 250
 MOST_WORKERS = 4
 _REPORT_EVERY_S = 0.2
 _STOP_TIMEOUT_S = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The share of one worker: rows of thread states, and its number among those who write parts."""
-
-    settings: Settings
-    folder: Path
-    sync_id: str
-    states: pl.DataFrame
-    options: ExtractOptions
-    full: bool
-    writer: int
-    share: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a worker says: its counts so far, parts landed, and at the end how it ended."""
-
-    progress: Progress
-    traffic: Traffic
-    parts: int
-    outcome: Outcome | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +65,7 @@ class Fleet:
         self,
         states: pl.DataFrame,
         sync_id: str,
+        started_at: datetime,
         *,
         progress: Progress,
         traffic: Traffic,
@@ -98,12 +73,15 @@ class Fleet:
     ) -> Outcome:
         """Walk all threads of `states`; `progress` and `traffic` hold the sums, `landed` hears of new parts."""
         paused_until = multiprocessing.get_context("spawn").Value("d", 0.0, lock=False)
-        workers = [self._start(states, sync_id, number, paused_until=paused_until) for number in range(self.workers)]
+        workers = [
+            self._start(states, sync_id, number, started_at=started_at, paused_until=paused_until)
+            for number in range(self.workers)
+        ]
         parts = 0
         try:
             while not all(_is_over(worker) for worker in workers):
                 await asyncio.to_thread(_read_reports, workers)
-                _sum_up(workers, progress, traffic)
+                sum_up([worker.report for worker in workers], progress, traffic)
                 if (landed_parts := sum(worker.report.parts for worker in workers)) > parts:
                     parts = landed_parts
                     landed()
@@ -116,24 +94,31 @@ class Fleet:
             for worker in workers:
                 worker.process.join(_STOP_TIMEOUT_S)
             return Outcome(interrupted=True)
-        _sum_up(workers, progress, traffic)
-        return _joint_outcome(workers)
+        for worker in workers:
+            # It has said its last word; what it took is counted as ours only then.
+            worker.process.join(_STOP_TIMEOUT_S)
+        sum_up([worker.report for worker in workers], progress, traffic)
+        return joint_outcome([worker.report.outcome for worker in workers])
 
-    def _start(self, states: pl.DataFrame, sync_id: str, number: int, *, paused_until: Moment) -> _Worker:
+    def _start(
+        self, states: pl.DataFrame, sync_id: str, number: int, *, started_at: datetime, paused_until: Moment
+    ) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         job = Job(
             settings=self.settings,
             folder=self.folder,
             sync_id=sync_id,
+            started_at=started_at,
             states=states.gather_every(self.workers, number),
             options=self.options,
             full=self.full,
             # The parent is writer 0.
             writer=number + 1,
-            share=self.workers,
         )
-        process = context.Process(target=_work, args=(job, theirs, paused_until), name=f"extract-{number}", daemon=True)
+        process = context.Process(
+            target=_work, args=(job, theirs, paused_until, self.workers), name=f"extract-{number}", daemon=True
+        )
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -155,60 +140,32 @@ def _is_over(worker: _Worker) -> bool:
     return worker.link.closed
 
 
-def _sum_up(workers: Sequence[_Worker], progress: Progress, traffic: Traffic) -> None:
-    progress.add(worker.report.progress for worker in workers)
-    for name in ("requests", "retries", "bytes"):
-        setattr(traffic, name, sum(getattr(worker.report.traffic, name) for worker in workers))
-
-
-def _joint_outcome(workers: Sequence[_Worker]) -> Outcome:
-    outcomes = [worker.report.outcome for worker in workers]
-    for outcome in outcomes:
-        if outcome is not None and outcome.error is not None:
-            return outcome
-    if any(outcome is None for outcome in outcomes):
-        return Outcome(error=PipelineError("a worker process died: run the same command again, what landed is kept"))
-    return Outcome(interrupted=any(outcome is not None and outcome.interrupted for outcome in outcomes))
-
-
 def _stop(workers: Sequence[_Worker]) -> None:
     for worker in workers:
         with contextlib.suppress(OSError):
             worker.link.send("stop")
 
 
-def _work(job: Job, link: Connection, paused_until: Moment) -> None:
+def _work(job: Job, link: Connection, paused_until: Moment, sharers: int) -> None:
     """A worker's whole life."""
     tune_garbage_collector()
     # Ctrl-C reaches the whole process group; the parent decides and tells us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(_extract(job, link, paused_until))
+    asyncio.run(_extract(job, link, paused_until, sharers))
     link.close()
     # As at the end of the command line: not through the interpreter's own end.
     os._exit(0)
 
 
-async def _extract(job: Job, link: Connection, paused_until: Moment) -> None:
-    client = make_client(job.settings, share=job.share, paused_until=paused_until)
-    progress, parts = Progress(), 0
-
-    def landed() -> None:
-        nonlocal parts
-        parts += 1
-
-    writer = PartWriter(RawStore(job.folder), source=job.settings.source, sync_id=job.sync_id, writer=job.writer)
-    lander = Lander(writer, landed=landed)
+async def _extract(job: Job, link: Connection, paused_until: Moment, sharers: int) -> None:
+    share = Share(job, make_client(job.settings, share=sharers, paused_until=paused_until))
     _obey(link)
-    reporting = asyncio.create_task(_report(link, lambda: Report(progress, client.traffic, parts)))
-    async with client:
-        tasks = thread_tasks(job.states, full=job.full)
-        outcome = await extract_threads(client, tasks, lander=lander, options=job.options, progress=progress)
+    reporting = asyncio.create_task(_report(link, share.report))
+    last = await share.run()
     reporting.cancel()
-    try:
-        await lander.flush()
-    except PipelineError as error:
-        outcome = Outcome(error=error)
-    link.send(Report(progress, client.traffic, parts, outcome))
+    # A parent that was told to end does not wait for long; what has landed is loaded by the next sync.
+    with contextlib.suppress(OSError):
+        link.send(last)
 
 
 async def _report(link: Connection, report: Callable[[], Report]) -> None:

@@ -5,111 +5,86 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from pipeline import __version__
-from pipeline.archive_files import Damage, find_archives, hash_file, read_documents
-from pipeline.archive_walks import make_walks
-from pipeline.archives import Content, Context, Found, LeftOut, Unrecognised, read_content
+from pipeline.archive_files import find_archives, hash_file
+from pipeline.archive_lander import NAMED_PLACES, ArchiveLander, ImportProgress, is_done, read_file
 from pipeline.errors import ConfigurationError, IncompleteError
-from pipeline.lander import PART_BYTES
-from pipeline.landing import IMPORT_KIND, PartWriter, RawStore, new_sync_id
+from pipeline.executors import Executor
+from pipeline.hiding import ContentKey
+from pipeline.landing import IMPORT_KIND, new_sync_id
 from pipeline.load import load_new_parts
-from pipeline.pages import ArchiveFile, SyncSummary
+from pipeline.pacing import Clock
 from pipeline.present import count_of, join_counts
 from pipeline.progress import LogFormat, Reporter
+from pipeline.pruning import sweep_leftovers
 from pipeline.sync import raw_store, warehouse_path
-from pipeline.syncing import INTERRUPTED, print_outcome
+from pipeline.syncing import INTERRUPTED
+from pipeline.telling import print_outcome
 
 DEFAULT_SOURCE = "archive"
-# Unrecognised places that are kept by name, of each file; all are counted.
-_NAMED = 20
 _SHOWN = 10
-# The steps of one run stay together while a part does not grow beyond this.
-_LARGEST_PART_BYTES = 4 * PART_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What to import, and the source that it belongs to."""
+    """What to import, and the source that it belongs to; with a `content_key` contents are hidden before they land.
+
+    `notices` are what a person should know first; `workers` (0: as many as help) are those of Ray.
+    """
 
     paths: Sequence[str]
     source: str
     data_dir: Path
     lock_wait_s: float = 30.0
-
-
-@dataclass(slots=True)
-class ImportProgress:
-    """Counts of an import while it runs. `archives` are the files that it read or already knew."""
-
-    files_total: int = 0
-    files_done: int = 0
-    files_known: int = 0
-    runs: int = 0
-    steps: int = 0
-    left_out: int = 0
-    archives: list[ArchiveFile] = field(default_factory=list)
-
-    @property
-    def unrecognised(self) -> int:
-        """Places that nobody could read, in all files, also in those known from before."""
-        return sum(archive.unrecognised for archive in self.archives)
-
-    def values(self) -> dict[str, Any]:
-        """What there is to show."""
-        return {
-            "files": self.files_done,
-            "files_total": self.files_total,
-            "files_known": self.files_known,
-            "runs": self.runs,
-            "steps": self.steps,
-            "left_out": self.left_out,
-            "unrecognised": self.unrecognised,
-        }
-
-    def line(self) -> str:
-        """The same for a person."""
-        return f"files {self.files_done:,}/{self.files_total:,}, runs {self.runs:,}, steps {self.steps:,}"
-
-    def share(self) -> tuple[int, int | None]:
-        """What is done, of what."""
-        return self.files_done, self.files_total
+    content_key: ContentKey | None = None
+    notices: Sequence[str] = ()
+    executor: Executor = "local"
+    ray_address: str | None = None
+    workers: int = 0
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
     """Import, say how it went, and return the exit code: 4 if there is something that could not be recognised."""
     _check_source(request.source)
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
+    for notice in request.notices:
+        reporter.say(notice, level="warning")
     progress = ImportProgress()
-    started_at = datetime.now(UTC)
+    clock = Clock()
+    started_s = clock.monotonic()
     try:
         with _stopping_politely(), reporter.watching(progress):
-            run_import(request, progress=progress, now=started_at)
+            run_import(request, progress=progress, now=clock.now())
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
     code = IncompleteError.exit_code if progress.unrecognised else 0
-    _report(reporter, request, progress, exit_code=code, as_json=as_json, started_at=started_at)
+    seconds = clock.monotonic() - started_s
+    _report(reporter, request, progress, exit_code=code, as_json=as_json, seconds=seconds)
     return code
 
 
 def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetime) -> None:
     """Land what the archives hold and load it; files whose content was imported into this source before are skipped."""
     store = raw_store(request.data_dir)
+    sweep_leftovers(store)
     files = find_archives(request.paths)
     progress.files_total = len(files)
-    known = {archive.sha256: archive for archive in store.read_archives(request.source) if _is_done(archive)}
-    lander = _Lander(store, source=request.source, now=now)
+    if request.executor == "ray":
+        _import_on_ray(request, files, progress=progress, now=now)
+        return
+    known = {archive.sha256: archive for archive in store.read_archives(request.source) if is_done(archive)}
+    sync_id = new_sync_id(now, kind=IMPORT_KIND)
+    lander = ArchiveLander(store, source=request.source, now=now, content_key=request.content_key, sync_id=sync_id)
     for path in files:
         sha256 = hash_file(path)
         if (archive := known.get(sha256)) is None:
-            archive = known[sha256] = _read_file(path, sha256, lander, progress)
+            archive = known[sha256] = read_file(path, sha256, lander, progress)
             lander.finish_file(archive)
         else:
             progress.files_known += 1
@@ -119,90 +94,16 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetim
     load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
 
 
-def _is_done(archive: ArchiveFile) -> bool:
-    """Whether reading the file again could bring nothing; what was not recognised a newer version may know."""
-    return not archive.unrecognised or archive.pipeline_version == __version__
+def _import_on_ray(request: ImportRequest, files: Sequence[Path], *, progress: ImportProgress, now: datetime) -> None:
+    from pipeline.ray_cluster import open_cluster
+    from pipeline.ray_import import RayImport
 
-
-def _read_file(path: Path, sha256: str, lander: "_Lander", progress: ImportProgress) -> ArchiveFile:
-    counts = {"runs": 0, "steps": 0, "left_out": 0, "unrecognised": 0}
-    named: list[str] = []
-    for content in _contents_of(path):
-        if isinstance(content, Found):
-            counts[content.resource] += 1
-            setattr(progress, content.resource, getattr(progress, content.resource) + 1)
-            lander.keep(str(path), content)
-        elif isinstance(content, LeftOut):
-            counts["left_out"] += 1
-            progress.left_out += 1
-        else:
-            counts["unrecognised"] += 1
-            if len(named) < _NAMED:
-                named.append(str(content))
-    size_bytes = path.stat().st_size
-    return ArchiveFile(
-        file=str(path),
-        sha256=sha256,
-        size_bytes=size_bytes,
-        pipeline_version=__version__,
-        first_unrecognised=named,
-        **counts,
-    )
-
-
-def _contents_of(path: Path) -> Iterator[Content]:
-    for document in read_documents(path):
-        if isinstance(document, Damage):
-            yield Unrecognised(document.where, document.reason)
-        else:
-            yield from read_content(document.body, Context(document.where))
-
-
-class _Lander:
-    """Collects what archives hold and lands it in parts, the record of each file not before its content."""
-
-    def __init__(self, store: RawStore, *, source: str, now: datetime) -> None:
-        self._writer = PartWriter(store, source=source, sync_id=new_sync_id(now, kind=IMPORT_KIND))
-        self._now = now
-        self._found: list[tuple[str, Found]] = []
-        self._size_bytes = 0
-        self._finished: list[ArchiveFile] = []
-        self._has_landed = False
-
-    def keep(self, file: str, found: Found) -> None:
-        """Take an object."""
-        is_between_runs = not self._found or self._found[-1][1].run_id != found.run_id
-        if self._size_bytes >= (PART_BYTES if is_between_runs else _LARGEST_PART_BYTES):
-            self._land()
-        self._found.append((file, found))
-        self._size_bytes += len(found.body)
-
-    def finish_file(self, archive: ArchiveFile) -> None:
-        """Take note that a file has been read to its end."""
-        self._finished.append(archive)
-
-    def close(self) -> None:
-        """Land what is left, and that there was an import; nothing at all if no file was new."""
-        if not self._finished and not self._has_landed:
-            return
-        finished_at = datetime.now(UTC)
-        summary = SyncSummary(
-            started_at=self._now,
-            pipeline_version=__version__,
-            finished_at=finished_at,
-            verdict="imported",
-            threads_failed=0,
-        )
-        self._writer.add_summary(summary, finished_at)
-        self._land()
-
-    def _land(self) -> None:
-        for walk in make_walks(self._found, now=self._now):
-            self._writer.add_walk(walk)
-        for archive in self._finished:
-            self._writer.add_archive(archive, self._now)
-        self._writer.land(self._writer.take_rows())
-        self._found, self._size_bytes, self._finished, self._has_landed = [], 0, [], True
+    cluster = open_cluster(request.ray_address, workers=request.workers)
+    try:
+        work = RayImport(cluster, request.data_dir, request.source, request.content_key)
+        work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
+    finally:
+        cluster.close()
 
 
 @contextmanager
@@ -233,10 +134,9 @@ def _report(
     *,
     exit_code: int,
     as_json: bool,
-    started_at: datetime,
+    seconds: float,
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
-    seconds = (datetime.now(UTC) - started_at).total_seconds()
     _report_unrecognised(reporter, progress)
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
@@ -264,7 +164,7 @@ def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
         more = progress.unrecognised - len(named[:_SHOWN])
         reporter.say(
             f"not recognised: {count_of(progress.unrecognised, 'places')}"
-            + (f" ({more:,} more than shown; --json names the first {_NAMED} of each file)" if more else "")
+            + (f" ({more:,} more than shown; --json names the first {NAMED_PLACES} of each file)" if more else "")
             + "; everything else was imported",
             level="warning",
         )

@@ -4,11 +4,11 @@ import contextlib
 import itertools
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import polars as pl
@@ -16,6 +16,7 @@ import polars as pl
 from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.pages import PART_SCHEMA, ArchiveFile, BilledPage, Certificate, LandedWalk, Page, SyncSummary, Walk
 from pipeline.part_digest import digest_rows
+from pipeline.private_files import aside_of, make_private_folder, open_private, sync_folder
 
 # A row of a part: columns of PART_SCHEMA by name, absent ones null.
 PartRow = dict[str, Any]
@@ -24,13 +25,10 @@ PART_SUFFIX = ".parquet"
 IMPORT_KIND = "import-"
 # The columns of a part that make a Page, in its order.
 _PAGE_COLUMNS = ("page_index", "cursor", "fetched_at", "request_id", "body", "origin")
-_TEMPORARY = ".landing"
-_OWNER_ONLY = 0o600
-_OWNER_ONLY_FOLDER = 0o700
 _ZSTD_LEVEL = 1
 _BODY_BYTES = "body_bytes"
 _DIGEST = "sha256"
-_DAMAGED = ".damaged"
+DAMAGED = ".damaged"
 # Polars panics on some files that are not what was written.
 _TORN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -72,6 +70,11 @@ class RawStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def place(self) -> str:
+        """Where the parts are, for messages."""
+        return str(self.folder)
+
     def list_parts(self) -> list[PartName]:
         """All parts in the order of their syncs."""
         names = (PartName(path.parent.name, path.stem) for path in self.folder.glob(f"*/*{PART_SUFFIX}"))
@@ -81,36 +84,60 @@ class RawStore:
         """The part's file."""
         return self.folder / part.source / f"{part.name}{PART_SUFFIX}"
 
+    def where(self, part: PartName) -> str:
+        """Where a part is, for messages."""
+        return str(self.path(part))
+
+    def size_bytes(self, part: PartName) -> int:
+        """Of a part as it is stored. Raises OSError."""
+        return self.path(part).stat().st_size
+
+    def read_metadata(self, part: PartName) -> dict[str, str]:
+        """What the footer of a part says. Raises OSError or an error of Polars."""
+        return pl.read_parquet_metadata(self.path(part))
+
+    def check_is_folder(self, what: str) -> None:
+        """Raises ConfigurationError if the parts are not files of a folder, which `what` needs."""
+
     def read_part(self, part: PartName) -> Part:
         """Everything in a part.
 
         Raises DamagedPartError if it is not what was written, PipelineError if the file cannot be read at all.
         """
-        path = self.path(part)
+        frame = self.read_rows(part)
         try:
-            size_bytes = path.stat().st_size
-            frame = pl.read_parquet(path)
-            # Parts of earlier versions have no digest.
-            digest = pl.read_parquet_metadata(path).get(_DIGEST)
-            if digest is not None and digest != digest_rows(frame):
-                raise _damaged(path, "its content is not what was written")
-            return _part_of(part, size_bytes, frame)
+            return _part_of(part, self.size_bytes(part), frame)
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise _unreadable(self.where(part), error) from error
         except (*_TORN, ValueError, KeyError) as error:
-            raise _damaged(path, str(error).partition("\n")[0]) from error
+            raise _damaged(self.where(part), str(error).partition("\n")[0]) from error
 
-    def set_aside(self, part: PartName) -> Path:
+    def read_rows(self, part: PartName) -> pl.DataFrame:
+        """The rows of a part as written, in `PART_SCHEMA`. Raises as `read_part`."""
+        try:
+            source = self._source(part)
+            frame = pl.read_parquet(source)
+            # Parts of earlier versions have no digest.
+            digest = pl.read_parquet_metadata(source).get(_DIGEST)
+            if digest is not None and digest != digest_rows(frame):
+                raise _damaged(self.where(part), "its content is not what was written")
+            return frame
+        except OSError as error:
+            raise _unreadable(self.where(part), error) from error
+        except (*_TORN, ValueError, KeyError) as error:
+            raise _damaged(self.where(part), str(error).partition("\n")[0]) from error
+
+    def set_aside(self, part: PartName) -> Path | str:
         """Rename a damaged part so that it is no part any more; where it is now."""
         path = self.path(part)
-        return path.replace(path.with_name(f"{path.name}{_DAMAGED}"))
+        return path.replace(path.with_name(f"{path.name}{DAMAGED}"))
 
     def read_archives(self, source: str) -> list[ArchiveFile]:
         """Files that imports into this source have read to their end; what a damaged part says does not count."""
         archives: list[ArchiveFile] = []
-        for path in sorted(self.folder.joinpath(source).glob(f"*-{IMPORT_KIND}*{PART_SUFFIX}")):
+        for part in self._imports(source, f"-{IMPORT_KIND}"):
             with contextlib.suppress(*_TORN, ValueError):
-                bodies = pl.read_parquet(path, columns=["kind", "body"]).filter(kind="archive")["body"]
+                bodies = pl.read_parquet(self._source(part), columns=["kind", "body"]).filter(kind="archive")["body"]
                 archives += [msgspec.json.decode(body, type=ArchiveFile) for body in bodies]
         return archives
 
@@ -119,47 +146,78 @@ class RawStore:
 
         Raises PipelineError if the file cannot be read at all.
         """
-        path = self.path(part)
         try:
-            size_bytes = path.stat().st_size
-            return int(pl.read_parquet_metadata(path).get(_BODY_BYTES, size_bytes))
+            size_bytes = self.size_bytes(part)
+            return int(self.read_metadata(part).get(_BODY_BYTES, size_bytes))
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise _unreadable(self.where(part), error) from error
         except (*_TORN, ValueError):
             return size_bytes
 
-    def write_part(self, part: PartName, frame: pl.DataFrame) -> None:
-        """Land a frame of `PART_SCHEMA`: written aside, synced to disk, then given its name, which must be free."""
+    def write_part(self, part: PartName, frame: pl.DataFrame, *, replacing: bool = False) -> None:
+        """Land a frame of `PART_SCHEMA`: written aside, synced to disk, then given its name.
+
+        The name must be free, unless the part that has it is to go.
+        """
         path = self.path(part)
-        aside = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY}")
+        aside = aside_of(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
-            with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "wb") as file:
-                size_bytes = frame["body"].bin.size("b").sum()
-                frame.write_parquet(
-                    file,
-                    compression="zstd",
-                    compression_level=_ZSTD_LEVEL,
-                    statistics=False,
-                    metadata={_BODY_BYTES: str(size_bytes), _DIGEST: digest_rows(frame)},
-                )
+            make_private_folder(path.parent)
+            with os.fdopen(open_private(aside), "wb") as file:
+                pack_rows(frame, file)
                 file.flush()
                 os.fsync(file.fileno())
-            # A link, unlike a rename, never takes the place of a part that is there.
-            os.link(aside, path)
-            aside.unlink()
-            _sync_folder(path.parent)
-        except OSError as error:
+            if replacing:
+                aside.replace(path)
+            else:
+                # A link, unlike a rename, never takes the place of a part that is there.
+                os.link(aside, path)
+                aside.unlink()
+            sync_folder(path.parent)
+        # Polars wraps some of the system's errors.
+        except (OSError, pl.exceptions.ComputeError) as error:
             with contextlib.suppress(OSError):
                 aside.unlink()
-            raise ConfigurationError(f"cannot write raw data to {path.parent}: {error.strerror or error}") from error
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise ConfigurationError(f"cannot write raw data to {path.parent}: {reason}") from error
+
+    def _source(self, part: PartName) -> Path | IO[bytes]:
+        """What Polars reads a part from, also twice."""
+        return self.path(part)
+
+    def _imports(self, source: str, sign: str) -> list[PartName]:
+        """Parts of a source with a sign in their name, in their order."""
+        paths = sorted(self.folder.joinpath(source).glob(f"*{sign}*{PART_SUFFIX}"))
+        return [PartName(source, path.stem) for path in paths]
+
+
+def pack_rows(frame: pl.DataFrame, file: IO[bytes]) -> None:
+    """Write the rows of a part as the file that a store keeps."""
+    size_bytes = frame["body"].bin.size("b").sum()
+    frame.write_parquet(
+        file,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        statistics=False,
+        metadata={_BODY_BYTES: str(size_bytes), _DIGEST: digest_rows(frame)},
+    )
 
 
 class PartWriter:
     """Collects finished walks of one sync and lands them as parts; not for several threads at once."""
 
-    def __init__(self, store: RawStore, *, source: str, sync_id: str, writer: int = 0) -> None:
+    def __init__(
+        self,
+        store: RawStore,
+        *,
+        source: str,
+        sync_id: str,
+        writer: int = 0,
+        hide: Callable[[Walk], Walk] | None = None,
+    ) -> None:
         self._store = store
+        # The one place that every page passes on its way to the disk.
+        self._hide = hide
         self._source = source
         self._sync_id = sync_id
         # Writers of one sync in several processes must not give the same names.
@@ -171,6 +229,7 @@ class PartWriter:
 
     def add_walk(self, walk: Walk) -> None:
         """Take a walk with its pages and its certificate."""
+        walk = walk if self._hide is None else self._hide(walk)
         certificate = walk.certificate
         walk_id = f"{self._sync_id}.{self._writer}.{next(self._walk_numbers)}"
         for page in walk.pages:
@@ -273,28 +332,16 @@ def _bill_of(row: dict[str, Any], part: PartName) -> BilledPage:
     )
 
 
-def _damaged(path: Path, reason: str) -> DamagedPartError:
+def _damaged(path: str, reason: str) -> DamagedPartError:
     return DamagedPartError(
         f"the raw part {path} cannot be read ({reason}): move it away, then run `sync --full` for its threads"
     )
 
 
-def _unreadable(path: Path, error: OSError) -> PipelineError:
+def _unreadable(path: str, error: OSError) -> PipelineError:
     return PipelineError(
         f"the raw part {path} cannot be read ({error.strerror or error}): make it readable for this user"
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in the folder last; where folders cannot be opened (Windows) the system does that itself."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def batches_of(store: RawStore, parts: Sequence[PartName], *, body_bytes: int) -> Iterator[list[PartName]]:

@@ -1,20 +1,17 @@
 """Raw parts into the warehouse: flattened, then put in by owner in one transaction: twice is the same as once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 
-import msgspec
 import polars as pl
 
-from pipeline.bills import billed_frame
-from pipeline.catalog import read_sql_files
 from pipeline.errors import DamagedPartError
-from pipeline.flatten import flatten
+from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore, batches_of
 from pipeline.ledger import drop_unfinished, keep_ledger
 from pipeline.load_frames import load_frames
-from pipeline.pages import INSTANT
+from pipeline.part_frames import Frames, frames_of
+from pipeline.pruning import forget_pruned, refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.warehouse import (
     Connection,
     open_for_reading,
@@ -26,7 +23,7 @@ from pipeline.warehouse import (
 )
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
-BATCH_BODY_BYTES = 48 * 2**20
+BATCH_BODY_BYTES = 32 * 2**20
 
 
 def load_new_parts(
@@ -42,14 +39,18 @@ def load_new_parts(
     Raises DamagedPartError once all others are loaded if some were damaged; these are set aside.
     """
     # Looking first, read-only: opening for writing may mean copying the file beside a reader.
-    if not _find_new_parts(store, path):
+    if not find_new_parts(store, path):
         return 0
     count = 0
-    aside: list[Path] = []
+    aside: list[Path | str] = []
+    flat = FlatStore(store)
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
         new = _missing_from(connection, store)
+        # Some may have been flattened only after they were loaded.
+        flat.drop(set(flat.list_parts()) - set(new))
         for batch in batches_of(store, new, body_bytes=BATCH_BODY_BYTES):
-            load_parts(connection, _read_sound(store, batch, aside))
+            load_flat(connection, _read_sound(flat, batch, aside))
+            flat.drop(batch)
             count += len(batch)
             if loaded is not None:
                 loaded(count)
@@ -61,17 +62,19 @@ def load_new_parts(
     return count
 
 
-def _read_sound(store: RawStore, parts: Sequence[PartName], aside: list[Path]) -> Iterator[Part]:
-    """The parts that are what was written; others are set aside and added to `aside`."""
+def _read_sound(flat: FlatStore, parts: Sequence[PartName], aside: list[Path | str]) -> Iterator[Frames]:
+    """The frames of the parts that are what was written; others are set aside and added to `aside`."""
     for part in parts:
         try:
-            yield store.read_part(part)
+            yield flat.read(part) or frames_of(flat.store.read_part(part))
         except DamagedPartError:
-            aside.append(store.set_aside(part))
+            aside.append(flat.store.set_aside(part))
 
 
-def _find_new_parts(store: RawStore, path: Path) -> list[PartName]:
+def find_new_parts(store: RawStore, path: Path) -> list[PartName]:
+    """The parts that the warehouse, which need not be there, does not hold yet."""
     if not path.exists():
+        refuse_if_pruned(store, path)
         return store.list_parts()
     with open_for_reading(path) as connection:
         return _missing_from(connection, store)
@@ -82,18 +85,32 @@ def _missing_from(connection: Connection, store: RawStore) -> list[PartName]:
     return [part for part in store.list_parts() if part.name not in held]
 
 
-def rebuild(store: RawStore, path: Path, *, wait_s: float, no_ledger: Callable[[], None] | None = None) -> int:
+def rebuild(
+    store: RawStore,
+    path: Path,
+    *,
+    wait_s: float,
+    without_pruned: bool = False,
+    no_ledger: Callable[[], None] | None = None,
+) -> int:
     """Make the warehouse anew from all raw parts, beside the old one, which stays until the new one is whole.
 
     Sealed runs keep the costs that the old one's ledger has; `no_ledger` hears when there is none to keep.
+    Raises ConfigurationError if there were more parts than there are, unless that is known (`without_pruned`).
     """
-    parts = store.list_parts()
+    if not without_pruned:
+        refuse_if_pruned(store, path)
     with open_new(path, wait_s=wait_s) as connection:
+        if not without_pruned:
+            refuse_if_parts_are_gone(connection, store, path)
+        parts = store.list_parts()
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
         for batch in batches_of(store, parts, body_bytes=BATCH_BODY_BYTES):
             load_parts(connection, (store.read_part(part) for part in batch))
         drop_unfinished(connection)
+    if without_pruned:
+        forget_pruned(store)
     return len(parts)
 
 
@@ -102,7 +119,12 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
 
     Parts are taken one by one, so that their bodies are in memory one part at a time.
     """
-    flat = [{**flatten(part.walks), **_bookkeeping([part])} for part in parts]
+    load_flat(connection, (frames_of(part) for part in parts))
+
+
+def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
+    """The same for parts that are flattened already: the frames of each, as `frames_of` gives them."""
+    flat = list(parts)
     if not flat:
         return
     frames = {name: pl.concat([frames[name] for frames in flat]) for name in flat[0]}
@@ -117,48 +139,3 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
         raise
     for name in frames:
         unregister(connection, f"new_{name}")
-
-
-def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
-    """Frames of what the parts say about themselves: plans, syncs and loaded_parts."""
-    plans = [(part.part.source, thread, seen_at) for part in parts for thread, seen_at in part.planned_threads]
-    syncs = [(part.part.sync_id, part.part.source, summary) for part in parts for summary in part.summaries]
-    sync_columns = read_sql_files("tables")["syncs"].columns
-    sync_types = {"varchar": pl.String(), "json": pl.String(), "bigint": pl.Int64(), "timestamptz": INSTANT}
-    return {
-        "plans": pl.DataFrame(
-            plans, schema={"source": pl.String, "thread_id": pl.String, "seen_at": INSTANT}, orient="row"
-        ),
-        "syncs": pl.DataFrame(
-            [
-                [sync_id, source, *(_json_text(getattr(summary, name)) for name in list(sync_columns)[2:])]
-                for sync_id, source, summary in syncs
-            ],
-            schema={name: sync_types[sql] for name, sql in sync_columns.items()},
-            orient="row",
-        ),
-        "billed_usage": billed_frame(bill for part in parts for bill in part.bills).with_row_index("row_number"),
-        "loaded_parts": pl.DataFrame(
-            [_part_row(part) for part in parts],
-            schema={
-                "part": pl.String,
-                "sync_id": pl.String,
-                "source": pl.String,
-                "page_count": pl.Int64,
-                "walk_count": pl.Int64,
-                "size_bytes": pl.Int64,
-                "landed_at": INSTANT,
-            },
-            orient="row",
-        ),
-    }
-
-
-def _json_text(value: object) -> object:
-    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
-
-
-def _part_row(part: Part) -> tuple[str, str, str, int, int, int, datetime]:
-    pages = sum(len(walk.pages) for walk in part.walks)
-    name = part.part
-    return name.name, name.sync_id, name.source, pages, len(part.walks), part.size_bytes, part.landed_at

@@ -9,8 +9,9 @@ from pipeline.wire import TERMINAL_SQL
 
 _CHILD_TABLES = ("tool_calls", "code_interpreter_outputs", "file_search_results")
 
-# The best steps walk of each run that the batch has walked, and whether it is one of the batch's.
-_BEST_WALKS = """
+# The best steps walk of each run that the batch has walked, and whether it is one of the batch's. One that began when
+# the run was over has all its steps: it outranks those before, whatever a clock said that was set back since.
+_BEST_WALKS = f"""
 create or replace temp table best_walks as
 select walks.source, walks.run_id, walks.walk_id,
     walks.verdict, walks.walk_id in (select walk_id from new_walks) as is_new
@@ -20,7 +21,8 @@ semi join (select source, run_id from new_walks where resource = 'steps') as tou
 where walks.resource = 'steps' and walks.verdict <> 'imported' and (walks.verdict = 'complete' or walks.items > 0)
 qualify row_number() over (
     partition by walks.source, walks.run_id
-    order by walks.verdict = 'complete' desc, walks.started_at desc, walks.walk_id desc
+    order by walks.verdict = 'complete' desc, coalesce(walks.run_status in {TERMINAL_SQL}, false) desc,
+        walks.started_at desc, walks.walk_id desc
 ) = 1
 """
 

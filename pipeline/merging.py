@@ -41,7 +41,7 @@ select steps.source, steps.step_id, steps.run_id, steps.walk_id, steps.page_inde
     greatest(steps.created_at, steps.completed_at, steps.failed_at, steps.cancelled_at, steps.expired_at) as last_at,
     steps.total_tokens is not null as has_usage,
     coalesce((
-        select sum(length(coalesce(calls.arguments, '')) + length(coalesce(calls.output, '')))
+        select sum({sizes})
         from {prefix}tool_calls as calls
         where calls.source = steps.source and calls.step_id = steps.step_id {same_walk_calls}
     ), 0) + coalesce((
@@ -56,13 +56,19 @@ join contributors on steps.walk_id = contributors.walk_id
     and steps.source = contributors.source and steps.run_id = contributors.run_id
 """
 
+# A text that is hidden says its own size: hmac:HEX:BYTES.
+_SIZE = """case when starts_with({text}, 'hmac:') then coalesce(try_cast(string_split({text}, ':')[3] as bigint), 0)
+    else coalesce(length({text}), 0) end"""
+_SIZES = f"{_SIZE.format(text='calls.arguments')} + {_SIZE.format(text='calls.output')}"
+
 _HELD_STATES = _STATES.format(
-    prefix="main.", is_new="false", terminal=TERMINAL_SQL, same_walk_calls="", same_walk_results=""
+    prefix="main.", is_new="false", terminal=TERMINAL_SQL, sizes=_SIZES, same_walk_calls="", same_walk_results=""
 )
 _NEW_STATES = _STATES.format(
     prefix="new_",
     is_new="true",
     terminal=TERMINAL_SQL,
+    sizes=_SIZES,
     same_walk_calls="and calls.walk_id = steps.walk_id",
     same_walk_results="and results.walk_id = steps.walk_id",
 ).replace("create or replace temp table step_states as", "insert into step_states")

@@ -23,9 +23,11 @@ from pipeline.pricing import (
     Explanation,
     cost_difference_usd,
     explain_price,
+    kind_of_provider,
     parse_day,
     plan_repricing,
     read_model_names,
+    read_source_kind,
     reprice,
 )
 from pipeline.sync import warehouse_path
@@ -64,13 +66,16 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
     )
 
 
-def print_explanation(settings: Settings, model: str, at: str | None, *, as_json: bool) -> None:
-    """The row that prices a model on a day, and why."""
+def print_explanation(settings: Settings, model: str, at: str | None, *, provider: str | None, as_json: bool) -> None:
+    """The row that prices a model on a day, and why; `provider`: as if it charged for the profile's source."""
     on = parse_day(at, today=datetime.now(UTC).date(), where="--at")
-    models = _model_names(settings)
-    found = explain_price(model, on, book=_book(settings), source=settings.source, models=models)
+    kind, models = _source_facts(settings)
+    if provider is not None:
+        kind = kind_of_provider(provider)
+    found = explain_price(model, on, book=_book(settings), source=settings.source, kind=kind, models=models)
     if as_json:
-        print_json({"model": model, "on": on, "rule": found.rule, "price": found.price, "row": found.row_days})
+        rules = {"rule": found.rule, "provider": found.provider, "provider_rule": found.provider_rule}
+        print_json({"model": model, "on": on, **rules, "price": found.price, "row": found.row_days})
         return
     for line in _explanation_lines(found):
         print(line)
@@ -144,22 +149,29 @@ def _book(settings: Settings) -> PriceBook:
     return read_price_book(own_prices_path(settings.data_dir))
 
 
-def _model_names(settings: Settings) -> dict[str, str]:
-    """Names of deployments: what the newest sync was told, else what the profile says now."""
-    configured: dict[str, str] = settings["models"]
+def _source_facts(settings: Settings) -> tuple[str, dict[str, str]]:
+    """The kind of the profile's server and what its deployments' names stand for.
+
+    The newest sync says the kind, for it prices the steps, and the profile the names; each, if it does not, the other.
+    """
+    kind: str = settings["kind"]
+    models: dict[str, str] = settings["models"]
     warehouse = warehouse_path(settings.data_dir)
-    if configured or not warehouse.exists():
-        return configured
+    if not warehouse.exists():
+        return kind, models
     with open_for_reading(warehouse) as connection:
-        return read_model_names(connection, settings.source)
+        synced = read_source_kind(connection, settings.source)
+        return synced or kind, models or read_model_names(connection, settings.source)
 
 
 def _explanation_lines(found: Explanation) -> list[str]:
     lines = [f"{found.model} on {found.on}: {found.rule}"]
     if (price := found.price) is None:
+        lines.append(f"  provider     {found.provider}: {found.provider_rule}")
         return [*lines, "  add a row to your own prices, or map the deployment's name with `models` in its profile"]
     lines.append(f"  row          {price['price_id']} ({price['match']} {price['priced_model']})")
     row = f" (the row itself: {_days(found.row_days)})" if found.row_days else ""
+    lines.append(f"  provider     {found.provider}: {found.provider_rule}")
     lines.append(f"  holds        {_days(price)}{row}")
     for name, label in zip(_RATES, ("input", "cached input", "output"), strict=True):
         lines.append(f"  {label:<12} {_rate(price[name], price['list_' + name])}")

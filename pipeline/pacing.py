@@ -6,8 +6,8 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 # Requests under way at first; it grows by one with each answer until something speaks against it.
@@ -27,16 +27,42 @@ _GROWTH = 0.002
 _GROWTH_DOUBLES_S = 20.0
 # Push-backs of requests that were already under way belong to the one that came first.
 _SAME_PUSH_S = 0.25
+_LEAST_STEP = timedelta(microseconds=1)
+
+
+class Stamps:
+    """Instants that records are put in order by: each later than the one before, also when a clock is set back."""
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+
+    def start_after(self, moment: datetime | None) -> None:
+        """Give no instant up to this one."""
+        if moment is not None and (self._last is None or moment > self._last):
+            self._last = moment
+
+    def next(self, now: datetime) -> datetime:
+        """Now, or just after the last one where that is later."""
+        self._last = now if self._last is None or now > self._last else self._last + _LEAST_STEP
+        return self._last
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time and chance, so that tests can give their own. `monotonic` in seconds."""
+    """Time and chance, so that tests can give their own. `monotonic` in seconds.
+
+    What was recorded is compared by `stamp`; `now`, which may jump either way, is for what others say of time.
+    """
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     chance: Callable[[], float] = random.random
+    stamps: Stamps = field(default_factory=Stamps)
+
+    def stamp(self) -> datetime:
+        """The instant for a record, later than all before."""
+        return self.stamps.next(self.now())
 
 
 class Moment(Protocol):
@@ -70,7 +96,7 @@ class Pacer:
         self._under_way = 0
         self._window = float(min(_FIRST_WINDOW, concurrency))
         self._latency = _Latency()
-        self._rate = _LearnedRate()
+        self._rate = LearnedRate()
         self._next_start = 0.0
         self._paused_until = paused_until or OwnMoment()
 
@@ -158,7 +184,7 @@ class _Latency:
         return self._average <= _FLAT_LATENCY * self._best
 
 
-class _LearnedRate:
+class LearnedRate:
     """Requests per second that the server accepts; nothing is assumed before it first pushes back.
 
     That starts a search from a low rate. When the server pushes back again, what it accepted meanwhile bounds its rate:

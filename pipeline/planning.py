@@ -78,6 +78,22 @@ order by named_threads.position
 """
 
 
+# The last instant that any record of a source has; a clock that was ahead may have written it.
+_LAST_INSTANT = """
+select max(moment) as moment from (
+    select greatest(max(started_at), max(ended_at)) as moment from walks where source = $source
+    union all
+    select greatest(max(started_at), max(finished_at)) from syncs where source = $source
+) as moments
+"""
+
+
+def read_last_instant(connection: Connection, source: str) -> datetime | None:
+    """The latest instant on record for a source: what is recorded from now on has to come after it."""
+    moment: datetime | None = read_frame(connection, _LAST_INSTANT, {"source": source}).item()
+    return moment
+
+
 def read_thread_states(
     connection: Connection, thread_ids: Sequence[str], *, source: str, now: datetime
 ) -> pl.DataFrame:

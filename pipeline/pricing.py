@@ -19,6 +19,14 @@ _RULES = {
     "pattern": "the name matches a pattern of the price list",
 }
 
+# Whose rows price a source, by the source's provider, as `price_periods` has it.
+_PROVIDER_RULES = {
+    "azure": "a source of Azure is priced by rows of azure only, never by another provider's",
+    "openai": "rows of openai come first, another's hold only for names that openai has no row of",
+}
+# A kind of server for which that provider charges.
+_PROVIDER_KINDS = {"azure": "azure-openai", "openai": "openai"}
+
 _PRICED_COLUMNS = (
     "price_id, match, priced_model, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, discount,"
     " input_cost_usd, cached_cost_usd, output_cost_usd, cost_usd"
@@ -72,7 +80,8 @@ _WRITE_NEW = "insert into cost_ledger by name select columns(* exclude (model)) 
 class Explanation:
     """The price of a name on a day: `price` is the row of `price_periods`, None if the name is unpriced.
 
-    `row_days` are `valid_from` and `valid_to` of its row of the book, of which other rows may cut a part.
+    `row_days` are `valid_from` and `valid_to` of its row of the book, of which other rows may cut a part. `provider` is
+    the source's: it decides whose rows may be used.
     """
 
     model: str
@@ -80,6 +89,12 @@ class Explanation:
     on: date
     price: dict[str, Any] | None
     row_days: dict[str, Any] | None = None
+    provider: str = "openai"
+
+    @property
+    def provider_rule(self) -> str:
+        """Whose rows may price the source, in one sentence."""
+        return _PROVIDER_RULES[self.provider]
 
     @property
     def rule(self) -> str:
@@ -97,9 +112,18 @@ class Explanation:
 
 
 def explain_price(
-    model: str, on: date, *, book: PriceBook, source: str = "default", models: dict[str, str] | None = None
+    model: str,
+    on: date,
+    *,
+    book: PriceBook,
+    source: str = "default",
+    kind: str = "openai",
+    models: dict[str, str] | None = None,
 ) -> Explanation:
-    """Which price holds for a model of a source on a day, found by the very views that price steps."""
+    """Which price holds for a model of a source on a day, found by the very views that price steps.
+
+    `kind` is the kind of server that the source is.
+    """
     with open_in_memory() as connection:
         refresh_prices(connection, book)
         connection.execute(
@@ -109,8 +133,8 @@ def explain_price(
         )
         connection.execute(
             "insert into syncs by name select 'sync' as sync_id, $1 as source, now() as started_at,"
-            " 'any' as kind, $2 as models, 'any' as pipeline_version",
-            [source, msgspec.json.encode(models or {}).decode()],
+            " $2 as kind, $3 as models, 'any' as pipeline_version",
+            [source, kind, msgspec.json.encode(models or {}).decode()],
         )
         rows = read_frame(
             connection,
@@ -118,8 +142,20 @@ def explain_price(
             " and $on < coalesce(valid_to, 'infinity'::date)",
             {"source": source, "model": model, "on": on},
         ).to_dicts()
+        provider = read_frame(connection, "select coalesce(provider, 'openai') from source_providers").item()
     price = rows[0] if rows else None
-    return Explanation(model, (models or {}).get(model, model), on, price, _row_days(price, book))
+    meant_model = (models or {}).get(model, model)
+    return Explanation(model, meant_model, on, price, row_days=_row_days(price, book), provider=provider)
+
+
+def kind_of_provider(provider: str) -> str:
+    """A kind of server that this provider charges for. Raises ConfigurationError where there is none."""
+    if provider not in _PROVIDER_KINDS:
+        known = " nor ".join(_PROVIDER_KINDS)
+        raise ConfigurationError(
+            f"--provider {provider!r} is neither {known}: name the provider that charges the source"
+        )
+    return _PROVIDER_KINDS[provider]
 
 
 def _row_days(price: dict[str, Any] | None, book: PriceBook) -> dict[str, Any] | None:
@@ -127,6 +163,13 @@ def _row_days(price: dict[str, Any] | None, book: PriceBook) -> dict[str, Any] |
         return None
     found = book.prices.filter(pl.col("price_id") == price["price_id"]).select("valid_from", "valid_to")
     return found.row(0, named=True)
+
+
+def read_source_kind(connection: Connection, source: str) -> str | None:
+    """The kind of server that the newest sync of a source spoke to; None if no sync has told."""
+    sql = "select kind from source_providers where source = $source and kind is not null"
+    kinds: list[str] = read_frame(connection, sql, {"source": source})["kind"].to_list()
+    return kinds[0] if kinds else None
 
 
 def read_model_names(connection: Connection, source: str) -> dict[str, str]:

@@ -15,6 +15,9 @@ CONFIG_FILE = "pipeline.toml"
 # Ways to name a key or a token in a profile; one at most, and none of them is the key itself.
 KEY_SOURCES = ("api_key_env", "api_key_file", "api_key_command", "token_command", "azure_identity")
 
+_KEYS = ("content_key", "api_key")
+CONTENT_KEY_SOURCES = ("content_key_env", "content_key_file", "content_key_command")
+
 
 class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A `[profiles.NAME]` of `pipeline.toml`; what it leaves out is decided by other layers."""
@@ -42,9 +45,16 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     attempts: int | None = None
     longest_retry_after_s: float | None = None
     include_content: bool | None = None
+    content: str | None = None
+    content_key_env: str | None = None
+    content_key_file: str | None = None
+    content_key_command: list[str] | None = None
     follow_agents: bool | None = None
     whole_lists: bool | None = None
     models: dict[str, str] | None = None
+    cold_after: str | None = None
+    cold_share: float | None = None
+    cold_longest: str | None = None
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +62,7 @@ class ConfigFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     profile: str | None = None
     data_dir: str | None = None
+    raw: str | None = None
     profiles: dict[str, Profile] = {}
 
 
@@ -74,9 +85,9 @@ def _convert(content: object, into: type[_Table], where: str) -> _Table:
         return msgspec.convert(content, into)
     except msgspec.ValidationError as error:
         hint = (
-            ": a key belongs into the environment, a file or a command; name it with api_key_env, api_key_file"
-            " or api_key_command"
-            if "api_key" in str(error)
+            f": a key belongs into the environment, a file or a command; name it with {key}_env, {key}_file"
+            f" or {key}_command"
+            if (key := next((key for key in _KEYS if key in str(error)), None))
             else ""
         )
         raise ConfigurationError(f"{where}: {error}{hint}") from error

@@ -1,10 +1,11 @@
 """Ad-hoc and named SQL over the warehouse, read-only."""
 
+import contextlib
 import io
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import polars as pl
 
 from pipeline.arrow import ArrowStream
 from pipeline.catalog import SqlFile, read_sql_files
+from pipeline.csv_cells import guard_formulas
 from pipeline.errors import ConfigurationError
 from pipeline.present import frame_table, stdout_console
 from pipeline.warehouse import Connection, first_line, open_for_reading
@@ -22,21 +24,36 @@ _READING = frozenset({"SELECT", "EXPLAIN"})
 _FOREIGN_TYPE = re.compile(r"\b(INTERVAL|UNION|BIGNUM|VARINT)\b")
 
 
-def run_query(warehouse: Path, text: str, params: Mapping[str, str]) -> pl.DataFrame:
-    """The result of a named query, or of one statement of SQL.
+def run_query(place: Path | str, text: str, params: Mapping[str, str]) -> pl.DataFrame:
+    """The result of a named query, or of one statement of SQL, over a warehouse (a path) or a lake (a text).
 
     Raises ConfigurationError for anything but one reading statement, and for what DuckDB cannot run.
     """
     named = read_sql_files("queries").get(text)
     if named is None and len(text.split()) < 2:
         raise ConfigurationError(_unknown_name(text))
-    with open_for_reading(warehouse) as connection:
+    with _opened(place) as connection:
         sql = text if named is None else named.text
         _check_statement(connection, sql)
         try:
             return _read(connection, sql, _parameters(named, params))
         except duckdb.Error as error:
             raise ConfigurationError(f"DuckDB cannot run this: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def _opened(place: Path | str) -> Iterator[Connection]:
+    if isinstance(place, Path):
+        with open_for_reading(place) as connection:
+            yield connection
+        return
+    # deltalake is an extra.
+    from pipeline.lake_reading import open_lake
+
+    with open_lake(place) as (connection, warnings):
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        yield connection
 
 
 def _unknown_name(text: str) -> str:
@@ -98,12 +115,16 @@ def _parameters(named: SqlFile | None, params: Mapping[str, str]) -> dict[str, A
     return {**named.params, **params} or None
 
 
-def render(frame: pl.DataFrame, output: str) -> bytes:
-    """The frame as csv (lists and structures as JSON texts), json (an array of objects) or parquet."""
+def render(frame: pl.DataFrame, output: str, *, raw_csv: bool = False) -> bytes:
+    """The frame as csv (lists and structures as JSON texts), json (an array of objects) or parquet.
+
+    In csv texts that begin like a formula have an apostrophe before them, unless it is to be raw.
+    """
     buffer = io.BytesIO()
     if output == "csv":
         flat = frame.with_columns(_json_texts(column) for column in frame.iter_columns() if column.dtype.is_nested())
-        flat.with_columns(pl.col(pl.Boolean).cast(pl.String)).write_csv(buffer)
+        flat = flat.with_columns(pl.col(pl.Boolean).cast(pl.String))
+        (flat if raw_csv else guard_formulas(flat)).write_csv(buffer)
     elif output == "json":
         frame.with_columns(pl.col(pl.Decimal).cast(pl.String)).write_json(buffer)
         buffer.write(b"\n")
@@ -121,10 +142,10 @@ def _json_texts(column: pl.Series) -> pl.Series:
     return pl.Series(column.name, texts, pl.String)
 
 
-def print_result(frame: pl.DataFrame, output: str, *, limit: int | None) -> None:
+def print_result(frame: pl.DataFrame, output: str, *, limit: int | None, raw_csv: bool = False) -> None:
     """The first `limit` rows of the result on stdout; a table says how many rows it left out."""
     if output != "table":
-        sys.stdout.buffer.write(render(frame if limit is None else frame.head(limit), output))
+        sys.stdout.buffer.write(render(frame if limit is None else frame.head(limit), output, raw_csv=raw_csv))
         sys.stdout.buffer.flush()
         return
     console = stdout_console()

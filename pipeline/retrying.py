@@ -2,6 +2,7 @@
 
 import email.utils
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ QUOTA_CODES = frozenset(
         "organization_usage_limit_exceeded",
     }
 )
+_PLAIN_CODE = re.compile(r"[a-z_]{1,60}")
 REFUSED_STATUSES = frozenset({401, 403})
 
 
@@ -45,14 +47,15 @@ class Fault:
     bad_body: bool = False
 
 
-def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Fault:
-    """What a status other than 200 means."""
+def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime, quote: bool = True) -> Fault:
+    """What a status other than 200 means; unless we may `quote`, of the server's words only a plain code is told."""
     kind, code, message = read_error(body)
     quota = status == 429 and (kind in QUOTA_CODES or code in QUOTA_CODES)
     retry = status in RETRIED_STATUSES and not quota
     if (said := headers.get("x-should-retry")) in ("true", "false"):
         retry = said == "true"
-    label = ", ".join(word for word in (code or kind, message) if word)
+    words = (code or kind, message) if quote else (_plain_code(code or kind),)
+    label = ", ".join(word for word in words if word)
     return Fault(
         reason=f"HTTP {status}" + (f" ({label})" if label else ""),
         retry=retry,
@@ -71,12 +74,11 @@ def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | No
     seconds = _number(value)
     if seconds is not None or value is None:
         return seconds
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
+    moment = _http_date(value)
+    if moment is None:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    # By the server's own clock where it tells what that says: ours may be hours off.
+    return max(0.0, (moment - (_http_date(headers.get("date")) or now)).total_seconds())
 
 
 def backoff_s(failures: int, policy: RetryPolicy, *, chance: float) -> float:
@@ -97,6 +99,18 @@ def read_error(body: bytes) -> tuple[str | None, str | None, str | None]:
     if isinstance(error, dict):
         return _text(error.get("type")), _text(error.get("code")), _text(error.get("message"))
     return None, None, _text(error) or _text(answer.get("message")) or _text(answer.get("detail"))
+
+
+def _http_date(value: str | None) -> datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(value or "")
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _plain_code(word: str | None) -> str | None:
+    return word if word and _PLAIN_CODE.fullmatch(word) else None
 
 
 def _text(value: object) -> str | None:

@@ -1,6 +1,7 @@
 """The main job: load what landed, plan, extract and land while loading, load the rest, say how it went."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,16 +11,23 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.client import ApiClient
+from pipeline.content import content_notes, hiding_with
 from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
 from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
-from pipeline.fleet import Fleet
+from pipeline.flat_parts import FlatStore
+from pipeline.flattener import Flattener, flattening
 from pipeline.lander import Lander
-from pipeline.landing import PartWriter, RawStore, new_sync_id
+from pipeline.landing import PartName, PartWriter, RawStore, new_sync_id
 from pipeline.load import load_new_parts
-from pipeline.loader import in_daemon_thread, loading
+from pipeline.loader import Loader, in_daemon_thread, loading
+from pipeline.pacing import Clock
 from pipeline.pages import SyncSummary
 from pipeline.plan import fresh_states, thread_tasks
-from pipeline.planning import read_thread_states
+from pipeline.plan_source import PlanSource
+from pipeline.planning import read_last_instant, read_thread_states
+from pipeline.pruning import sweep_leftovers
+from pipeline.raw_places import raw_store as raw_store
+from pipeline.share import Extraction
 from pipeline.warehouse import open_for_reading, read_frame
 
 
@@ -28,7 +36,8 @@ class SyncOptions:
     """What to sync and where to put it; `lock_wait_s` is how long a load waits for another process that writes.
 
     `kind`, `project` and `models` tell the warehouse what kind of server it is, which project of its organization is
-    billed and what its deployments' names stand for.
+    billed and what its deployments' names stand for. With a `plan` to plan from nothing is loaded, only landed and
+    flattened.
     """
 
     source: str
@@ -40,6 +49,7 @@ class SyncOptions:
     project: str | None = None
     models: Mapping[str, str] | None = None
     extract: ExtractOptions = field(default_factory=ExtractOptions)
+    plan: PlanSource | None = None
 
     @property
     def warehouse(self) -> Path:
@@ -63,6 +73,7 @@ class SyncResult:
     verdict: str
     started_at: datetime
     finished_at: datetime
+    seconds: float
     error: PipelineError | None = None
     damage: DamagedPartError | None = None
 
@@ -72,13 +83,8 @@ def warehouse_path(data_dir: Path) -> Path:
     return data_dir / "warehouse.duckdb"
 
 
-def raw_store(data_dir: Path) -> RawStore:
-    """The raw parts of a data folder."""
-    return RawStore(data_dir / "raw")
-
-
 async def run_sync(
-    client: ApiClient, options: SyncOptions, *, progress: Progress, fleet: Fleet | None = None
+    client: ApiClient, options: SyncOptions, *, progress: Progress, fleet: Extraction | None = None
 ) -> SyncResult:
     """Fetch everything that the plan asks for, and have it in the warehouse; a `fleet` fetches in several processes.
 
@@ -86,13 +92,14 @@ async def run_sync(
     Raises WarehouseLockedError if the load has to give up; all that was fetched is then in raw parts.
     """
     store = raw_store(options.data_dir)
-    damage = await _load_earlier(store, options)
-    started_at = client.clock.now()
-    states = _read_states(options, now=started_at)
+    damage = None if options.plan else await _load_earlier(store, options)
+    started_at, states = _begin(options, client.clock)
+    started_s = client.clock.monotonic()
     progress.threads_total = states.height
     sync_id = new_sync_id(started_at)
-    with loading(store, options.warehouse) as loader:
-        lander = Lander(PartWriter(store, source=options.source, sync_id=sync_id), landed=loader.wake)
+    with _receiving(store, options, sync_id) as receiver:
+        hide = hiding_with(options.extract.content_key)
+        lander = Lander(PartWriter(store, source=options.source, sync_id=sync_id, hide=hide), landed=receiver.wake)
         await lander.open(options.thread_ids, _opening(options, started_at))
         if fleet is None:
             outcome = await extract_threads(
@@ -104,25 +111,49 @@ async def run_sync(
             )
         else:
             outcome = await fleet.extract(
-                states, sync_id, progress=progress, traffic=client.traffic, landed=loader.wake
+                states, sync_id, started_at, progress=progress, traffic=client.traffic, landed=receiver.wake
             )
-        finished_at = client.clock.now()
+        finished_at, seconds = client.clock.stamp(), client.clock.monotonic() - started_s
         verdict = _verdict(outcome, progress)
         await lander.close(
             _summary(client, options, progress, started_at=started_at, finished_at=finished_at, verdict=verdict),
             finished_at,
         )
     if not outcome.interrupted:
-        await in_daemon_thread(loader.join)
-        await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
-        if loader.damage is not None:
-            raise loader.damage
-        _check_walks(options.warehouse, sync_id, walks=progress.walks)
-    return SyncResult(sync_id, verdict, started_at, finished_at, outcome.error, damage)
+        await in_daemon_thread(receiver.join)
+        await _finish(receiver, store, options, sync_id, walks=progress.walks)
+    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage)
+
+
+def _receiving(
+    store: RawStore, options: SyncOptions, sync_id: str
+) -> AbstractContextManager[Loader] | AbstractContextManager[Flattener]:
+    """Who takes what has landed, in the background."""
+    if options.plan is None:
+        return loading(store, options.warehouse)
+
+    def find_parts() -> list[PartName]:
+        return [part for part in store.list_parts() if (part.source, part.sync_id) == (options.source, sync_id)]
+
+    return flattening(FlatStore(store), find_parts)
+
+
+async def _finish(
+    receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, *, walks: int
+) -> None:
+    if isinstance(receiver, Flattener):
+        await in_daemon_thread(receiver.finish)
+        _check_walks(receiver.count_walks(), f"the flattened parts of {store.folder}", sync_id, walks=walks)
+        return
+    await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+    if receiver.damage is not None:
+        raise receiver.damage
+    _check_walks(_count_walks(options.warehouse, sync_id), str(options.warehouse), sync_id, walks=walks)
 
 
 async def _load_earlier(store: RawStore, options: SyncOptions) -> DamagedPartError | None:
     """Load parts of earlier syncs; what damaged ones held is not in the warehouse, so the plan has it again."""
+    sweep_leftovers(store)
     try:
         await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
     except DamagedPartError as error:
@@ -130,14 +161,17 @@ async def _load_earlier(store: RawStore, options: SyncOptions) -> DamagedPartErr
     return None
 
 
-def _check_walks(warehouse: Path, sync_id: str, *, walks: int) -> None:
-    """Raises IncompleteError unless every walk that ended is in the warehouse: what was fetched must not get lost."""
+def _count_walks(warehouse: Path, sync_id: str) -> int:
     with open_for_reading(warehouse) as connection:
         query = "select count(*) as walks from walks where sync_id = $sync_id"
-        loaded = read_frame(connection, query, {"sync_id": sync_id}).item()
-    if loaded != walks:
+        return int(read_frame(connection, query, {"sync_id": sync_id}).item())
+
+
+def _check_walks(found: int, where: str, sync_id: str, *, walks: int) -> None:
+    """Raises IncompleteError unless every walk that ended is there: what was fetched must not get lost."""
+    if found != walks:
         raise IncompleteError(
-            f"of {walks:,} lists that were walked only {loaded:,} are in {warehouse}: raw parts of {sync_id} are gone."
+            f"of {walks:,} lists that were walked only {found:,} are in {where}: raw parts of {sync_id} are gone."
             " Run the same command again; it fetches what is missing"
         )
 
@@ -150,11 +184,15 @@ def _verdict(outcome: Outcome, progress: Progress) -> str:
     return "incomplete" if progress.failed_threads or progress.found_nothing else "complete"
 
 
-def _read_states(options: SyncOptions, *, now: datetime) -> pl.DataFrame:
-    if not options.warehouse.exists():
-        return fresh_states(options.thread_ids)
-    with open_for_reading(options.warehouse) as connection:
-        return read_thread_states(connection, options.thread_ids, source=options.source, now=now)
+def _begin(options: SyncOptions, clock: Clock) -> tuple[datetime, pl.DataFrame]:
+    """When this sync begins (after all that is on record, whatever the clock says) and what is known of its threads."""
+    with nullcontext(options.warehouse) if options.plan is None else options.plan.open() as warehouse:
+        if not warehouse.exists():
+            return clock.stamp(), fresh_states(options.thread_ids)
+        with open_for_reading(warehouse) as connection:
+            clock.stamps.start_after(read_last_instant(connection, options.source))
+            now = clock.stamp()
+            return now, read_thread_states(connection, options.thread_ids, source=options.source, now=now)
 
 
 def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
@@ -165,6 +203,7 @@ def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
         kind=options.kind,
         project=options.project,
         models=dict(options.models) if options.models else None,
+        **content_notes(options.extract.content_key),
     )
 
 

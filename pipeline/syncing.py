@@ -6,27 +6,30 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import polars as pl
 
 from pipeline.agents import sync_with_agents
 from pipeline.client import ApiClient
 from pipeline.config import SAMPLE_SOURCE, Settings
 from pipeline.connect import make_client
+from pipeline.content_key import check_content, read_content_key, read_history
 from pipeline.dry_run import plan_sync, print_plan
 from pipeline.errors import ConfigurationError, IncompleteError, PipelineError, RequestError
+from pipeline.executors import Executor, Fleets
 from pipeline.extract import ExtractOptions, Progress, list_thread_ids
-from pipeline.fleet import Fleet, count_workers
+from pipeline.forgotten import leave_out_forgotten
+from pipeline.hiding import ContentKey
 from pipeline.kinds import KINDS, hint_for_all
 from pipeline.naming import Naming
-from pipeline.overview import next_commands, read_row_counts, read_status, read_top_tools
-from pipeline.present import count_of, frame_table, join_counts, stdout_console
+from pipeline.plan_source import PlanSource
+from pipeline.present import count_of, join_counts
 from pipeline.progress import LogFormat, Meter, Reporter
 from pipeline.sample import sample_server
 from pipeline.sync import SyncOptions, SyncResult, raw_store, run_sync, warehouse_path
+from pipeline.telling import print_outcome
 
 INTERRUPTED = 130
 _NOT_FOUND = 404
@@ -41,6 +44,10 @@ class SyncRequest:
     full: bool = False
     dry_run: bool = False
     lock_wait_s: float = 30.0
+    loads: bool = True
+    executor: Executor = "local"
+    ray_address: str | None = None
+    content_key: ContentKey | None = None
 
 
 def sync_threads(settings: Settings, request: SyncRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
@@ -72,20 +79,37 @@ def _sync_or_plan(settings: Settings, request: SyncRequest, reporter: Reporter, 
 def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> int:
     if request.sample:
         raise ConfigurationError("--dry-run has no plan for --sample: its server is there only while it is synced")
-    warehouse = warehouse_path(settings.data_dir)
-    named = request.naming.read(warehouse, source=settings.source)
-    if request.naming.all_threads:
-        named = list(dict.fromkeys([*named, *asyncio.run(_list_threads(make_client(settings)))]))
-    plan = plan_sync(
-        request.naming.select(named, warehouse, source=settings.source),
-        warehouse,
-        source=settings.source,
-        now=datetime.now(UTC),
-        full=request.full,
-        requests_per_minute=settings["requests_per_minute"],
-    )
+    now = datetime.now(UTC)
+    with _open_plan(settings, request) as warehouse:
+        named = request.naming.read(warehouse, source=settings.source)
+        if request.naming.all_threads:
+            named = list(dict.fromkeys([*named, *asyncio.run(_list_threads(make_client(settings)))]))
+        selection = request.naming.select(named, warehouse, source=settings.source, now=now)
+        plan = plan_sync(
+            selection.thread_ids,
+            warehouse,
+            source=settings.source,
+            now=now,
+            full=request.full,
+            requests_per_minute=settings["requests_per_minute"],
+            not_due=selection.not_due,
+        )
     print_plan(plan, as_json=as_json, has_listed=request.naming.all_threads)
     return 0
+
+
+def _plan_source(settings: Settings, request: SyncRequest) -> PlanSource | None:
+    """Where plans come from if nothing is loaded; None: from the warehouse, once everything is in it."""
+    if request.loads:
+        return None
+    folder, shard = settings.data_dir, request.naming.shard
+    return PlanSource(raw_store(folder), warehouse_path(folder), settings.source, shard)
+
+
+def _open_plan(settings: Settings, request: SyncRequest) -> AbstractContextManager[Path]:
+    """The warehouse file that tells what is known of threads; it need not be there."""
+    source = _plan_source(settings, request)
+    return nullcontext(warehouse_path(settings.data_dir)) if source is None else source.open()
 
 
 async def _list_threads(client: ApiClient) -> list[str]:
@@ -95,7 +119,12 @@ async def _list_threads(client: ApiClient) -> list[str]:
 
 def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
     client = make_client(settings)
-    thread_ids = request.naming.read(warehouse_path(settings.data_dir), source=settings.source)
+    with _open_plan(settings, request) as warehouse:
+        thread_ids = request.naming.read(warehouse, source=settings.source)
+        request = replace(request, content_key=read_content_key(settings))
+        history = read_history(warehouse, settings.source)
+    for notice in check_content(history, settings, settings.source, request.content_key):
+        reporter.say(notice, level="warning")
     meter = Meter(Progress(), client.traffic)
     try:
         with reporter.watching(meter):
@@ -107,7 +136,7 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
         if as_json:
             print(json.dumps({"verdict": "interrupted", "exit_code": INTERRUPTED, **_counts(meter)}))
         return INTERRUPTED
-    _report(reporter, settings, meter, result, as_json=as_json)
+    _report(reporter, settings, meter, result, as_json=as_json, loads=request.loads)
     return _exit_code(result)
 
 
@@ -118,30 +147,56 @@ async def _run(
     async with client:
         if request.naming.all_threads:
             thread_ids = list(dict.fromkeys([*thread_ids, *await list_thread_ids(client)]))
-        thread_ids = request.naming.select(thread_ids, warehouse_path(settings.data_dir), source=settings.source)
+        with _open_plan(settings, request) as warehouse:
+            selection = request.naming.select(thread_ids, warehouse, source=settings.source, now=client.clock.now())
+        progress.threads_not_due = selection.not_due
         options = SyncOptions(
             source=settings.source,
             data_dir=settings.data_dir,
-            thread_ids=thread_ids,
+            thread_ids=selection.thread_ids,
             full=request.full,
             lock_wait_s=request.lock_wait_s,
             # The sample plays a server of the protocol's own provider.
             kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
             project=settings["project"],
             models=settings["models"],
-            extract=ExtractOptions(concurrency=settings["concurrency"], include_content=settings["include_content"]),
+            extract=ExtractOptions(
+                concurrency=settings["concurrency"],
+                include_content=settings["include_content"],
+                content_key=request.content_key,
+            ),
+            plan=_plan_source(settings, request),
         )
 
         async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
-            workers = count_workers(settings["workers"], threads=len(ids))
-            fleet = Fleet(settings, options.raw_folder, workers, options.extract, request.full) if workers else None
+            ids = _leave_out(settings, request, ids, progress)
+            fleet = fleets.choose(len(ids))
             return await run_sync(client, replace(options, thread_ids=ids), progress=progress, fleet=fleet)
 
-        if not settings.follows_agents:
-            return await sync_round(thread_ids, progress)
-        return await sync_with_agents(
-            sync_round, thread_ids, options.warehouse, source=options.source, full=options.full, progress=progress
+        fleets = Fleets(
+            settings, options.raw_folder, options.extract, request.full, request.executor, request.ray_address
         )
+        async with contextlib.aclosing(fleets):
+            if not settings.follows_agents:
+                return await sync_round(selection.thread_ids, progress)
+            return await sync_with_agents(
+                sync_round,
+                selection.thread_ids,
+                lambda: _open_plan(settings, request),
+                source=options.source,
+                full=options.full,
+                progress=progress,
+                others=selection.others,
+            )
+
+
+def _leave_out(settings: Settings, request: SyncRequest, ids: Sequence[str], progress: Progress) -> Sequence[str]:
+    """Those of the threads that were not forgotten, unless a person names them again."""
+    kept = leave_out_forgotten(settings.data_dir, settings.source, ids, request.naming.thread_ids)
+    if len(kept) < len(ids):
+        left_out = count_of(len(ids) - len(kept), "threads")
+        progress.hints.add(f"left out: {left_out} that `forget` removed; name them as THREAD_ID to have them again")
+    return kept
 
 
 def _cancel_on_signals() -> None:
@@ -163,14 +218,15 @@ def _exit_code(result: SyncResult) -> int:
     return 0
 
 
-def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool) -> None:
+def _report(
+    reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool, loads: bool
+) -> None:
     progress, warehouse = meter.progress, warehouse_path(settings.data_dir)
     if result.damage is not None:
         reporter.say(str(result.damage), level="warning")
     _report_faults(reporter, progress, result)
     for hint in _hints(settings, progress):
         reporter.say(hint, level="warning")
-    seconds = (result.finished_at - result.started_at).total_seconds()
     if as_json:
         summary = _summary(meter, result, warehouse, exit_code=_exit_code(result))
         print(json.dumps({**summary, "hints": _hints(settings, progress)}))
@@ -184,8 +240,11 @@ def _report(reporter: Reporter, settings: Settings, meter: Meter, result: SyncRe
             ("retries", meter.traffic.retries),
         ]
     )
-    reporter.say(f"sync {result.verdict}: {counts} in {seconds:.1f} s")
-    if not reporter.quiet and result.error is None:
+    not_due = f", {count_of(progress.threads_not_due, 'threads')} not due yet" if progress.threads_not_due else ""
+    reporter.say(f"sync {result.verdict}: {counts}{not_due} in {result.seconds:.1f} s")
+    if not loads:
+        reporter.say(f"landed in {raw_store(settings.data_dir).place}: python -m pipeline load brings it in")
+    elif not reporter.quiet and result.error is None:
         print_outcome(warehouse, source=settings.source)
 
 
@@ -221,7 +280,7 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
         "verdict": result.verdict,
         "exit_code": exit_code,
         **_counts(meter),
-        "seconds": (result.finished_at - result.started_at).total_seconds(),
+        "seconds": result.seconds,
         "warehouse": str(warehouse),
         "failures": meter.progress.failures,
         "error": None if result.error is None else str(result.error),
@@ -234,50 +293,10 @@ def _counts(meter: Meter) -> dict[str, int]:
         "threads": progress.threads_done,
         "threads_missing": progress.threads_missing,
         "threads_failed": len(progress.failed_threads),
+        "threads_not_due": progress.threads_not_due,
         "runs_listed": progress.runs,
         "runs_sealed": progress.runs_sealed,
         "steps": progress.steps,
         "requests": meter.traffic.requests,
         "retries": meter.traffic.retries,
     }
-
-
-def print_outcome(warehouse: Path, *, source: str) -> None:
-    """What came out of a sync: tables, tools, and what to type next, on stdout."""
-    console = stdout_console()
-    console.print()
-    console.print(frame_table(read_row_counts(warehouse), title="Tables"))
-    console.print()
-    console.print(frame_table(read_top_tools(warehouse, source=source), title="Tools called most"))
-    console.print(f"\n[bold]DuckDB file[/bold]  {warehouse}\n\n[bold]Next[/bold]")
-    for command in next_commands():
-        console.print(f"  {command}", markup=False, soft_wrap=True)
-
-
-def print_status(data_dir: Path, *, as_json: bool) -> None:
-    """The state of a data folder on stdout."""
-    status = read_status(raw_store(data_dir), warehouse_path(data_dir))
-    if as_json:
-        print(json.dumps(status.as_dict()))
-        return
-    console = stdout_console()
-    if status.size_bytes is None:
-        console.print(f"no warehouse at {status.warehouse} yet: python -m pipeline sync --sample makes one")
-    else:
-        console.print(f"[bold]Warehouse[/bold]  {status.warehouse} ({status.size_bytes / 2**20:,.1f} MiB)")
-    console.print(f"[bold]Raw parts[/bold]  {status.raw_parts:,}, of which {status.waiting_parts:,} wait to be loaded")
-    if status.waiting_parts:
-        console.print("           load them with: python -m pipeline load")
-    if status.sources.height:
-        console.print()
-        console.print(frame_table(status.sources, title="Sources"))
-
-
-def print_config(settings: Settings, *, as_json: bool) -> None:
-    """Settings in force with their origin, secrets masked, on stdout."""
-    rows = settings.describe()
-    if as_json:
-        print(json.dumps({name: {"value": value, "origin": origin} for name, value, origin in rows}))
-        return
-    frame = pl.DataFrame(rows, schema=["setting", "value", "from"], orient="row")
-    stdout_console().print(frame_table(frame))

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from pipeline.decay import Decay
 from pipeline.endpoint import check_id
 from pipeline.errors import ConfigurationError, WarehouseLockedError
 from pipeline.threads import COLUMN
@@ -37,6 +38,30 @@ from named_threads
 left join threads on threads.source = $source and threads.thread_id = named_threads.thread_id
 left join thread_runs on thread_runs.thread_id = named_threads.thread_id
 where coalesce(threads.status not in ('synced', 'missing'), true) or thread_runs.youngest_run_at >= $since
+order by named_threads.position
+"""
+
+# A thread is left out while its time has not come: it is known to its end, and has not changed for long.
+_DUE = """
+with thread_runs as (
+    select thread_id, bool_or(not sealed) as has_open,
+        max(greatest(created_at, completed_at, failed_at, cancelled_at)) as last_change_at
+    from runs where source = $source group by thread_id
+),
+ages as (
+    select threads.thread_id, threads.last_synced_at,
+        threads.last_synced_at - coalesce(thread_runs.last_change_at, threads.first_seen_at) as age
+    from threads
+    left join thread_runs using (thread_id)
+    where threads.source = $source and threads.status in ('synced', 'missing')
+        and not coalesce(thread_runs.has_open, false)
+)
+select named_threads.thread_id
+from named_threads
+left join ages using (thread_id)
+where coalesce(
+    epoch(age) < $cold_after_s or epoch($now - last_synced_at) >= least(epoch(age) * $share, $longest_s), true
+)
 order by named_threads.position
 """
 
@@ -80,6 +105,25 @@ def recent_thread_ids(thread_ids: Sequence[str], warehouse: Path, *, source: str
         named = pl.DataFrame({COLUMN: thread_ids}, schema={COLUMN: pl.String}).with_row_index("position")
         register(connection, "named_threads", named)
         return read_frame(connection, _RECENT, {"source": source, "since": since})[COLUMN].to_list()
+
+
+def due_thread_ids(
+    thread_ids: Sequence[str], warehouse: Path, *, source: str, decay: Decay, now: datetime
+) -> list[str]:
+    """Those of the threads that the age rule wants asked for now, in the order given."""
+    if not warehouse.exists():
+        return list(thread_ids)
+    with open_for_reading(warehouse) as connection:
+        named = pl.DataFrame({COLUMN: thread_ids}, schema={COLUMN: pl.String}).with_row_index("position")
+        register(connection, "named_threads", named)
+        parameters = {
+            "source": source,
+            "now": now,
+            "cold_after_s": decay.cold_after.total_seconds(),
+            "share": decay.share,
+            "longest_s": decay.longest.total_seconds(),
+        }
+        return read_frame(connection, _DUE, parameters)[COLUMN].to_list()
 
 
 def _run(connection: Connection, sql: str) -> pl.DataFrame:

@@ -6,12 +6,13 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from pipeline.decay import DECAY, is_age, parse_age
 from pipeline.endpoint import check_id
 from pipeline.errors import ConfigurationError
 
@@ -21,8 +22,6 @@ _SEPARATORS = (",", ";", "\t")
 _COMMENT = "#"
 _PARQUET_MAGIC = b"PAR1"
 _SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
-_AGE = re.compile(r"([0-9]{1,6})([hdw])")
-_AGE_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _HASHED_BYTES = 8
 
 
@@ -56,15 +55,17 @@ def parse_shard(text: str) -> Shard:
 
 def parse_since(text: str, *, now: datetime) -> datetime:
     """The instant that an age (12h, 30d, 4w) before `now` or a date (2026-01-31, midnight UTC) names."""
-    if match := _AGE.fullmatch(text.strip()):
+    if is_age(text):
         try:
-            return now - timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
+            return now - parse_age(text, where="--since")
         except OverflowError as error:
             raise ConfigurationError(f"--since {text!r} is before all time") from error
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise ConfigurationError(f"--since {text!r} is neither an age like 30d, 12h or 4w nor a date") from error
+        raise ConfigurationError(
+            f"--since {text!r} is neither an age like 30d, 12h or 4w nor a date nor the word {DECAY}"
+        ) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 

@@ -10,16 +10,20 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.client import ApiClient, decode_with
+from pipeline.content import hide_object
 from pipeline.endpoint import check_id
 from pipeline.errors import ConfigurationError, PipelineError, RequestError, WalkError
 from pipeline.extract import INCLUDE_CONTENT
+from pipeline.hiding import ContentKey
 from pipeline.json_text import repair_unicode
-from pipeline.pages import Page
+from pipeline.pages import Page, Resource
 from pipeline.paging import PAGE_LIMIT, Ask, ListAnswer, ListWalk, walk_list
 from pipeline.wire import ListHead, RawPage
 
 # What `--include content` is short for.
 _SHORT_INCLUDES = {"content": INCLUDE_CONTENT}
+# threads, THREAD, runs, RUN, steps.
+_STEPS_SEGMENTS = 5
 _decode_list = decode_with(ListHead, "a list of the protocol")
 _decode_object = decode_with(dict[str, Raw], "a JSON object")
 
@@ -44,23 +48,38 @@ class ListQuery:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A client, not opened yet, and the key to hide contents with, if they are not to be shown."""
+
+    client: ApiClient
+    content_key: ContentKey | None = None
+
+    def shown(self, items: Sequence[bytes], segments: Sequence[str]) -> list[bytes]:
+        """Runs or steps as they may be printed."""
+        if self.content_key is None:
+            return list(items)
+        resource: Resource = "steps" if len(segments) >= _STEPS_SEGMENTS else "runs"
+        return [hide_object(item, resource, self.content_key) for item in items]
+
+
 def include_params(include: Sequence[str]) -> list[tuple[str, str]]:
     """`include[]` parameters; `content` is short for the texts that file searches found."""
     return [("include[]", _SHORT_INCLUDES.get(value, value)) for value in include]
 
 
-def print_object(client: ApiClient, segments: Sequence[str], include: Sequence[str] = ()) -> None:
+def print_object(connected: Connected, segments: Sequence[str], include: Sequence[str] = ()) -> None:
     """One object on standard output. Raises RequestError."""
     _check_segments(segments)
 
     async def fetch() -> bytes:
-        async with client:
+        async with connected.client as client:
             return (await client.get(segments, include_params(include), decode=_decode_object)).body
 
-    _write_lines([asyncio.run(fetch())], sys.stdout.buffer)
+    _write_lines(connected.shown([asyncio.run(fetch())], segments), sys.stdout.buffer)
 
 
-def print_list(client: ApiClient, segments: Sequence[str], query: ListQuery) -> None:
+def print_list(connected: Connected, segments: Sequence[str], query: ListQuery) -> None:
     """Items of a list on standard output, in the order sent; says on standard error when there are more.
 
     Raises ConfigurationError for a query that cannot be walked, WalkError or RequestError after what came before.
@@ -71,11 +90,11 @@ def print_list(client: ApiClient, segments: Sequence[str], query: ListQuery) -> 
     walk = ListWalk(after=query.after)
     fault: PipelineError | None = None
     try:
-        asyncio.run(_walk(client, segments, query, walk))
+        asyncio.run(_walk(connected.client, segments, query, walk))
     except (RequestError, WalkError) as error:
         fault = error
     for page in walk.pages:
-        _write_lines(_items_of(page), sys.stdout.buffer)
+        _write_lines(connected.shown(_items_of(page), segments), sys.stdout.buffer)
     if fault is not None:
         raise fault
     _say_more(query, walk, sys.stderr)

@@ -1,15 +1,17 @@
 """The DuckDB warehouse: opened only to load or to read, by whichever process may; all of duckdb is in here."""
 
 import contextlib
+import hashlib
+import os
 import re
+import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import filelock
 import polars as pl
 
 from pipeline import __version__
@@ -17,8 +19,10 @@ from pipeline.arrow import ArrowStream
 from pipeline.catalog import read_sql_files, views_in_order
 from pipeline.errors import ConfigurationError, WarehouseLockedError
 from pipeline.prices import PriceBook, own_prices_path, read_price_book
+from pipeline.private_files import OWNER_ONLY, make_private_folder
+from pipeline.writer_lock import only_writer
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # A duckdb 1.5 command line opens files of this version, whichever library wrote them.
 STORAGE_VERSION = "v1.5.0"
 # Small row groups are written as they are loaded instead of through the log: measured, see docs/performance.md.
@@ -29,7 +33,10 @@ _COPIES_FRAMES = duckdb.__version__.startswith("1.")
 DAMAGED = ".damaged"
 _RETRY_WAIT_S = 0.2
 _READ_WAIT_S = 5.0
-_OWNER_ONLY = 0o600
+# What a load may hold of DuckDB's, beside its frames; more made none of the measured loads faster.
+_MEMORY = "256MB"
+MEMORY_VARIABLE = "PIPELINE_LOAD_MEMORY"
+_INTERRUPTED = "Query interrupted"
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -55,7 +62,11 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
     """
     if not path.exists():
         raise ConfigurationError(f"there is no warehouse at {path}: run `python -m pipeline sync --sample` to make one")
-    with _retrying(path, wait_s=_READ_WAIT_S, attempt=lambda: duckdb.connect(str(path), read_only=True)) as connection:
+
+    def attach() -> Connection:
+        return duckdb.connect(str(path), read_only=True)
+
+    with _heeding_interruption(), _retrying(path, wait_s=_READ_WAIT_S, attempt=attach) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check_version(connection, path)
         yield connection
@@ -147,19 +158,31 @@ def refresh_prices(connection: Connection, book: PriceBook) -> None:
         unregister(connection, "price_book")
 
 
-def create_schema(connection: Connection) -> None:
-    """All tables and views, in a database that has none."""
+def create_schema(connection: Connection, *, views: Sequence[str] | None = None) -> None:
+    """All tables and views (or only these and what they read), in a database that has none."""
     for table in read_sql_files("tables").values():
         connection.execute(table.text)
-    _create_views(connection)
+    _create_views(connection, named=views)
+
+
+def record_version(connection: Connection) -> None:
+    """Note in a schema that was just made which one it is."""
+    row = [SCHEMA_VERSION, __version__, _digest_views()]
+    connection.execute("insert into schema_version values (?, ?, ?)", row)
+
+
+def connect_in_memory(*, views: Sequence[str] | None = None) -> Connection:
+    """A warehouse that is nowhere on disk, with every table and view (or only these views) and nothing in them."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("set TimeZone = 'UTC'")
+    create_schema(connection, views=views)
+    return connection
 
 
 @contextlib.contextmanager
-def open_in_memory() -> Iterator[Connection]:
-    """A warehouse that is nowhere on disk, with every table and view and nothing in them."""
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        create_schema(connection)
+def open_in_memory(*, views: Sequence[str] | None = None) -> Iterator[Connection]:
+    """The same, until the end of the block."""
+    with connect_in_memory(views=views) as connection:
         yield connection
 
 
@@ -174,15 +197,35 @@ def attached(connection: Connection, path: Path, name: str) -> Iterator[set[str]
         connection.execute(f"detach {name}")
 
 
-def _create_views(connection: Connection) -> None:
-    for view in views_in_order():
-        connection.execute(view.text)
+def _create_views(connection: Connection, *, named: Sequence[str] | None = None) -> None:
+    in_order = views_in_order()
+    wanted = {view.name for view in in_order} if named is None else set(named)
+    # From the last to the first: each is known to be wanted before what it reads is looked at.
+    for view in reversed(in_order):
+        wanted |= set(view.reads) if view.name in wanted else set()
+    for view in in_order:
+        if view.name in wanted:
+            connection.execute(view.text)
+
+
+def _digest_views() -> str:
+    return hashlib.sha256("".join(view.text for view in views_in_order()).encode()).hexdigest()
+
+
+def _connect(path: Path) -> Connection:
+    """A connection for a load: in bounded memory, with a folder of its owner's to put aside what does not fit."""
+    make_private_folder(_spill_folder(path))
+    limit = os.environ.get(MEMORY_VARIABLE, _MEMORY)
+    try:
+        return duckdb.connect(config={"memory_limit": limit, "temp_directory": str(_spill_folder(path))})
+    except duckdb.Error as error:
+        raise ConfigurationError(f"{MEMORY_VARIABLE} = {limit!r}: {first_line(error)}; an example is 512MB") from error
 
 
 def _attach(path: Path, *, unlogged: bool = False) -> Connection:
     """The warehouse attached for writing; `unlogged` for a file that nobody sees before it is whole."""
     is_new = not path.exists()
-    connection = duckdb.connect()
+    connection = _connect(path)
     options = f"{_STORAGE}, recovery_mode no_wal_writes" if unlogged else _STORAGE
     try:
         connection.execute(f"attach {quoted(str(path))} as warehouse ({options})")
@@ -191,17 +234,17 @@ def _attach(path: Path, *, unlogged: bool = False) -> Connection:
         raise
     if is_new:
         # duckdb refuses a file that we would make for it, and has no option for its mode.
-        path.chmod(_OWNER_ONLY)
+        path.chmod(OWNER_ONLY)
     return connection
 
 
 def _attach_copy(path: Path) -> Connection:
     """A copy beside the warehouse. The original stays attached, so that no process writes to it meanwhile."""
-    connection = duckdb.connect()
+    connection = _connect(path)
     try:
         connection.execute(f"attach {quoted(str(path))} as original (read_only)")
         connection.execute(f"attach {quoted(str(_beside(path)))} as warehouse ({_STORAGE})")
-        _beside(path).chmod(_OWNER_ONLY)
+        _beside(path).chmod(OWNER_ONLY)
         connection.execute("copy from database original to warehouse")
     except duckdb.Error:
         connection.close()
@@ -215,11 +258,12 @@ def _prepare(connection: Connection, path: Path) -> None:
     tables = read_frame(connection, "select table_name from duckdb_tables() where database_name = 'warehouse'")
     if tables.is_empty():
         create_schema(connection)
-        connection.execute("insert into schema_version values (?, ?)", [SCHEMA_VERSION, __version__])
+        record_version(connection)
     _check_version(connection, path)
-    if not tables.is_empty():
-        # The views of an earlier version may be others.
+    if read_frame(connection, "select views_sha256 from schema_version").item() != _digest_views():
+        # An earlier program of the same schema had other views.
         _create_views(connection)
+        connection.execute("update schema_version set views_sha256 = ?", [_digest_views()])
     refresh_prices(connection, read_price_book(own_prices_path(path.parent)))
 
 
@@ -262,25 +306,41 @@ def _retrying(path: Path, *, wait_s: float, attempt: Callable[[], Connection]) -
 @contextlib.contextmanager
 def _only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
     """Nobody else of this program writes to the warehouse; what a dead writer left beside it is swept."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        with filelock.FileLock(f"{path}.lock", timeout=wait_s, mode=_OWNER_ONLY):
-            _sweep(path)
+    with only_writer(path, wait_s=wait_s):
+        _sweep(path)
+        try:
             yield
-    except filelock.Timeout as error:
-        raise WarehouseLockedError(f"another load writes to the warehouse {path}: wait until it has ended") from error
+        finally:
+            _sweep_spilled(path)
 
 
 @contextlib.contextmanager
 def _naming_full_disk(path: Path) -> Iterator[None]:
     """Raises ConfigurationError where duckdb cannot write: after a failed write all that follows fails as well."""
     try:
-        yield
+        with _heeding_interruption():
+            yield
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigurationError(
+            f"the load needs more memory than it may take ({first_line(error)}): set {MEMORY_VARIABLE}, such as 1GB,"
+            " and run the same command again; raw parts are kept"
+        ) from error
     except (duckdb.IOException, duckdb.FatalException) as error:
         raise ConfigurationError(
             f"cannot write the warehouse {path}: {first_line(error)}. It is as it was before this load; raw parts are"
             " kept: make room, then run the same command again or `python -m pipeline load`"
         ) from error
+
+
+@contextlib.contextmanager
+def _heeding_interruption() -> Iterator[None]:
+    """Raises KeyboardInterrupt for Ctrl-C, of which duckdb makes an error while it works."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != _INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error
 
 
 def _beside(path: Path) -> Path:
@@ -290,6 +350,16 @@ def _beside(path: Path) -> Path:
 def _sweep(path: Path) -> None:
     for left in (_beside(path), _wal(_beside(path))):
         left.unlink(missing_ok=True)
+    _sweep_spilled(path)
+
+
+def _sweep_spilled(path: Path) -> None:
+    for folder in (_spill_folder(path), _spill_folder(_beside(path))):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spill_folder(path: Path) -> Path:
+    return path.with_name(f"{path.name}.spill")
 
 
 def _replace(path: Path) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.importing import ImportProgress, ImportRequest, run_import
+from pipeline.archive_lander import ImportProgress
+from pipeline.importing import ImportRequest, run_import
 
 JsonObject = dict[str, Any]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -19,6 +19,7 @@ from pipeline.client import ApiClient
 from pipeline.emulator import RunningEmulator
 from pipeline.endpoint import Endpoint
 from pipeline.extract import ExtractOptions, Progress
+from pipeline.hiding import ContentKey
 from pipeline.pacing import Pacer
 from pipeline.pages import PART_SCHEMA
 from pipeline.sync import SyncOptions, SyncResult, run_sync, warehouse_path
@@ -28,12 +29,18 @@ ROOT = Path(__file__).parents[1]
 SOURCE = "default"
 # Nothing of the machine that runs the tests may reach the command line.
 _INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
-_PATIENCE_S = 60.0
+_PATIENCE_S = 300.0
 Rows = list[tuple[Any, ...]]
 
 
 def sync_here(
-    server: RunningEmulator, data_dir: Path, *, full: bool = False, thread_ids: Sequence[str] | None = None
+    server: RunningEmulator,
+    data_dir: Path,
+    *,
+    full: bool = False,
+    thread_ids: Sequence[str] | None = None,
+    content_key: ContentKey | None = None,
+    progress: Progress | None = None,
 ) -> SyncResult:
     """Sync threads of the emulator, all of them if none are named, in this process."""
     endpoint = Endpoint(base_url=server.base_url, headers={"Authorization": f"Bearer {server.api_key}"})
@@ -43,12 +50,12 @@ def sync_here(
         data_dir=data_dir,
         thread_ids=thread_ids or server.corpus.thread_ids(),
         full=full,
-        extract=ExtractOptions(concurrency=16),
+        extract=ExtractOptions(concurrency=16, content_key=content_key),
     )
 
     async def run() -> SyncResult:
         async with client:
-            return await run_sync(client, options, progress=Progress())
+            return await run_sync(client, options, progress=progress or Progress())
 
     return asyncio.run(run())
 

@@ -64,11 +64,18 @@ def read(warehouse: Path, sql: str) -> list[dict[str, Any]]:
         return read_frame(connection, sql).to_dicts()
 
 
-def add_run(folder: Path, *, model: str = "gpt-4o", prompt_tokens: int = 1_000_000) -> None:
-    tokens = {"prompt_tokens": prompt_tokens, "completion_tokens": 0, "total_tokens": prompt_tokens}
+def tokens(prompt_tokens: int) -> Json:
+    return {"prompt_tokens": prompt_tokens, "completion_tokens": 0, "total_tokens": prompt_tokens}
+
+
+def add_run(folder: Path, *, model: str = "gpt-4o", usages: tuple[Json | None, ...] = (tokens(1_000_000),)) -> None:
+    """A run with one step for each usage, on the day of the bills."""
     run = run_of("run_1", model=model, created_at=DAY_START + 60)
-    step = step_of("step_1", run_id="run_1", thread_id="thread_1", created_at=DAY_START + 60, usage=tokens)
-    land(RawStore(folder / "raw"), Listing(0, [run]), Listing(0, [step], run_id="run_1"))
+    steps = [
+        step_of(f"step_{number}", run_id="run_1", thread_id="thread_1", created_at=DAY_START + 60, usage=used)
+        for number, used in enumerate(usages)
+    ]
+    land(RawStore(folder / "raw"), Listing(0, [run]), Listing(0, steps, run_id="run_1"))
 
 
 # Reading
@@ -255,21 +262,77 @@ def test_where_the_tokens_agree_the_price_row_is_named(tmp_path: Path) -> None:
     assert row[3:] == (Decimal("-0.5"), ["the tokens agree: look at the price row openai:gpt-4o:2024-10-02"])
 
 
+NOT_SYNCED = "other use of the API, or threads that were never synced"
+
+
+def computations(warehouse: Path) -> list[tuple[Any, ...]]:
+    """What is known of the computed side, by model."""
+    sql = "select model, computed_from, priced_usd, computed_usd, difference_usd from reconciliation order by model"
+    return [tuple(row.values()) for row in read(warehouse, sql)]
+
+
 def test_steps_without_a_price_explain_a_difference(tmp_path: Path) -> None:
     add_run(tmp_path, model="prod")
 
-    rows = reconcile(load_pages(tmp_path, page(answer(cost(2)))))
+    warehouse = load_pages(tmp_path, page(answer(cost(2))))
 
-    other_use = "other use of the API, or threads that were never synced"
-    assert rows[0] == ("gpt-4o-2024-08-06", Decimal(2), None, Decimal(2), [other_use])
-    assert rows[1][:4] == ("prod", None, None, None)
-    assert rows[1][4][0] == "1 steps have no price: their cost is in no sum"
+    unnamed = "1 steps of that day may be of this row: their model has no price or their project is unknown"
+    billed, computed = reconcile(warehouse)
+    assert billed == ("gpt-4o-2024-08-06", Decimal(2), None, None, [unnamed, NOT_SYNCED])
+    assert computed[:4] == ("prod", None, None, None)
+    assert computed[4][0].startswith("unpriced: the cost of all 1 steps is unknown (no price, or no usage)")
+    assert [row[1] for row in computations(warehouse)] == ["unnamed steps", "no step"]
+
+
+def test_a_billed_day_without_any_step_was_computed_as_nothing(tmp_path: Path) -> None:
+    warehouse = load_pages(tmp_path, page(answer(cost(2))))
+
+    assert computations(warehouse) == [("gpt-4o-2024-08-06", "nothing synced", None, Decimal(0), Decimal(2))]
+    assert reconcile(warehouse)[0][4] == [NOT_SYNCED]
+
+
+def test_a_model_that_is_billed_and_has_no_price_makes_no_difference(tmp_path: Path) -> None:
+    add_run(tmp_path, model="gpt-9")
+
+    warehouse = load_pages(tmp_path, page(answer(cost(2, "gpt-9, input"))))
+
+    assert computations(warehouse) == [("gpt-9", "no step", None, None, None)]
+
+
+def test_where_the_usage_of_a_step_is_unknown_the_priced_part_stands_apart(tmp_path: Path) -> None:
+    add_run(tmp_path, usages=(tokens(1_000_000), None, tokens(400_000)))
+
+    warehouse = load_pages(tmp_path, page(answer(usage(), cost(4))))
+
+    assert computations(warehouse) == [("gpt-4o-2024-08-06", "some steps", Decimal("3.5"), None, None)]
+    assert reconcile(warehouse)[0][4][0].startswith("partly unpriced: the cost of 1 of 3 steps is unknown")
+
+
+def test_a_step_without_tokens_costs_nothing_also_where_its_model_has_no_price(tmp_path: Path) -> None:
+    add_run(tmp_path, model="gpt-9", usages=(tokens(0),))
+
+    warehouse = load_pages(tmp_path, page(answer(cost(2, "gpt-9, input"))))
+
+    assert computations(warehouse) == [("gpt-9", "all steps", None, Decimal(0), Decimal(2))]
+
+
+def test_steps_whose_project_nobody_knows_may_be_of_any_project(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    warehouse = load_pages(tmp_path, page(answer(cost(2), cost(3, project_id="proj_2"))))
+
+    sql = "select project_id, computed_from, computed_usd, difference_usd from reconciliation order by project_id"
+    assert [tuple(row.values()) for row in read(warehouse, sql)] == [
+        ("proj_1", "unnamed steps", None, None),
+        ("proj_2", "unnamed steps", None, None),
+        (None, "all steps", Decimal("2.5"), None),
+    ]
 
 
 def test_a_line_item_that_is_no_model_s_stays_apart(tmp_path: Path) -> None:
     [row] = reconcile(load_pages(tmp_path, page(answer(cost(2, "file storage")))))
 
-    assert row == (None, Decimal(2), None, Decimal(2), ["a line item that is no model's tokens"])
+    assert row == (None, Decimal(2), Decimal(0), Decimal(2), ["a line item that is no model's tokens"])
 
 
 def test_money_in_another_currency_is_in_no_sum(tmp_path: Path) -> None:
@@ -277,8 +340,16 @@ def test_money_in_another_currency_is_in_no_sum(tmp_path: Path) -> None:
 
     [row] = reconcile(load_pages(tmp_path, page(answer(foreign))))
 
-    assert row[1:4] == (None, None, None)
+    assert row[1:4] == (None, Decimal(0), None)
     assert "a part of the bill is in another currency" in row[4]
+
+
+def test_a_bill_that_is_in_another_currency_in_part_makes_no_difference(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    [row] = reconcile(load_pages(tmp_path, page(answer(cost(2), cost(2, amount={"value": 2, "currency": "eur"})))))
+
+    assert row[1:4] == (Decimal(2), Decimal("2.5"), None)
 
 
 def test_without_a_bill_for_the_day_the_difference_is_unknown(tmp_path: Path) -> None:

@@ -89,6 +89,12 @@ def test_quiet_says_nothing_when_all_is_well(server: RunningEmulator, tmp_path: 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
+def test_quiet_still_says_what_is_missing(server: RunningEmulator, tmp_path: Path) -> None:
+    ended = sync(server, tmp_path, server.corpus.thread_ids()[0], "thread_gone", "--quiet")
+
+    assert_clear(ended, 0, "1 of 2 threads do not exist on the server (404)")
+
+
 def test_json_is_one_object_on_stdout_and_nothing_else(server: RunningEmulator, tmp_path: Path) -> None:
     ended = sync(server, tmp_path, *server.corpus.thread_ids(), "--json")
 

@@ -295,11 +295,14 @@ def test_an_error_body_of_any_shape_leads_to_a_plain_message(body: bytes, label:
 
 
 def test_an_answer_that_is_too_large_is_given_up() -> None:
+    stream = _Endless()
+
     def handle(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, stream=_Endless())
+        return httpx.Response(200, stream=stream)
 
     with pytest.raises(RequestError, match=r"^/threads/thread_1/runs: the answer is larger than 512 MiB$"):
         _get_mocked(handle)
+    assert stream.given_bytes == (512 + 16) * 2**20
 
 
 # --- redirects --------------------------------------------------------------------------------------------------------
@@ -333,7 +336,9 @@ def test_a_redirect_to_nowhere_in_particular_is_an_error_too(location: str) -> N
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
-@pytest.mark.parametrize("message", [f"Incorrect key: {MARKER}.", f"Bearer {MARKER} is wrong", "x" * 296 + MARKER])
+@pytest.mark.parametrize(
+    "message", [f"Incorrect key: {MARKER}.", f"Bearer {MARKER} is wrong", "x" * 270 + MARKER, "x" * 296 + MARKER]
+)
 def test_a_key_that_the_server_echoes_is_not_shown(status: int, message: str) -> None:
     outcome = ask(
         reply(status, error_body(message=message, code=MARKER)),
@@ -420,8 +425,9 @@ def test_a_pause_that_the_server_asks_for_holds_back_every_request() -> None:
     assert starts[:4] == [0.0, 0.0, 0.0, 30.0]
 
 
-def test_a_longer_pause_wins() -> None:
-    starts = _start_times(3, concurrency=3, limited={0: "5", 1: "60"})
+@pytest.mark.parametrize("limited", [{0: "5", 1: "60"}, {0: "60", 1: "5"}])
+def test_a_longer_pause_wins(limited: dict[int, str]) -> None:
+    starts = _start_times(3, concurrency=3, limited=limited)
     assert starts[:4] == [0.0, 0.0, 0.0, 60.0]
 
 
@@ -511,9 +517,13 @@ def test_a_ca_bundle_that_the_environment_names_is_read(monkeypatch: pytest.Monk
 
 
 class _Endless(httpx.AsyncByteStream):
+    def __init__(self) -> None:
+        self.given_bytes = 0
+
     async def __aiter__(self):  # type: ignore[no-untyped-def]
         block = b" " * 2**24
         while True:
+            self.given_bytes += len(block)
             yield block
 
 

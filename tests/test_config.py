@@ -72,7 +72,7 @@ def test_an_empty_variable_and_a_flag_that_is_not_given_say_nothing(tmp_path: Pa
 def test_flags_with_names_of_their_own_are_shown_by_those(tmp_path: Path) -> None:
     found = read(tmp_path, {"plain_http_hosts": ["gateway.internal"], "include_content": False})
     assert origin(found, "plain_http_hosts") == (["gateway.internal"], "--allow-http")
-    assert origin(found, "include_content") == (False, "--content/--no-content")
+    assert origin(found, "include_content") == (False, "--search-content/--no-search-content")
 
 
 def test_the_profile_is_chosen_by_flag_then_environment_then_file(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_every_field_of_a_profile_reaches_the_endpoint_or_the_policy(tmp_path: P
 
 
 def test_every_field_of_a_profile_has_a_default() -> None:
-    fields = set(Profile.__struct_fields__) - {"api_key_env"}
+    fields = set(Profile.__struct_fields__) - {"api_key_env", "content_key_env"}
     assert fields <= set(DEFAULTS)
 
 

@@ -27,6 +27,9 @@ def lists() -> Lists:
         ("tokens are strings", "steps"),
         ("id is null", "runs"),
         ("raw part with one flipped bit", "before the load"),
+        ("the clock is set an hour back while runs go on", "between syncs"),
+        ("the clock jumps a day on and back, again and again", "sync"),
+        ("SIGINT, then the same command again", "load"),
     ],
 )
 def test_a_fault_leaves_nothing_out_that_is_not_named(lists: Lists, fault: str, stage: str) -> None:

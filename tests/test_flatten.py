@@ -170,6 +170,13 @@ def test_missing_usage_is_null_and_zero_usage_is_zero() -> None:
     ]
 
 
+@pytest.mark.parametrize("spelling", ["prompt_token_details", "prompt_tokens_details"])
+def test_cached_tokens_are_read_in_either_spelling(spelling: str) -> None:
+    step = {**read_item("step_usage_empty"), "usage": {"prompt_tokens": 9, spelling: {"cached_tokens": 4}}}
+
+    assert data_rows(step)["run_steps"]["cached_tokens"].to_list() == [4]
+
+
 def test_a_steps_own_type_and_that_of_its_details_are_both_kept() -> None:
     row = only_row(data_rows(read_item("step_type_disagrees"))["run_steps"], "type", "details_type", "tool_call_count")
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.emulator import RunningEmulator, running_emulator
+from pipeline.extract import Outcome
 from pipeline.fleet import LEAST_THREADS, count_workers
 from pipeline.landing import PartName, PartWriter, RawStore
+from pipeline.share import joint_outcome
 from tests.syncs import environ_for, hold_back, raw_files, read_all, run_cli, started_cli, wait_until
 
 # They name the sync and the walk that a row came from, which differ from one sync to the next.
@@ -107,6 +109,10 @@ def test_the_processes_end_when_their_parent_is_killed(emulator: RunningEmulator
 
     assert ended.returncode == 0
     assert read_all(tmp_path / "data", "select count(*) from run_steps") == [(emulator.truth().steps,)]
+
+
+def test_a_worker_that_ends_without_a_word_is_an_error() -> None:
+    assert "a worker process died" in str(joint_outcome([Outcome(), None]).error)
 
 
 def test_two_writers_of_one_sync_never_give_the_same_name(tmp_path: Path) -> None:

@@ -12,32 +12,51 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "pipeline"
 COMMAND_LINE = {"cli", *(path.stem for path in PACKAGE.glob("cli_*.py"))}
 # Each carries out verbs of the command line and says how it went.
-SPEAKERS = {*COMMAND_LINE, "billing", "dry_run", "importing", "money", "progress", "query", "syncing", "verbs"}
+SPEAKERS = {
+    *COMMAND_LINE,
+    "billing",
+    "doctor",
+    "dry_run",
+    "erasure",
+    "importing",
+    "lake_keeping",
+    "money",
+    "progress",
+    "query",
+    "syncing",
+    "telling",
+    "upkeep",
+    "verbs",
+}
 
 # Who may import a library (or a part of Python) that does something; modules of the emulator are its own affair.
 OWNERS = {
-    "httpx": {"client"},
+    "httpx": {"client", "probing"},
     "httpx_aiohttp": {"client"},
-    "tenacity": {"client"},
+    "tenacity": {"client", "publishing"},
     "aiohttp": {"client"},
-    "ssl": {"client"},
-    "socket": set[str](),
+    # connecting knows their errors only.
+    "ssl": {"client", "connecting"},
+    "socket": {"connecting"},
     # The last two run SQL that a person wrote, and have to tell its errors apart.
     "duckdb": {"warehouse", "query", "thread_queries"},
-    "filelock": {"warehouse"},
+    "filelock": {"writer_lock"},
+    "deltalake": {"delta_tables", "lake"},
+    "obstore": {"objects"},
     "dotenv": {"config"},
     "tomllib": {"budgets", "profiles"},
     "typer": COMMAND_LINE,
     "random": {"pacing"},
-    "time": {"pacing", "progress", "warehouse"},
+    "time": {"loader", "pacing", "probing", "progress", "warehouse"},
     "subprocess": {"sample", "tokens"},
     "multiprocessing": {"fleet"},
-    "logging": set[str](),
+    # ray_cluster has Ray keep quiet.
+    "logging": {"ray_cluster"},
 }
 # Who may do what: names as they are written in the source.
 ACTS = {
-    # present asks only how wide the terminal is.
-    "os.environ": {*COMMAND_LINE, "present", "sample"},
+    # present asks only how wide the terminal is, warehouse how much memory a load may take.
+    "os.environ": {*COMMAND_LINE, "present", "sample", "ray_cluster", "warehouse"},
     "os.getenv": set[str](),
     "print": SPEAKERS,
     "sys.stdout": {*SPEAKERS, "present"},
@@ -53,21 +72,31 @@ FLOW = {
     "pages": set[str](),
     "wire": set[str](),
     "plan": set[str](),
+    "hiding": {"json_text"},
+    "content": {"hiding", "pages"},
     "json_text": set[str](),
     "retrying": set[str](),
     "pacing": set[str](),
     "kinds": set[str](),
+    "connecting": set[str](),
     "endpoint": {"errors", "kinds"},
-    "threads": {"endpoint", "errors"},
+    "decay": {"errors"},
+    "threads": {"decay", "endpoint", "errors"},
+    "pace_budget": {"pacing"},
+    "resume": {"client", "extract", "pages", "plan", "wire"},
+    "part_frames": {"bills", "catalog", "flatten", "landing", "pages"},
+    "flat_parts": {"__version__", "catalog", "errors", "landing", "part_frames", "whole_files"},
+    "flattener": {"errors", "flat_parts", "landing"},
     "paging": {"errors", "pages", "wire"},
-    "client": {"endpoint", "errors", "json_text", "kinds", "pacing", "retrying", "tokens"},
-    "extract": {"client", "errors", "lander", "pages", "paging", "plan", "wire"},
+    "client": {"connecting", "endpoint", "errors", "json_text", "kinds", "pacing", "retrying", "tokens"},
+    "extract": {"client", "errors", "hiding", "lander", "pages", "paging", "plan", "wire"},
     "salvage": {"wire"},
     "calls": {"json_text", "wire"},
     "extras": {"json_text", "pages", "wire"},
     "landed_items": {"json_text", "pages", "salvage", "wire"},
     "flatten": {"calls", "catalog", "extras", "json_text", "landed_items", "pages", "wire"},
-    "landing": {"errors", "pages", "part_digest"},
+    "landing": {"errors", "pages", "part_digest", "private_files"},
+    "private_files": set[str](),
     "part_digest": {"pages"},
     "lander": {"__version__", "landing", "pages"},
 }

@@ -69,6 +69,18 @@ def test_parts_can_be_read_by_their_owner_only(store: RawStore) -> None:
     assert stat.S_IMODE(store.path(part).parent.stat().st_mode) == 0o700
 
 
+def test_a_part_is_on_disk_before_it_gets_its_name(store: RawStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Only the order of these calls tells what a power cut would leave.
+    done: list[str] = []
+    fsync, link = os.fsync, os.link
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (done.append("synced"), fsync(descriptor)))
+    monkeypatch.setattr(os, "link", lambda *paths: (done.append("named"), link(*paths)))
+
+    land(store, Listing(0, [run_of("run_1")]))
+
+    assert done == ["synced", "named", "synced"]
+
+
 def test_nothing_but_whole_parts_is_left_in_the_folder(store: RawStore) -> None:
     for number in range(3):
         land(store, Listing(number, [run_of("run_1")]), sync_id=f"sync_{number}")
@@ -82,7 +94,7 @@ def test_nothing_but_whole_parts_is_left_in_the_folder(store: RawStore) -> None:
 
 def test_what_a_killed_process_left_half_written_is_no_part(store: RawStore) -> None:
     part = land(store, Listing(0, [run_of("run_1")]))
-    half = store.path(part).with_name("sync_9-0-000001.parquet.77.landing")
+    half = store.path(part).with_name("sync_9-0-000001.parquet.77-host.writing")
     half.write_bytes(store.path(part).read_bytes()[:100])
 
     assert store.list_parts() == [part]

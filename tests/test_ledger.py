@@ -199,6 +199,22 @@ def test_repricing_there_and_back_gives_the_same_ledger_and_logs_both(store: Raw
     ]
 
 
+def test_repricing_one_model_leaves_the_ledger_of_the_others(store: RawStore, warehouse: Path) -> None:
+    land_run(store)
+    fields = {"thread_id": "thread_2", "created_at": CREATED}
+    runs = Listing(1, [run_of("run_2", model="gpt-4o-mini", **fields)], thread_id="thread_2")
+    steps = [step_of("step_2", run_id="run_2", usage=MILLION, **fields)]
+    land(store, runs, Listing(1, steps, thread_id="thread_2", run_id="run_2"), sync_id="sync_mini")
+    load(store, warehouse)
+    own_price(warehouse, "7")
+
+    with open_for_writing(warehouse, wait_s=5) as connection:
+        reprice(connection, repricing_id="one", now=NOW, model="gpt-4o")
+
+    costs = read(warehouse, "select step_id, cost_usd from cost_ledger order by step_id")
+    assert [tuple(row.values()) for row in costs] == [("step_1", Decimal(7)), ("step_2", Decimal("0.15"))]
+
+
 def test_a_rebuild_keeps_what_sealed_runs_cost_and_what_was_repriced(store: RawStore, warehouse: Path) -> None:
     land_run(store)
     load(store, warehouse)
@@ -232,7 +248,7 @@ def test_a_rebuild_forgets_the_ledger_of_runs_that_are_in_no_part_any_more(store
     shutil.rmtree(store.folder)
     land(store, Listing(0, [run_of("run_2")]))
 
-    rebuild(store, warehouse, wait_s=5)
+    rebuild(store, warehouse, wait_s=5, without_pruned=True)
 
     assert read_ledger(warehouse) == []
 

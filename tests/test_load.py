@@ -117,10 +117,11 @@ def test_a_broken_walk_counts_until_a_complete_one_comes(connection: Connection,
     assert rows == [("step_lone", "sync_B.0.1")]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
 def test_a_run_is_its_newest_observation_but_never_goes_back_to_open(
-    history: list[Part], connection: Connection
+    history: list[Part], connection: Connection, at_once: bool
 ) -> None:
-    load_in(connection, [history])
+    load_in(connection, [history] if at_once else [[part] for part in history])
 
     assert read_frame(connection, "select run_id, status, model, sealed from runs order by run_id").rows() == [
         ("run_1", "completed", "gpt-4o", True),
@@ -230,6 +231,19 @@ def test_a_load_that_fails_leaves_the_warehouse_as_it_was_and_the_next_one_compl
     assert read_all(tmp_path, "select run_id from runs order by all") == [("run_1",), ("run_2",), ("run_3",)]
 
 
+def test_a_load_that_fails_inside_its_transaction_leaves_no_row(tmp_path: Path) -> None:
+    store = raw_store(tmp_path)
+    part = store.read_part(land(store, Listing(1, [run_of("run_1")])))
+    with open_for_writing(warehouse_path(tmp_path), wait_s=0) as connection:
+        # The last table that a load writes to.
+        connection.execute("drop table loaded_parts")
+
+        with pytest.raises(duckdb.Error, match="loaded_parts"):
+            load_parts(connection, [part])
+
+        assert read_frame(connection, "select run_id from walks union all select run_id from runs").rows() == []
+
+
 def test_a_rebuild_that_fails_leaves_the_old_warehouse(tmp_path: Path) -> None:
     store, path = raw_store(tmp_path), warehouse_path(tmp_path)
     part = land(store, Listing(1, [run_of("run_1")]))
@@ -321,3 +335,15 @@ def assert_same(tables: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]
     assert tables.keys() == others.keys()
     for table, frame in tables.items():
         assert frame.equals(others[table]), table
+
+
+def test_views_of_an_earlier_program_are_made_anew_when_the_warehouse_is_next_opened_to_write(tmp_path: Path) -> None:
+    path = warehouse_path(tmp_path)
+    with open_for_writing(path, wait_s=1) as connection:
+        connection.execute("create or replace view tool_usage as select 'of an earlier program' as name")
+        connection.execute("update schema_version set views_sha256 = 'of an earlier program'")
+
+    with open_for_writing(path, wait_s=1) as connection:
+        assert read_frame(connection, "select name from tool_usage").is_empty()
+    with open_for_writing(path, wait_s=1) as connection:
+        assert read_frame(connection, "select count(*) as versions from schema_version").item() == 1

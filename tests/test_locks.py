@@ -13,6 +13,7 @@ from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_
 from pipeline.errors import WarehouseLockedError
 from pipeline.load import load_new_parts, rebuild
 from pipeline.sync import raw_store, warehouse_path
+from pipeline.writer_lock import only_writer
 from tests.landed import Listing, land, run_of
 from tests.syncs import (
     environ_for,
@@ -207,6 +208,16 @@ def test_a_writer_that_was_there_before_is_named_with_exit_code_6(
     assert len(raw_files(tmp_path)) == 2
     assert run_cli(tmp_path, "load", "--data-dir", ".").returncode == 0
     assert count_runs(tmp_path) == 2
+
+
+def test_a_load_beside_another_load_is_refused(tmp_path: Path) -> None:
+    store, path = raw_store(tmp_path), warehouse_path(tmp_path)
+    land(store, Listing(1, [run_of("run_1")]))
+
+    with only_writer(path, wait_s=0), pytest.raises(WarehouseLockedError, match="another load writes"):
+        load_new_parts(store, path, wait_s=0)
+
+    assert load_new_parts(store, path, wait_s=0) == 1
 
 
 def test_a_query_names_the_process_that_writes(tmp_path: Path) -> None:

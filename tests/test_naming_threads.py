@@ -170,7 +170,8 @@ def test_all_ways_combine_each_thread_once_and_are_then_narrowed(tmp_path: Path)
         "thread_old",
         "thread_archived",
     ]
-    assert naming.select(named, warehouse, source="default") == [t for t in named if t != "thread_old"]
+    selection = naming.select(named, warehouse, source="default", now=NOW)
+    assert selection.thread_ids == [t for t in named if t != "thread_old"]
 
 
 def test_three_shards_of_a_sync_fetch_what_one_sync_fetches(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import struct
+from base64 import b64decode
 from pathlib import Path
 
 import nbformat
@@ -9,7 +11,8 @@ import pytest
 from nbformat import NotebookNode
 
 from notebooks.execute import NOTEBOOKS, execute_notebook
-from tests.warehouses import make_empty, make_hostile, make_one_run, make_sample, read_one
+from tests.publish_parts import publish
+from tests.warehouses import make_empty, make_hostile, make_large, make_one_run, make_sample, read_one
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 TOKEN_SPEND = FOLDER / "token_spend.ipynb"
@@ -27,6 +30,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pictures(notebook: NotebookNode) -> list[str]:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+
+
+def picture_sizes(notebook: NotebookNode) -> list[tuple[int, int]]:
+    """Width and height in pixels, from the first chunk of each PNG."""
+    return [struct.unpack_from(">II", b64decode(picture), 16) for picture in pictures(notebook)]
 
 
 def words(notebook: NotebookNode) -> list[str]:
@@ -80,12 +88,48 @@ def test_what_is_stored_is_what_the_sample_gives(path: Path, sample: Path) -> No
     assert len(pictures(executed)) == len(pictures(nbformat.read(path, as_version=4)))
 
 
+def test_over_a_lake_it_shows_what_it_shows_over_the_warehouse(sample: Path, tmp_path: Path) -> None:
+    publish(sample.parent, tmp_path / "lake")
+
+    executed = execute_notebook(TOOL_USAGE, tmp_path / "no-database", RUN_STEPS_LAKE=str(tmp_path / "lake"))
+
+    assert words(executed) == words(nbformat.read(TOOL_USAGE, as_version=4))
+
+
+def test_both_notebooks_ask_in_the_same_words() -> None:
+    asking = [
+        [cell.source.partition("def text")[0] for cell in nbformat.read(path, as_version=4).cells[2:5]]
+        for path in NOTEBOOKS
+    ]
+
+    assert "connect_lake(LAKE)" in asking[0][2]
+    assert asking[0] == asking[1]
+
+
 @by_notebook
 def test_it_runs_clean_on_an_empty_warehouse(path: Path, tmp_path: Path) -> None:
     executed = execute_notebook(path, make_empty(tmp_path / "warehouse.duckdb"))
 
     assert pictures(executed) == []
     assert "There is no" in " ".join(words(executed))
+
+
+def test_a_large_warehouse_gives_the_same_pictures_no_larger_and_says_what_they_leave_out(
+    sample: Path, tmp_path: Path
+) -> None:
+    """Altair refuses more than the 1,000 marks that the notebooks allow; one test, as the warehouse takes time."""
+    large = make_large(sample, tmp_path / "warehouse.duckdb")
+    size = read_one(large, "select count(*), max(created_on) - min(created_on) from step_costs")
+    more = read_one(large, "select 'and ' || (count(distinct model) - 20) || ' more' from runs")[0]
+
+    executed = {path: execute_notebook(path, large) for path in NOTEBOOKS}
+
+    assert size == (209_643, 920)
+    for path, notebook in executed.items():
+        assert len(pictures(notebook)) == len(pictures(nbformat.read(path, as_version=4)))
+        assert all(width <= 1_500 and height <= 1_000 for width, height in picture_sizes(notebook))
+        assert len(nbformat.writes(notebook)) < SIZE_LIMIT_BYTES
+    assert str(more) in " ".join(words(executed[TOKEN_SPEND]))
 
 
 @by_notebook

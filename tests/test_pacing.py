@@ -4,13 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from pipeline.client import ApiClient
 from pipeline.endpoint import Endpoint
-from pipeline.pacing import OwnMoment, Pacer
+from pipeline.pacing import OwnMoment, Pacer, Stamps
 from pipeline.retrying import RetryPolicy
 from tests.fake_clock import FakeClock
 
@@ -123,3 +124,15 @@ def test_pacers_that_share_a_moment_keep_each_others_pauses() -> None:
             return time.time_s
 
     assert asyncio.run(start()) == 7.0
+
+
+def test_stamps_go_on_where_the_last_record_was_while_the_clock_is_behind_it() -> None:
+    stamps, noon = Stamps(), datetime(2026, 11, 20, 12, tzinfo=UTC)
+    stamps.start_after(noon)
+    stamps.start_after(noon - timedelta(days=1))
+
+    times = [stamps.next(noon - timedelta(hours=1)), stamps.next(noon - timedelta(hours=1)), stamps.next(noon)]
+    later = stamps.next(noon + timedelta(hours=1))
+
+    assert times == [noon + timedelta(microseconds=count) for count in (1, 2, 3)]
+    assert later == noon + timedelta(hours=1)

@@ -9,7 +9,7 @@ import pytest
 from pipeline.landing import RawStore
 from pipeline.load import load_parts
 from pipeline.plan import RunTask, ThreadTask, fresh_states, thread_tasks
-from pipeline.planning import RESUME_WITHIN, read_thread_states
+from pipeline.planning import read_thread_states
 from pipeline.warehouse import Connection, open_for_writing
 from tests.landed import Listing, instant, land, run_of, step_of
 
@@ -83,7 +83,7 @@ def test_a_thread_whose_runs_are_all_sealed_is_listed_after_the_last_of_them(acc
 def test_the_list_starts_before_the_first_run_that_is_open_and_what_is_sealed_behind_it_stays_sealed(
     account: Account,
 ) -> None:
-    listings = [runs_with("completed", OPEN, "completed"), *walked(0, 2), *walked(1, status=OPEN)]
+    listings = [runs_with("completed", OPEN, "completed", OPEN), *walked(0, 2), *walked(1, 3, status=OPEN)]
     account.learn(*listings, verdict="complete")
 
     task = account.plan_one()
@@ -135,9 +135,8 @@ def test_after_a_sync_that_ended_threads_are_listed_again(account: Account, verd
 def test_an_interrupted_sync_is_not_gone_on_with_the_next_day(account: Account) -> None:
     account.learn(runs_with("completed"), verdict="interrupted")
 
-    hours = RESUME_WITHIN.total_seconds() / 3600
-    assert account.plan_one(hours=hours - 1).pending == (RunTask("thread_1", "run_0", "completed"),)
-    assert account.plan_one(hours=hours + 1).pending is None
+    assert account.plan_one(hours=23).pending == (RunTask("thread_1", "run_0", "completed"),)
+    assert account.plan_one(hours=25).pending is None
 
 
 def test_an_interrupted_sync_is_not_gone_on_with_after_another_one_has_ended(account: Account) -> None:

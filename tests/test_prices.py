@@ -107,6 +107,38 @@ def test_an_own_row_for_one_source_is_for_that_source_only(tmp_path: Path) -> No
     assert [price and price["input_usd_per_mtok"] for price in prices] == [Decimal(1), Decimal(3)]
 
 
+@pytest.mark.parametrize(
+    ("provider", "kind", "price_id"),
+    [
+        ("", "foundry", "own:gpt-4o:always"),
+        ("azure", "foundry", "own:gpt-4o:always"),
+        ("openai", "foundry", "azure:gpt-4o:2024-05-13"),
+        ("openai", "litellm", "own:gpt-4o:always"),
+        ("mistral", "compatible", "own:gpt-4o:always"),
+    ],
+)
+def test_an_own_row_that_names_another_provider_does_not_price_a_source_of_azure(
+    tmp_path: Path, provider: str, kind: str, price_id: str
+) -> None:
+    header = "model,provider,input_usd_per_mtok,output_usd_per_mtok"
+    book = own_book(tmp_path, f"gpt-4o,{provider},1,2", header=header)
+
+    price = explain_price("gpt-4o", DAY, book=book, kind=kind).price
+
+    assert price is not None
+    assert price["price_id"] == price_id
+
+
+def test_azure_has_a_row_of_its_own_for_every_model_that_the_protocol_offered_there(shipped: PriceBook) -> None:
+    azure = shipped.prices.filter(provider="azure")["model"].to_list()
+
+    # Azure spells GPT-3.5 without the point and has one name for both preview models of GPT-4 Turbo.
+    spelled_otherwise = {"gpt-3.5-turbo-16k", "gpt-3.5-turbo-16k-0613", "gpt-3.5-turbo-0613", "gpt-3.5-turbo-1106"}
+    missing = {name for name in f"{OFFERED} {AZURE} {FOUNDRY}".split() if name not in azure}
+
+    assert missing - spelled_otherwise == {"gpt-4-turbo-preview"}
+
+
 def test_of_two_patterns_the_longer_one_wins(tmp_path: Path) -> None:
     book = own_book(tmp_path, "house-*,1,2", "house-large-*,3,4")
 
@@ -217,11 +249,37 @@ def test_explain_prints_the_row_and_the_rule(tmp_path: Path) -> None:
     assert ended.stdout.splitlines() == [
         "gpt-4o on 2024-09-01: the name is an alias; the price list says what it stood for on that day",
         "  row          openai:gpt-4o:2024-05-13 (alias gpt-4o)",
+        "  provider     openai: rows of openai come first, another's hold only for names that openai has no row of",
         "  holds        from 2024-05-13 to 2024-10-02 (the row itself: from 2024-05-13 to 2024-10-02)",
         "  input        5.00 USD per million tokens",
         "  cached input none: charged like input",
         "  output       15.00 USD per million tokens",
     ]
+
+
+def test_explain_takes_the_rows_of_the_provider_that_charges(tmp_path: Path) -> None:
+    ended = run_cli(tmp_path, "prices", "explain", "gpt-4o", "--at", "2024-12-01", "--provider", "azure")
+
+    assert ended.stdout.splitlines()[1:3] == [
+        "  row          azure:gpt-4o:2024-05-13 (alias gpt-4o)",
+        "  provider     azure: a source of Azure is priced by rows of azure only, never by another provider's",
+    ]
+
+
+def test_explain_takes_the_provider_from_the_profile_s_kind(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.toml").write_text("profile = 'west'\n[profiles.west]\nkind = 'foundry'\n", "utf-8")
+
+    answer = json.loads(run_cli(tmp_path, "prices", "explain", "ft:gpt-3.5-turbo-0125:acme::abc", "--json").stdout)
+
+    assert (answer["provider"], answer["price"]) == ("azure", None)
+    assert answer["provider_rule"].startswith("a source of Azure is priced by rows of azure only")
+
+
+def test_explain_refuses_a_provider_that_it_does_not_know(tmp_path: Path) -> None:
+    ended = run_cli(tmp_path, "prices", "explain", "gpt-4o", "--provider", "aws")
+
+    assert ended.returncode == 2
+    assert "--provider 'aws' is neither azure nor openai" in ended.stderr
 
 
 def test_explain_prints_the_days_of_the_row_beside_the_period_that_another_row_cuts_out_of_it(tmp_path: Path) -> None:

@@ -82,6 +82,12 @@ def test_json_is_an_array_of_objects(folder: Path) -> None:
     assert json.loads(ended.stdout) == [{"run_id": "run_1", "total_tokens": 1_000_000, "instructions": None}]
 
 
+def test_json_keeps_money_exact(folder: Path) -> None:
+    ended = query(folder, "select 0.1234567890123456789::decimal(38, 19) as cost_usd", "--format", "json")
+
+    assert json.loads(ended.stdout) == [{"cost_usd": "0.1234567890123456789"}]
+
+
 def test_csv_has_lists_and_structures_as_json(folder: Path) -> None:
     ended = query(folder, "select ['a', 'b'] as letters, {'n': 1} as pair, null::varchar[] as none", "--format", "csv")
 

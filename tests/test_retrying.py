@@ -20,6 +20,12 @@ def test_a_date_without_a_zone_is_utc() -> None:
     assert read_retry_after({"retry-after": "Fri, 20 Nov 2026 12:01:00 -0000"}, now=NOW) == 60.0
 
 
+def test_a_date_is_seen_by_the_clock_of_the_server_that_sent_it() -> None:
+    headers = {"retry-after": "Sat, 21 Nov 2026 12:00:05 GMT", "date": "Sat, 21 Nov 2026 12:00:00 GMT"}
+
+    assert read_retry_after(headers, now=NOW) == 5.0
+
+
 def test_no_header_is_no_wish() -> None:
     assert read_retry_after({}, now=NOW) is None
 

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 
 from pipeline.emulator import Corpus, RunningEmulator, TokenTotals, Truth, generate_corpus, running_emulator
+from pipeline.errors import IncompleteError
+from pipeline.extract import Progress
 from pipeline.load import rebuild
 from pipeline.sync import raw_store, warehouse_path
 from tests.syncs import read_all, read_tables, sync_here
@@ -252,6 +254,16 @@ def test_threads_that_do_not_exist_are_reported_and_the_others_go_on(server: Run
         "missing": 1,
         "synced": len(server.corpus.threads) - 1,
     }
+
+
+def test_a_walk_that_ended_and_is_not_in_the_warehouse_makes_the_sync_incomplete(
+    server: RunningEmulator, tmp_path: Path
+) -> None:
+    # One more than there will be: as if the part that held it had been taken away.
+    progress = Progress(walks=1)
+
+    with pytest.raises(IncompleteError, match=r"raw parts of .* are gone"):
+        sync_here(server, tmp_path, thread_ids=server.corpus.thread_ids()[:1], progress=progress)
 
 
 def test_same_second_ties_keep_the_order_of_the_server(server: RunningEmulator, tmp_path: Path) -> None:

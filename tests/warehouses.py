@@ -1,5 +1,6 @@
-"""Warehouse files for tests of what reads them: empty, of one run, of hostile texts and values, and of the sample."""
+"""Warehouse files for tests of what reads them: empty, of one run, of hostile texts and values, the sample, large."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,25 @@ import duckdb
 from pipeline.warehouse import Connection, open_for_writing
 from tests.warehouse_rows import add_call, add_run, add_step, add_thread, add_walk, post_ledger
 
+# So often, and each copy so many days earlier, that there are 200,000 steps over more than two years.
+_COPIES = 20
+_DAYS_APART = 40
+_COPIED = ("threads", "runs", "run_steps", "walks", "tool_calls", "code_interpreter_outputs", "file_search_results")
+# What a copy has instead of a column; n is its number. Later copies have more assistants and tools, some of them rare.
+_IN_COPIES = {
+    "thread_id": "thread_id || '_' || n",
+    "run_id": "run_id || '_' || n",
+    "walk_id": "walk_id || '_' || n",
+    "step_id": "step_id || '_' || n",
+    "assistant_id": "assistant_id || '_' || (n + ascii(right(thread_id, 1))) % (1 + n)",
+    "name": "name || '_' || (n + ascii(right(run_id, 1))) % (1 + n)",
+    "model": """case
+        when n % 5 = 0 then model || '-deployment-' || n
+        when n % 2 = 0 then model
+        else (select list(distinct model order by model) from prices where match = 'exact')
+            [1 + ascii(right(run_id, 1)) % 40]
+    end""",
+}
 HOSTILE = '</script><script>document.title="owned"</script><img src="https://attacker.example/x" onerror="alert(1)">'
 
 
@@ -53,6 +73,32 @@ def make_sample(folder: Path) -> Path:
     sync = [sys.executable, "-m", "pipeline", "sync", "--sample", "--quiet", "--data-dir", str(folder)]
     subprocess.run(sync, check=True, capture_output=True)
     return folder / "warehouse.duckdb"
+
+
+def make_large(sample: Path, path: Path) -> Path:
+    """The sample 21 times under other ids, every fourth copy with its tool calls: 209,643 steps over 30 months.
+
+    More than 80 models, 100 assistants and 200 tools; deployments with names of their own have no price.
+    """
+    shutil.copy(sample, path)
+    with open_for_writing(path, wait_s=1) as con:
+        for table in _COPIED:
+            columns = con.execute(
+                "select column_name, data_type from duckdb_columns()"
+                " where table_name = ? and schema_name = 'main' and database_name = current_database()",
+                [table],
+            ).fetchall()
+            values = ", ".join(f"{_in_copy(name, dtype)} as {name}" for name, dtype in columns)
+            by = 1 if table in ("threads", "runs", "run_steps", "walks") else 4
+            copies = f"range({by}, {_COPIES + 1}, {by}) as copies(n)"
+            con.execute(f"insert into {table} by name select {values} from {table} cross join {copies}")
+        post_ledger(con)
+    return path
+
+
+def _in_copy(name: str, dtype: str) -> str:
+    earlier = f"{name} - to_days(cast(n * {_DAYS_APART} as integer))"
+    return earlier if dtype.startswith("TIMESTAMP") else _IN_COPIES.get(name, name)
 
 
 def read_one(path: Path, sql: str) -> tuple[object, ...]:

@@ -1,10 +1,13 @@
 """The report: one HTML file about a warehouse that opens offline, in any browser, on any screen."""
 
+import contextlib
+import glob
+import os
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from pipeline.errors import ConfigurationError
+from pipeline.private_files import aside_of, open_private, sweep
 from pipeline.report.facts import Scope, read_facts
 from pipeline.report.page import render_page
 from pipeline.warehouse import open_for_reading
@@ -25,10 +28,14 @@ def write_report(warehouse: Path, out: Path, scope: Scope, *, now: datetime) -> 
 def _replace_file(path: Path, text: str) -> None:
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigurationError(f"cannot write a report to {path}: name a file in a folder that exists")
+    aside = aside_of(path)
     try:
         # Made readable by its owner only, and in place at once: nobody sees half a report.
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        sweep(path.parent, f"{glob.escape(path.name)}.*")
+        with os.fdopen(open_private(aside), "w", encoding="utf-8") as file:
             file.write(text)
-        Path(file.name).replace(path)
+        aside.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink()
         raise ConfigurationError(f"cannot write a report to {path}: {error.strerror}") from error

@@ -1,7 +1,8 @@
 -- Pairs of prices that hold for the same name on the same day; each day of a name has one price of the same rank.
 -- severity: fail
 -- reads: prices
--- An own price over a shipped one, or one for a single source over one for all, is meant and no pair.
+-- An own price over a shipped one, or one for a single source over one for all, is meant and no pair; nor are two providers'
+-- shipped prices of one name, of which each source takes its provider's.
 select
     earlier.model,
     earlier.price_id as price_id,
@@ -15,6 +16,7 @@ inner join prices as later
     and later.match = earlier.match
     and later.origin = earlier.origin
     and later.only_source is not distinct from earlier.only_source
+    and (later.origin = 'own' or later.provider is not distinct from earlier.provider)
     and (earlier.valid_from, earlier.price_id) < (later.valid_from, later.price_id)
     and later.valid_from < coalesce(earlier.valid_to, 'infinity'::date)
     and later.valid_from < coalesce(later.valid_to, 'infinity'::date)

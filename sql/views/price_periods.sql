@@ -1,10 +1,12 @@
 -- The one price that holds for a name on a day, as periods that never overlap; names are those of runs, bills and the list.
 -- grain: source, model, valid_from
 -- units: US dollars per million tokens, after the discount; list prices are before it; valid_from is included, valid_to is not
--- reads: prices, price_discounts, runs, billed_usage, model_names
+-- reads: prices, price_discounts, runs, billed_usage, model_names, source_providers
 -- A deployment's name stands for its model (model_names). Among the rows that hold that day wins: the user's own before the
--- shipped, one for this source only before one for all, exact before alias before pattern, the longer pattern, the later
--- valid_from, the greater price_id. A discount row counts for shipped prices; an own price has its own discount.
+-- shipped, one for this source only before one for all, exact before alias before pattern, the source's own provider before
+-- another, the longer pattern, the later valid_from, the greater price_id. A source of Azure is priced by rows of azure and by
+-- rows that name no provider, never by another provider's; for every other source (gateways and compatible servers count as
+-- openai) a shipped row of another provider holds for names of which openai has no row, exact, alias or pattern as that row is. A discount row counts for shipped prices; an own price has its own discount.
 -- Paid prices are rounded to 6 decimals, so that every cost is exact to 12. match: the rule that found the row.
 create or replace view price_periods as
 with sources as (
@@ -52,10 +54,24 @@ candidates as (
         prices.output_usd_per_mtok,
         prices.discount,
         prices.origin,
-        prices.only_source
+        prices.only_source,
+        coalesce(prices.provider = coalesce(source_providers.provider, 'openai'), false) as is_own_provider
     from named_candidates
     inner join prices on prices.price_id = named_candidates.price_id
-    where prices.only_source is null or prices.only_source = named_candidates.source
+    left join source_providers on source_providers.source = named_candidates.source
+    where
+        (prices.only_source is null or prices.only_source = named_candidates.source)
+        and (
+            prices.provider is null
+            or prices.provider = 'azure'
+            or source_providers.provider is distinct from 'azure'
+        )
+    qualify
+        is_own_provider
+        or prices.origin = 'own'
+        or not bool_or(is_own_provider and prices.origin = 'shipped') over (
+            partition by named_candidates.source, named_candidates.model, prices.match
+        )
 ),
 discounts as (
     select
@@ -88,29 +104,6 @@ periods as (
         lead(starts_on) over (partition by source, model order by starts_on) as ends_on
     from boundaries
 ),
-period_discounts as (
-    select
-        periods.source,
-        periods.model,
-        periods.starts_on,
-        discounts.discount_id,
-        discounts.discount
-    from periods
-    inner join discounts
-        on discounts.source = periods.source
-        and discounts.model = periods.model
-        and discounts.valid_from <= periods.starts_on
-        and periods.starts_on < coalesce(discounts.valid_to, 'infinity'::date)
-    qualify row_number() over (
-        partition by periods.source, periods.model, periods.starts_on
-        order by
-            discounts.only_source is null,
-            discounts.pattern = periods.model desc,
-            length(discounts.pattern) desc,
-            discounts.valid_from desc,
-            discounts.discount_id desc
-    ) = 1
-),
 period_prices as (
     select
         periods.source,
@@ -126,49 +119,39 @@ period_prices as (
         candidates.input_usd_per_mtok,
         candidates.cached_input_usd_per_mtok,
         candidates.output_usd_per_mtok,
-        candidates.discount
+        case when candidates.origin = 'shipped' then discounts.discount_id end as discount_id,
+        case
+            when candidates.origin = 'shipped' and discounts.discount is not null then discounts.discount
+            else candidates.discount
+        end as discount
     from periods
     inner join candidates
         on candidates.source = periods.source
         and candidates.model = periods.model
         and candidates.valid_from <= periods.starts_on
         and periods.starts_on < coalesce(candidates.valid_to, 'infinity'::date)
+    left join discounts
+        on discounts.source = periods.source
+        and discounts.model = periods.model
+        and discounts.valid_from <= periods.starts_on
+        and periods.starts_on < coalesce(discounts.valid_to, 'infinity'::date)
+    -- The best price, and beside it the best discount.
     qualify row_number() over (
         partition by periods.source, periods.model, periods.starts_on
         order by
             candidates.origin = 'own' desc,
             candidates.only_source is null,
             case candidates.match when 'exact' then 0 when 'alias' then 1 else 2 end,
+            candidates.is_own_provider desc,
             length(candidates.priced_model) desc,
             candidates.valid_from desc,
-            candidates.price_id desc
+            candidates.price_id desc,
+            discounts.only_source is null,
+            discounts.pattern = periods.model desc,
+            length(discounts.pattern) desc,
+            discounts.valid_from desc,
+            discounts.discount_id desc
     ) = 1
-),
-paid_prices as (
-    select
-        period_prices.source,
-        period_prices.model,
-        period_prices.starts_on,
-        period_prices.ends_on,
-        period_prices.price_id,
-        period_prices.provider,
-        period_prices.match,
-        period_prices.priced_model,
-        period_prices.stands_for,
-        period_prices.origin,
-        period_prices.input_usd_per_mtok,
-        period_prices.cached_input_usd_per_mtok,
-        period_prices.output_usd_per_mtok,
-        case when period_prices.origin = 'shipped' then period_discounts.discount_id end as discount_id,
-        case
-            when period_prices.origin = 'shipped' and period_discounts.discount is not null then period_discounts.discount
-            else period_prices.discount
-        end as discount
-    from period_prices
-    left join period_discounts
-        on period_discounts.source = period_prices.source
-        and period_discounts.model = period_prices.model
-        and period_discounts.starts_on = period_prices.starts_on
 )
 select
     source,
@@ -189,4 +172,4 @@ select
     output_usd_per_mtok as list_output_usd_per_mtok,
     discount,
     discount_id
-from paid_prices;
+from period_prices;

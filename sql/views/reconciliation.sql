@@ -3,8 +3,13 @@
 -- units: US dollars, exact to 12 decimals; tokens; day is the UTC date
 -- reads: billed_usage, step_costs, price_periods, syncs, threads
 -- billed_usd is the money of the cost report, in US dollars only; list_usd is what our price book makes of the tokens of the
--- usage report; difference_usd is billed (where there is no cost report: list_usd) minus computed, null where the bill says
--- nothing in dollars of this row and, for a row that it does not have, where no bill covers the day. model is the dated name: an
+-- usage report. priced_usd is what the steps cost whose cost is known, unpriced_steps counts the others (no price, or no usage).
+-- computed_usd is null, never a part of it, where the cost of a step is unknown; computed_from says how much of it is known:
+-- all steps, some steps (partly unpriced), no step (unpriced), nothing synced (no step that could be of this row: computed_usd is
+-- 0) or unnamed steps (none of this name, but some that day without a price or without a project may be of it).
+-- difference_usd is billed (where there is no cost report: list_usd) minus computed; null where either is unknown or the bill is in
+-- another currency in part and, for a row that the bill does not have, where no bill covers the day or the row's project is
+-- unknown and the bill has the model in some project. model is the dated name: an
 -- alias is counted as what it stood for. Rows without a model are line items of the bill that are no model's tokens (storage,
 -- sessions). Our steps belong to the project of the newest sync, or else to the only project of the bill, if it has but one.
 -- explanations: everything that could explain a difference, empty if there is nothing to explain.
@@ -50,11 +55,14 @@ computed as (
         project_id,
         model,
         count(*) as steps,
-        count(*) filter (where cost_usd is null and total_tokens > 0) as unpriced_steps,
+        -- Of no tokens the cost is known without a price.
+        count(*) filter (
+            where cost_usd is null and not coalesce(total_tokens = 0 or (prompt_tokens = 0 and completion_tokens = 0), false)
+        ) as unpriced_steps,
         try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
         try_cast(sum(cached_tokens) as bigint) as cached_tokens,
         try_cast(sum(completion_tokens) as bigint) as completion_tokens,
-        cast(sum(cost_usd) as decimal(38, 12)) as computed_usd,
+        cast(sum(cost_usd) as decimal(38, 12)) as priced_usd,
         list_sort(list(distinct price_id) filter (where price_id is not null)) as price_ids
     from named_steps
     where day is not null
@@ -126,6 +134,29 @@ billed_days as (
     from billed_usage
     group by source
 ),
+-- Steps that may be of a row of the bill though they are not of its name or project: no price says what their name stands for,
+-- or nobody knows their project.
+unnamed_steps as (
+    select billed.source, billed.day, billed.project_id, billed.model, cast(sum(computed.steps) as bigint) as steps
+    from billed
+    inner join computed
+        on computed.source = billed.source
+        and computed.day = billed.day
+        and (computed.project_id is null or computed.project_id is not distinct from billed.project_id)
+        and (computed.model = billed.model or (computed.price_ids is null and computed.unpriced_steps > 0))
+        and (computed.project_id, computed.model) is distinct from (billed.project_id, billed.model)
+    where
+        not exists (
+            select 1
+            from billed as named
+            where
+                named.source = computed.source
+                and named.day = computed.day
+                and named.project_id is not distinct from computed.project_id
+                and named.model is not distinct from computed.model
+        )
+    group by billed.source, billed.day, billed.project_id, billed.model
+),
 compared as (
     select
         coalesce(billed.source, computed.source) as source,
@@ -142,45 +173,99 @@ compared as (
         computed.completion_tokens,
         coalesce(computed.steps, 0) as steps,
         coalesce(computed.unpriced_steps, 0) as unpriced_steps,
+        coalesce(unnamed_steps.steps, 0) as unnamed_steps,
         computed.price_ids,
         billed.billed_usd,
         billed.list_usd,
-        computed.computed_usd
+        computed.priced_usd
     from billed
     full join computed
         on computed.source = billed.source
         and computed.day = billed.day
         and computed.project_id is not distinct from billed.project_id
         and computed.model is not distinct from billed.model
+    left join unnamed_steps
+        on unnamed_steps.source = billed.source
+        and unnamed_steps.day = billed.day
+        and unnamed_steps.project_id is not distinct from billed.project_id
+        and unnamed_steps.model = billed.model
+),
+computations as (
+    select
+        source,
+        day,
+        project_id,
+        model,
+        is_billed,
+        is_computed,
+        foreign_rows,
+        requests,
+        billed_input_tokens,
+        prompt_tokens,
+        billed_output_tokens,
+        completion_tokens,
+        steps,
+        unpriced_steps,
+        unnamed_steps,
+        price_ids,
+        billed_usd,
+        list_usd,
+        priced_usd,
+        case
+            when not is_computed and unnamed_steps > 0 then 'unnamed steps'
+            when not is_computed then 'nothing synced'
+            when unpriced_steps = 0 then 'all steps'
+            when priced_usd is null then 'no step'
+            else 'some steps'
+        end as computed_from,
+        case
+            when not is_computed and unnamed_steps > 0 or unpriced_steps > 0 then null
+            else coalesce(priced_usd, 0)
+        end as computed_usd
+    from compared
 ),
 differences as (
     select
-        compared.source,
-        compared.day,
-        compared.project_id,
-        compared.model,
-        compared.is_billed,
-        compared.is_computed,
-        compared.foreign_rows,
-        compared.requests,
-        compared.billed_input_tokens,
-        compared.prompt_tokens,
-        compared.billed_output_tokens,
-        compared.completion_tokens,
-        compared.steps,
-        compared.unpriced_steps,
-        compared.price_ids,
-        compared.billed_usd,
-        compared.list_usd,
-        compared.computed_usd,
+        computations.source,
+        computations.day,
+        computations.project_id,
+        computations.model,
+        computations.is_billed,
+        computations.is_computed,
+        computations.foreign_rows,
+        computations.requests,
+        computations.billed_input_tokens,
+        computations.prompt_tokens,
+        computations.billed_output_tokens,
+        computations.completion_tokens,
+        computations.steps,
+        computations.unpriced_steps,
+        computations.unnamed_steps,
+        computations.price_ids,
+        computations.billed_usd,
+        computations.list_usd,
+        computations.priced_usd,
+        computations.computed_from,
+        computations.computed_usd,
         case
-            when coalesce(compared.billed_usd, compared.list_usd) is not null
-            then cast(coalesce(compared.billed_usd, compared.list_usd) - coalesce(compared.computed_usd, 0) as decimal(38, 12))
-            when not compared.is_billed and compared.day between billed_days.first_on and billed_days.last_on
-            then cast(-compared.computed_usd as decimal(38, 12))
+            when computations.foreign_rows > 0 then null
+            when computations.is_billed
+            then cast(coalesce(computations.billed_usd, computations.list_usd) - computations.computed_usd as decimal(38, 12))
+            -- Its project is not known: it may be in the bill.
+            when computations.project_id is null and exists (
+                select 1
+                from billed
+                where
+                    billed.source = computations.source
+                    and billed.day = computations.day
+                    and billed.model = computations.model
+            )
+            then null
+            when computations.day between billed_days.first_on and billed_days.last_on
+            then cast(-computations.computed_usd as decimal(38, 12))
         end as difference_usd
-    from compared
-    left join billed_days on billed_days.source = compared.source
+    from computations
+    left join billed_days on billed_days.source = computations.source
 )
 select
     differences.source,
@@ -197,13 +282,26 @@ select
     differences.price_ids,
     differences.billed_usd,
     differences.list_usd,
+    differences.priced_usd,
     differences.computed_usd,
+    differences.computed_from,
     differences.difference_usd,
     case
-        when differences.difference_usd = 0 and differences.unpriced_steps = 0 then cast([] as varchar[])
+        when differences.difference_usd = 0 then cast([] as varchar[])
         else list_filter(
             [
-                case when differences.unpriced_steps > 0 then differences.unpriced_steps || ' steps have no price: their cost is in no sum' end,
+                case
+                    when differences.computed_from = 'no step'
+                    then 'unpriced: the cost of all ' || differences.steps || ' steps is unknown (no price, or no usage), and so is the difference'
+                    when differences.computed_from = 'some steps'
+                    then 'partly unpriced: the cost of ' || differences.unpriced_steps || ' of ' || differences.steps
+                    || ' steps is unknown (no price, or no usage), and so is the difference; priced_usd is what the others cost'
+                end,
+                case
+                    -- They can only add to what was computed.
+                    when differences.unnamed_steps > 0 and coalesce(differences.difference_usd > 0, true)
+                    then differences.unnamed_steps || ' steps of that day may be of this row: their model has no price or their project is unknown'
+                end,
                 case when not differences.is_billed and billed_days.source is null then 'no bill has been imported for this source' end,
                 case when not differences.is_billed and differences.day not between billed_days.first_on and billed_days.last_on then 'no bill has been imported for this day' end,
                 case

@@ -25,7 +25,20 @@ with steps as (
         run_steps.reasoning_tokens,
         run_steps.total_tokens,
         -- A server that sends no cache detail charged nothing at the cached price.
-        coalesce(run_steps.cached_tokens, 0) as discounted_tokens
+        case
+            when coalesce(run_steps.cached_tokens, 0) between 0 and run_steps.prompt_tokens
+            and run_steps.prompt_tokens <= 1000000000000000
+            then cast(run_steps.prompt_tokens - coalesce(run_steps.cached_tokens, 0) as decimal(19, 0))
+        end as charged_prompt_tokens,
+        case
+            when coalesce(run_steps.cached_tokens, 0) between 0 and run_steps.prompt_tokens
+            and run_steps.prompt_tokens <= 1000000000000000
+            then cast(coalesce(run_steps.cached_tokens, 0) as decimal(19, 0))
+        end as charged_cached_tokens,
+        case
+            when run_steps.completion_tokens between 0 and 1000000000000000
+            then cast(run_steps.completion_tokens as decimal(19, 0))
+        end as charged_completion_tokens
     from run_steps
     left join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
 ),
@@ -46,7 +59,9 @@ step_prices as (
         steps.completion_tokens,
         steps.reasoning_tokens,
         steps.total_tokens,
-        steps.discounted_tokens,
+        steps.charged_prompt_tokens,
+        steps.charged_cached_tokens,
+        steps.charged_completion_tokens,
         cost_ledger.step_id is not null as is_posted,
         case when cost_ledger.step_id is null then price_periods.price_id else cost_ledger.price_id end as price_id,
         case when cost_ledger.step_id is null then price_periods.match else cost_ledger.match end as match,
@@ -74,82 +89,6 @@ step_prices as (
         and price_periods.model = steps.model
         and price_periods.valid_from <= steps.created_on
         and steps.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
-),
-priced_steps as (
-    select
-        source,
-        step_id,
-        run_id,
-        thread_id,
-        assistant_id,
-        model,
-        priced_model,
-        price_id,
-        match,
-        is_posted,
-        input_usd_per_mtok,
-        cached_input_usd_per_mtok,
-        output_usd_per_mtok,
-        discount,
-        step_index,
-        type,
-        created_at,
-        created_on,
-        prompt_tokens,
-        cached_tokens,
-        completion_tokens,
-        reasoning_tokens,
-        total_tokens,
-        case
-            when discounted_tokens between 0 and prompt_tokens and prompt_tokens <= 1000000000000000
-            then cast(prompt_tokens - discounted_tokens as decimal(19, 0))
-        end
-        * cast(input_usd_per_mtok * discount as decimal(18, 6)) as input_micro_usd,
-        case
-            when discounted_tokens between 0 and prompt_tokens and prompt_tokens <= 1000000000000000
-            then cast(discounted_tokens as decimal(19, 0))
-        end
-        * cast(
-            coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount
-            as decimal(18, 6)
-        ) as cached_micro_usd,
-        case
-            when completion_tokens between 0 and 1000000000000000
-            then cast(completion_tokens as decimal(19, 0))
-        end
-        * cast(output_usd_per_mtok * discount as decimal(18, 6)) as output_micro_usd
-    from step_prices
-),
-costs as (
-    select
-        source,
-        step_id,
-        run_id,
-        thread_id,
-        assistant_id,
-        model,
-        priced_model,
-        price_id,
-        match,
-        is_posted,
-        input_usd_per_mtok,
-        cached_input_usd_per_mtok,
-        output_usd_per_mtok,
-        discount,
-        step_index,
-        type,
-        created_at,
-        created_on,
-        prompt_tokens,
-        cached_tokens,
-        completion_tokens,
-        reasoning_tokens,
-        total_tokens,
-        -- Times a millionth, not divided by a million: `/` would make a double.
-        cast(cast(input_micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 12)) as input_cost_usd,
-        cast(cast(cached_micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 12)) as cached_cost_usd,
-        cast(cast(output_micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 12)) as output_cost_usd
-    from priced_steps
 )
 select
     source,
@@ -175,8 +114,22 @@ select
     completion_tokens,
     reasoning_tokens,
     total_tokens,
-    input_cost_usd,
-    cached_cost_usd,
-    output_cost_usd,
+    -- Times a millionth, not divided by a million: `/` would make a double.
+    cast(
+        cast(
+            charged_prompt_tokens * cast(input_usd_per_mtok * discount as decimal(18, 6)) as decimal(31, 6)
+        ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+    ) as input_cost_usd,
+    cast(
+        cast(
+            charged_cached_tokens
+            * cast(coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount as decimal(18, 6)) as decimal(31, 6)
+        ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+    ) as cached_cost_usd,
+    cast(
+        cast(
+            charged_completion_tokens * cast(output_usd_per_mtok * discount as decimal(18, 6)) as decimal(31, 6)
+        ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+    ) as output_cost_usd,
     cast(input_cost_usd + cached_cost_usd + output_cost_usd as decimal(38, 12)) as cost_usd
-from costs;
+from step_prices;

@@ -4,6 +4,7 @@
 -- reads: tool_calls, step_costs
 -- method: exact (the step has one call), by_bytes (by the size of the arguments, when every call of the step has some),
 -- else even. The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
+-- A text that is hidden (content = "hashed") says its own size: hmac:HEX:BYTES, of several joined logs one in each line.
 -- Beside the cost, never added in, stand two more:
 -- carried_cost_usd estimates what the call's output cost again as prompt tokens of the later steps of its run:
 --     (output_bytes // 4) tokens * sum over the later steps of (input_cost_usd + cached_cost_usd) / prompt_tokens
@@ -50,36 +51,63 @@ carrying_steps as (
         rows between 1 following and unbounded following
     )
 ),
+sized_calls as (
+    select
+        source,
+        step_id,
+        call_index,
+        tool_call_id,
+        run_id,
+        thread_id,
+        type,
+        name,
+        child_run_id,
+        case
+            when starts_with(arguments, 'hmac:') and regexp_full_match(arguments, 'hmac:[0-9a-f]{32}:[0-9]{1,10}')
+            then cast(string_split(arguments, ':')[3] as bigint)
+            else strlen(arguments)
+        end as arguments_bytes,
+        case
+            when
+                starts_with(output, 'hmac:')
+                and regexp_full_match(output, '(hmac:[0-9a-f]{32}:[0-9]{1,10}(:[a-z]+)?(\n|$))+')
+            then
+                cast(list_sum(cast(regexp_extract_all(output, 'hmac:[0-9a-f]+:([0-9]+)', 1) as bigint[])) as bigint)
+                + len(regexp_extract_all(output, '\n'))
+            else strlen(output)
+        end as output_bytes
+    from tool_calls
+),
 calls as (
     select
-        tool_calls.source,
-        tool_calls.step_id,
-        tool_calls.call_index,
-        tool_calls.tool_call_id,
-        tool_calls.run_id,
-        coalesce(tool_calls.thread_id, costed_steps.thread_id) as thread_id,
+        sized_calls.source,
+        sized_calls.step_id,
+        sized_calls.call_index,
+        sized_calls.tool_call_id,
+        sized_calls.run_id,
+        coalesce(sized_calls.thread_id, costed_steps.thread_id) as thread_id,
         costed_steps.assistant_id,
         costed_steps.model,
-        tool_calls.type,
-        tool_calls.name,
+        sized_calls.type,
+        sized_calls.name,
         costed_steps.created_at,
         costed_steps.created_on,
-        strlen(tool_calls.arguments) as arguments_bytes,
-        strlen(tool_calls.output) as output_bytes,
-        tool_calls.child_run_id,
+        sized_calls.arguments_bytes,
+        sized_calls.output_bytes,
+        sized_calls.child_run_id,
         row_number() over (
-            partition by tool_calls.source, tool_calls.child_run_id
-            order by costed_steps.created_at, tool_calls.step_id, tool_calls.call_index
+            partition by sized_calls.source, sized_calls.child_run_id
+            order by costed_steps.created_at, sized_calls.step_id, sized_calls.call_index
         ) = 1 as is_first_of_child,
         -- Whole numbers of 1e-12 dollars, because division of decimals makes doubles.
         cast(costed_steps.cost_usd * 1000000000000::decimal(13, 0) as hugeint) as step_pico_usd,
         count(*) over step_calls as step_call_count,
-        coalesce(min(coalesce(strlen(tool_calls.arguments), 0)) over step_calls, 0) as least_bytes,
-        sum(strlen(tool_calls.arguments)) over step_calls as step_bytes,
-        tool_calls.call_index = max(tool_calls.call_index) over step_calls as is_last
-    from tool_calls
-    left join costed_steps on costed_steps.source = tool_calls.source and costed_steps.step_id = tool_calls.step_id
-    window step_calls as (partition by tool_calls.source, tool_calls.step_id)
+        coalesce(min(coalesce(sized_calls.arguments_bytes, 0)) over step_calls, 0) as least_bytes,
+        sum(sized_calls.arguments_bytes) over step_calls as step_bytes,
+        sized_calls.call_index = max(sized_calls.call_index) over step_calls as is_last
+    from sized_calls
+    left join costed_steps on costed_steps.source = sized_calls.source and costed_steps.step_id = sized_calls.step_id
+    window step_calls as (partition by sized_calls.source, sized_calls.step_id)
 ),
 methods as (
     select

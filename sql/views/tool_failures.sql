@@ -4,7 +4,7 @@
 -- reads: tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
 -- filled `error`), unanswered (a function whose run ended badly before its output came). A step that somebody cancelled
--- is no failure of its tool.
+-- is no failure of its tool. An output that is hidden (content = "hashed") says itself that it was one of these.
 create or replace view tool_failures as
 with calls as (
     select
@@ -57,7 +57,14 @@ failures as (
             when step_status = 'failed' or has_step_error then 'step_failed'
             when step_status = 'expired' then 'step_expired'
             when type = 'code_interpreter' and contains(output, 'Traceback (most recent call last)') then 'traceback'
+            when
+                type = 'code_interpreter'
+                and starts_with(output, 'hmac:')
+                and regexp_matches(output, 'hmac:[0-9a-f]{32}:[0-9]{1,10}:traceback(\n|$)')
+            then 'traceback'
             when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
+            when starts_with(output, 'hmac:') and regexp_full_match(output, 'hmac:[0-9a-f]{32}:[0-9]{1,10}:error')
+            then 'error_output'
             when type = 'function' and output is null and run_status in ('expired', 'failed', 'incomplete')
             then 'unanswered'
         end as reason

@@ -1,23 +1,46 @@
-"""Run the matrix and write its table: `python -m tests.faults [--only TEXT] [--out docs/reliability.md]`."""
+"""Proofs of reliability: `python -m tests.faults [cells|kills|load] [--out docs/reliability.md]`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from tests.faults.cell import make_lists
+from tests.faults.document import write_section
+from tests.faults.kill_table import render_kills
+from tests.faults.kills import run_seeds
+from tests.faults.load import Load, measure_load
+from tests.faults.load_table import render_load
 from tests.faults.matrix import all_cells
 from tests.faults.running import Result, run_cell
 from tests.faults.table import render_table
 
 
 def main() -> int:
-    """Every cell (or those whose group, fault and stage hold a text); 1 if one is wrong and no known limit."""
+    """Run one kind of proof and write its section of the document; 1 if something is wrong and no known limit."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=main.__doc__)
-    parser.add_argument("--only", default="", help="only cells with this text in group, fault or stage")
-    parser.add_argument("--out", type=Path, help="the document to write (only for all cells)")
+    out = argparse.ArgumentParser(add_help=False)
+    out.add_argument("--out", type=Path, help="the document to write a section of")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    cells = verbs.add_parser("cells", parents=[out], help="the matrix: every fault at every stage")
+    cells.add_argument("--only", default="", help="only cells with this text in group, fault or stage; writes nothing")
+    kills = verbs.add_parser("kills", parents=[out], help="kill -9 at random points")
+    kills.add_argument("--seeds", type=int, default=200, help="how many")
+    kills.add_argument("--first", type=int, default=0, help="the first seed; with --seeds 1 one is run again")
+    kills.add_argument("--jobs", type=int, default=1, help="how many at a time")
+    load = verbs.add_parser("load", parents=[out], help="a large account: memory, throughput, the second sync")
+    load.add_argument("--threads", type=int, default=5_000)
+    load.add_argument("--steps", type=int, default=250_000)
     asked = parser.parse_args()
+    if asked.verb == "cells":
+        return _run_cells(asked.only, asked.out)
+    if asked.verb == "kills":
+        return _run_kills(range(asked.first, asked.first + asked.seeds), asked.jobs, asked.out)
+    return _run_load(asked.threads, asked.steps, asked.out)
+
+
+def _run_cells(only: str, out: Path | None) -> int:
     lists = make_lists()
-    cells = [cell for cell in all_cells(lists) if asked.only in f"{cell.group}: {cell.fault}: {cell.stage}"]
+    cells = [cell for cell in all_cells(lists) if only in f"{cell.group}: {cell.fault}: {cell.stage}"]
     results: list[Result] = []
     for number, cell in enumerate(cells, start=1):
         result = run_cell(cell, lists)
@@ -25,11 +48,29 @@ def main() -> int:
         print(f"{number}/{len(cells)} {cell.group}: {cell.fault} @ {cell.stage}: {result.text}", file=sys.stderr)
         for problem in result.problems:
             print(f"    {problem}", file=sys.stderr)
-    if asked.out is not None and not asked.only:
-        asked.out.write_text(render_table(results), encoding="utf-8")
+    if out is not None and not only:
+        write_section(out, "matrix", render_table(results))
     wrong = [result for result in results if result.problems and not result.cell.limit]
     print(f"{len(results)} cells, {len(wrong)} wrong")
     return 1 if wrong else 0
+
+
+def _run_kills(seeds: range, jobs: int, out: Path | None) -> int:
+    results = run_seeds(seeds, jobs=jobs)
+    if out is not None:
+        write_section(out, "kills", render_kills(results))
+    wrong = sum(bool(ended.problems) for ended in results)
+    print(f"{len(results)} seeds, {wrong} wrong")
+    return 1 if wrong else 0
+
+
+def _run_load(threads: int, steps: int, out: Path | None) -> int:
+    load: Load = measure_load(threads, steps)
+    text = render_load(load)
+    print(text)
+    if out is not None:
+        write_section(out, "load", text)
+    return 1 if load.problems else 0
 
 
 if __name__ == "__main__":

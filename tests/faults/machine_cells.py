@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import duckdb
 
 from pipeline.emulator import RunningEmulator
 from tests.faults.cell import Cell, Ended, Lists, Outcome
+from tests.faults.clock_cells import clock_cells
 from tests.faults.running import sync, write_profile
 from tests.syncs import environ_for, raw_files, started_cli, wait_until
 
@@ -28,10 +29,18 @@ def machine_cells(lists: Lists) -> Iterator[Cell]:
         yield Cell("Machine", f"warehouse of schema version {version}", "sync", Outcome(), act=_OtherVersion(version))
     yield Cell("Machine", "two syncs at once", "sync", Outcome(), act=_two_at_once)
     yield Cell("Machine", "64 file descriptors", "sync", Outcome(), act=_few_descriptors)
-    for stage, requests in (("listing", 3), ("steps", 60)):
-        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
-            act = _Stopped(number, requests)
-            yield Cell("Machine", f"{number.name}, then the same command again", stage, Outcome(), act=act)
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        name = f"{number.name}, then the same command again"
+        for stage, requests in (("listing", 3), ("steps", 60)):
+            yield Cell("Machine", name, stage, Outcome(), act=_Stopped(number, requests))
+        yield Cell("Machine", name, "steps, --workers 2", Outcome(), act=_Stopped(number, 60, ["--workers", "2"]))
+        # A polite kill ends a load as an impolite one does: its transaction is safe to leave.
+        code = 130 if number == signal.SIGINT else -number
+        yield Cell("Machine", name, "load", Outcome(), act=_StoppedLoad(number, code))
+    for stage, blocks, says in (("landing", 60, "cannot write raw data"), ("load", 1000, "cannot write the warehouse")):
+        limited = _LimitedFiles(blocks, says)
+        yield Cell("Machine", "files may not grow (ulimit -f), then they may", stage, Outcome(), act=limited)
+    yield from clock_cells()
     if can_mount():
         full = _OnMount("size=300k", exit_code=2, says="No space left on device")
         yield Cell("Machine", "disk full, then room again", "landing", Outcome(), act=full)
@@ -129,6 +138,19 @@ def _few_descriptors(lists: Lists, server: RunningEmulator, folder: Path) -> End
     return _in_shell("ulimit -n 64", server, folder)
 
 
+@dataclass(frozen=True, slots=True)
+class _LimitedFiles:
+    """A sync whose files may have so many blocks of 512 bytes, then one without a limit."""
+
+    blocks: int
+    says: str
+
+    def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        write_profile(folder, {})
+        _check(_in_shell(f"ulimit -f {self.blocks}", server, folder), 2, self.says)
+        return sync(server, folder)
+
+
 def _in_shell(before: str, server: RunningEmulator, folder: Path, *, after: str = "true") -> Ended:
     """A sync in a shell that does something before and after it, in a mount namespace of its own if that mounts."""
     space = ["unshare", "--user", "--map-root-user", "--mount"] if "mount" in before else []
@@ -140,7 +162,7 @@ def _in_shell(before: str, server: RunningEmulator, folder: Path, *, after: str 
         env=environ_for(server, COLUMNS="1000"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return Ended(ended.returncode, ended.stdout + ended.stderr, folder / "data")
@@ -174,11 +196,12 @@ class _Stopped:
 
     number: signal.Signals
     requests: int
+    more: Sequence[str] = ()
 
     def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
         server.set_faults([{**_HELD, "after_requests": self.requests}])
         write_profile(folder, {"attempts": 1000})
-        arguments = ["sync", *server.corpus.thread_ids()]
+        arguments = ["sync", *server.corpus.thread_ids(), *self.more]
         with started_cli(folder, *arguments, environ=environ_for(server)) as process:
             wait_until(lambda: len(server.requests()) > self.requests, what="the request", of=process)
             process.send_signal(self.number)
@@ -186,4 +209,22 @@ class _Stopped:
         wanted = -signal.SIGKILL if self.number == signal.SIGKILL else 130
         _check(Ended(process.returncode, stderr, folder), wanted, "")
         server.clear_faults()
-        return sync(server, folder)
+        return sync(server, folder, more=self.more)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoppedLoad:
+    """A load that hears a signal once it has begun to make the warehouse, then the same command again."""
+
+    number: signal.Signals
+    exit_code: int
+
+    def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        sync(server, folder)
+        (folder / "data" / "warehouse.duckdb").unlink()
+        with started_cli(folder, "load", environ=environ_for()) as process:
+            wait_until((folder / "data" / "warehouse.duckdb.new").exists, what="the new warehouse", of=process)
+            process.send_signal(self.number)
+            _, stderr = process.communicate()
+        _check(Ended(process.returncode, stderr, folder), self.exit_code, "")
+        return sync(server, folder, verb="load")

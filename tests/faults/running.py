@@ -1,6 +1,7 @@
 """Runs of the command line for the matrix: short patience, one concurrency, nothing of the machine."""
 
 import json
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ def run_cell(cell: Cell, lists: Lists) -> Result:
         server.set_faults(cell.rules)
         try:
             ended = cell.act(lists, server, Path(name)) if cell.act else sync(server, Path(name), cell=cell)
-        except AssertionError as error:
+        except (AssertionError, subprocess.TimeoutExpired) as error:
             return Result(cell, [str(error)])
         return Result(cell, list(find_problems(cell, expected, ended)))
 

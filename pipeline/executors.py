@@ -1,0 +1,42 @@
+"""Where a command fetches: in this process, in several of this machine, or on a Ray cluster."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pipeline.config import Settings
+from pipeline.extract import ExtractOptions
+from pipeline.fleet import Fleet, count_workers
+from pipeline.ray_fleet import RayFleet
+from pipeline.share import Extraction
+
+Executor = Literal["local", "ray"]
+
+
+@dataclass(slots=True)
+class Fleets:
+    """Workers for each round of a command; to be closed at its end."""
+
+    settings: Settings
+    folder: Path
+    options: ExtractOptions
+    full: bool
+    executor: Executor = "local"
+    ray_address: str | None = None
+    _on_ray: RayFleet | None = field(default=None, init=False)
+
+    def choose(self, threads: int) -> Extraction | None:
+        """Workers for so many threads; None where one process does it."""
+        if self.executor == "ray":
+            # All rounds share one cluster: to start one takes seconds.
+            self._on_ray = self._on_ray or RayFleet(
+                self.settings, self.folder, self.options, self.full, self.ray_address
+            )
+            return self._on_ray
+        workers = count_workers(self.settings["workers"], threads=threads)
+        return Fleet(self.settings, self.folder, workers, self.options, self.full) if workers else None
+
+    async def aclose(self) -> None:
+        """Leave the cluster, if there is one."""
+        if self._on_ray is not None:
+            await self._on_ray.close()

@@ -1,0 +1,183 @@
+"""The lake: the warehouse's tables as Delta tables in one folder or bucket, read in one state and written from it."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pipeline.catalog import read_sql_files
+from pipeline.delta_tables import (
+    APPLICATION,
+    PARTITION,
+    Change,
+    LakeConflictError,
+    add_missing_columns,
+    create_table,
+    delta_library,
+    find_table,
+    naming_place,
+    noticing_conflicts,
+    write_change,
+    writer_properties,
+)
+from pipeline.errors import ConfigurationError
+from pipeline.objects import is_bucket
+from pipeline.warehouse import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+_NEWEST_READER = 1
+_OPENED_AT_ONCE = 8
+# In the order of their commits: `walks` says that parts have begun, `loaded_parts` that they are whole.
+PART_TABLES = (
+    "walks",
+    "run_steps",
+    "tool_calls",
+    "code_interpreter_outputs",
+    "file_search_results",
+    "rejects",
+    "runs",
+    "threads",
+    "syncs",
+    "billed_usage",
+    "cost_ledger",
+    "loaded_parts",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """A live Parquet file of a table: its full path and the source that all its rows have (None: they say it)."""
+
+    path: str
+    source: str | None
+
+
+class Lake:
+    """A place with one Delta table for each table of the warehouse: a folder, or s3://, gs:// or az:// with a prefix.
+
+    Raises ConfigurationError if the place makes no sense or deltalake is not installed.
+    """
+
+    def __init__(self, place: str) -> None:
+        delta_library()
+        self.is_remote = is_bucket(place)
+        self.place = place.rstrip("/") if self.is_remote else str(Path(place).absolute())
+
+    def open(self) -> "Snapshot":
+        """The tables as they are now. Raises ConfigurationError if there is no lake, or none of this version."""
+        with naming_place(self.place):
+            found = self._find()
+            if missing := [name for name, table in found.items() if table is None]:
+                raise ConfigurationError(
+                    f"there is no lake at {self.place} (no table {missing[0]}):"
+                    f" `python -m pipeline publish delta {self.place}` makes one"
+                )
+            return Snapshot(self.place, {name: table for name, table in found.items() if table is not None})
+
+    def open_for_writing(self) -> "Snapshot":
+        """The same, with tables and columns added that are not there yet. Raises LakeConflictError."""
+        with naming_place(self.place), noticing_conflicts():
+            return Snapshot(self.place, {name: self._prepare(name, table) for name, table in self._find().items()})
+
+    def optimize(self) -> dict[str, int]:
+        """Bring small files together; how many files each table has left. Raises LakeConflictError."""
+        snapshot = self.open()
+        with naming_place(self.place), noticing_conflicts():
+            for table in snapshot.tables.values():
+                table.optimize.compact(writer_properties=writer_properties())
+        return {name: len(table.file_uris()) for name, table in snapshot.tables.items()}
+
+    def vacuum(self, *, days: float) -> int:
+        """Remove files that no version younger than that needs; how many."""
+        snapshot = self.open()
+        with naming_place(self.place):
+            removed = 0
+            for table in snapshot.tables.values():
+                removed += len(
+                    table.vacuum(retention_hours=round(days * 24), dry_run=False, enforce_retention_duration=False)
+                )
+                table.create_checkpoint()
+        return removed
+
+    def _uri(self, name: str) -> str:
+        return f"{self.place}/{name}"
+
+    def _find(self) -> "dict[str, DeltaTable | None]":
+        """The tables that there are. Raises ConfigurationError if they are of another version."""
+        names = list(read_sql_files("tables"))
+        with ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
+            found = dict(zip(names, pool.map(find_table, map(self._uri, names)), strict=True))
+        if (table := found["schema_version"]) is not None:
+            version = pl.scan_delta(table).select(pl.col("version").max()).collect().item()
+            if version not in (None, SCHEMA_VERSION):
+                raise ConfigurationError(
+                    f"the lake {self.place} has schema version {version}, this program works with {SCHEMA_VERSION}:"
+                    " publish the raw parts into an empty folder"
+                )
+        return found
+
+    def _prepare(self, name: str, table: "DeltaTable | None") -> "DeltaTable":
+        declared = read_sql_files("tables")[name]
+        if table is None:
+            return create_table(self._uri(name), declared)
+        add_missing_columns(table, declared)
+        return table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All tables of a lake, each in one version: what is written is written only if it still is the newest."""
+
+    place: str
+    tables: Mapping[str, "DeltaTable"]
+
+    @cached_property
+    def epochs(self) -> dict[str, int]:
+        """The number of the last batch of parts that each table has taken in; 0 before the first."""
+        return {name: table.transaction_version(APPLICATION) or 0 for name, table in self.tables.items()}
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether a batch of parts is in some tables and not in others: a publisher is at work, or was killed."""
+        return len({self.epochs[name] for name in PART_TABLES}) > 1
+
+    def has_begun(self, part: str) -> bool:
+        """Whether a publisher has begun to write a part."""
+        return self.tables[PART_TABLES[0]].transaction_version(part) is not None
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """A table's rows, in declared columns."""
+        return pl.scan_delta(self.tables[name]).select(list(read_sql_files("tables")[name].columns))
+
+    def files(self, name: str) -> list[LakeFile]:
+        """A table's live files. Raises ConfigurationError if they alone do not tell its rows: others wrote it so."""
+        table = self.tables[name]
+        if (version := table.protocol().min_reader_version) > _NEWEST_READER:
+            raise ConfigurationError(
+                f"the table {name} of this lake needs a Delta reader of version {version} (deletion vectors, renamed"
+                f" columns): read it with another engine, or publish into an empty folder"
+            )
+        actions = pl.DataFrame(table.get_add_actions(flatten=True))
+        sources = actions[f"partition.{PARTITION}"] if f"partition.{PARTITION}" in actions.columns else None
+        return [
+            LakeFile(path, None if sources is None else sources[row])
+            for row, path in enumerate(_full_paths(table, actions["path"]))
+        ]
+
+    def commit(self, name: str, change: Change, *, epoch: int, parts: Sequence[str] = ()) -> None:
+        """Write a change, and that these parts are in it. Raises LakeConflictError, then nothing is written."""
+        if self.epochs[name] > epoch:
+            raise LakeConflictError(name)
+        with naming_place(self.place), noticing_conflicts():
+            write_change(self.tables[name], change, read_sql_files("tables")[name].grain, epoch=epoch, parts=parts)
+
+
+def _full_paths(table: "DeltaTable", paths: pl.Series) -> list[str]:
+    root = table.table_uri.removeprefix("file://").rstrip("/")
+    return [path if path.startswith("/") or "://" in path else f"{root}/{path}" for path in paths]

@@ -1,0 +1,139 @@
+"""What a batch of parts touches of a lake: brought into a warehouse in memory, where a load's statements change it."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.catalog import read_sql_files
+from pipeline.delta_tables import Change
+from pipeline.lake import PART_TABLES, Snapshot
+from pipeline.part_frames import Frames
+from pipeline.warehouse import Connection, read_frame, register, unregister
+
+_OF_RUNS = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results", "cost_ledger")
+_OF_STEPS = ("tool_calls", "code_interpreter_outputs", "file_search_results")
+
+# Of parts that somebody has begun to publish and not ended: they are made anew from the parts themselves.
+_FORGET_BEGUN = (
+    "create or replace temp table begun_walks as select walk_id from new_walks",
+    "delete from walks where walk_id in (select walk_id from begun_walks)",
+    "delete from run_steps where walk_id in (select walk_id from begun_walks)",
+    "delete from runs where walk_id in (select walk_id from begun_walks)",
+    "delete from rejects where walk_id in (select walk_id from begun_walks)",
+    *(
+        f"delete from {table} where (source, step_id) not in (select (source, step_id) from run_steps)"
+        for table in _OF_STEPS
+    ),
+    "delete from billed_usage where part in (select part from new_loaded_parts)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Threads (source, thread_id), runs (source, run_id) and sources that a batch says anything about."""
+
+    threads: pl.DataFrame
+    runs: pl.DataFrame
+    sources: pl.Series
+    has_bills: bool
+
+
+def touched_by(batch: Frames) -> Touched:
+    """What the frames of a batch (as `frames_of` gives them) name."""
+    threads = [batch[name].select("source", "thread_id") for name in ("walks", "plans")]
+    runs = [batch[name].select("source", "run_id") for name in ("walks", "runs", "run_steps")]
+    return Touched(
+        pl.concat(threads).drop_nulls().unique(),
+        pl.concat(runs).drop_nulls().unique(),
+        batch["loaded_parts"]["source"].unique(),
+        has_bills=not batch["billed_usage"].is_empty(),
+    )
+
+
+def read_slices(snapshot: Snapshot, touched: Touched) -> Frames:
+    """The rows of each table of parts that the load of such a batch reads or changes."""
+    slices = {name: _of_threads_or_runs(snapshot, name, touched) for name in ("walks", "runs")}
+    known = pl.concat([frame.select("source", "run_id") for frame in slices.values()]).drop_nulls().unique()
+    runs = touched.runs.join(known, on=["source", "run_id"], how="semi")
+    for name in _OF_RUNS:
+        slices[name] = _semi(snapshot.scan(name), runs).collect()
+    slices["rejects"] = _rejects(snapshot.scan("rejects"), runs, touched.threads)
+    slices["threads"] = _semi(snapshot.scan("threads"), touched.threads).collect()
+    of_source = pl.col("source").is_in(touched.sources.to_list())
+    slices["syncs"] = snapshot.scan("syncs").filter(of_source).collect()
+    slices["billed_usage"] = snapshot.scan("billed_usage").filter(of_source & touched.has_bills).collect()
+    slices["loaded_parts"] = snapshot.scan("loaded_parts").head(0).collect()
+    return slices
+
+
+def put_slices(connection: Connection, slices: Frames, batch: Frames) -> None:
+    """Fill a warehouse in memory with slices, without what they have of the batch itself; `lake_TABLE` keeps them."""
+    for name, frame in slices.items():
+        _copy(connection, f"lake_{name}", frame)
+        connection.execute(f"insert into {name} by name select columns(*) from lake_{name}")
+    for name in ("walks", "loaded_parts"):
+        _copy(connection, f"new_{name}", batch[name])
+    for statement in _FORGET_BEGUN:
+        connection.execute(statement)
+    for name in ("walks", "loaded_parts"):
+        connection.execute(f"drop table temp.new_{name}")
+
+
+def read_changes(connection: Connection) -> dict[str, Change]:
+    """What has become other in the warehouse in memory than the lake has it, by table in the order of commits."""
+    return {name: read_change(connection, name) for name in PART_TABLES}
+
+
+def read_change(connection: Connection, name: str) -> Change:
+    """The difference between a table and `lake_TABLE`."""
+    table = read_sql_files("tables")[name]
+    # As the lake has it: JSON is text there.
+    columns = ", ".join(
+        f"cast({column} as varchar) as {column}" if sql == "json" else column for column, sql in table.columns.items()
+    )
+    key = ", ".join(table.grain)
+    connection.execute(
+        f"create or replace temp table upserts as select {columns} from main.{name}"
+        f" except all select {columns} from lake_{name}"
+    )
+    upserts = read_frame(connection, "select columns(*) from upserts")
+    deletes = read_frame(connection, f"select {key} from lake_{name} except select {key} from main.{name}")
+    replaced = read_frame(connection, f"select {key} from upserts intersect select {key} from lake_{name}")
+    return Change(upserts, deletes, only_new=deletes.is_empty() and replaced.is_empty())
+
+
+def put_whole(connection: Connection, name: str, frame: pl.DataFrame) -> None:
+    """Keep a whole table of the lake as `lake_TABLE`, to be compared."""
+    _copy(connection, f"lake_{name}", frame)
+
+
+def _copy(connection: Connection, name: str, frame: pl.DataFrame) -> None:
+    register(connection, "copied", frame)
+    connection.execute(f"create or replace temp table {name} as select columns(*) from copied")
+    unregister(connection, "copied")
+
+
+def _of_threads_or_runs(snapshot: Snapshot, name: str, touched: Touched) -> pl.DataFrame:
+    rows = _marked(snapshot.scan(name), touched.threads, touched.runs)
+    return rows.filter(pl.col("of_thread") | pl.col("of_run")).drop("of_thread", "of_run").collect()
+
+
+def _marked(rows: pl.LazyFrame, threads: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
+    """Rows with `of_thread` and `of_run`: whether their thread or run is among these."""
+    of_thread = threads.lazy().with_columns(of_thread=True)
+    of_run = runs.lazy().with_columns(of_run=True)
+    return (
+        rows.join(of_thread, on=["source", "thread_id"], how="left")
+        .join(of_run, on=["source", "run_id"], how="left")
+        .with_columns(pl.col("of_thread", "of_run").fill_null(value=False))
+    )
+
+
+def _rejects(rows: pl.LazyFrame, runs: pl.DataFrame, threads: pl.DataFrame) -> pl.DataFrame:
+    of_steps = pl.col("resource") == "steps"
+    chosen = (of_steps & pl.col("of_run")) | (~of_steps & pl.col("of_thread"))
+    return _marked(rows, threads, runs).filter(chosen).drop("of_thread", "of_run").collect()
+
+
+def _semi(rows: pl.LazyFrame, owners: pl.DataFrame) -> pl.LazyFrame:
+    return rows.join(owners.lazy(), on=owners.columns, how="semi")

@@ -1,0 +1,65 @@
+"""A raw part as frames: its walks flattened, and what it says about itself; grain and columns of the tables."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import polars as pl
+
+from pipeline.bills import billed_frame
+from pipeline.catalog import read_sql_files
+from pipeline.flatten import flatten
+from pipeline.landing import Part
+from pipeline.pages import INSTANT
+
+Frames = dict[str, pl.DataFrame]
+
+
+def frames_of(part: Part) -> Frames:
+    """Frames of one part by the name of what they go into: the tables of steps and runs, plans, syncs, loaded_parts."""
+    return {**flatten(part.walks), **_bookkeeping([part])}
+
+
+def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
+    """Frames of what the parts say about themselves: plans, syncs and loaded_parts."""
+    plans = [(part.part.source, thread, seen_at) for part in parts for thread, seen_at in part.planned_threads]
+    syncs = [(part.part.sync_id, part.part.source, summary) for part in parts for summary in part.summaries]
+    sync_columns = read_sql_files("tables")["syncs"].columns
+    sync_types = {"varchar": pl.String(), "json": pl.String(), "bigint": pl.Int64(), "timestamptz": INSTANT}
+    return {
+        "plans": pl.DataFrame(
+            plans, schema={"source": pl.String, "thread_id": pl.String, "seen_at": INSTANT}, orient="row"
+        ),
+        "syncs": pl.DataFrame(
+            [
+                [sync_id, source, *(_json_text(getattr(summary, name)) for name in list(sync_columns)[2:])]
+                for sync_id, source, summary in syncs
+            ],
+            schema={name: sync_types[sql] for name, sql in sync_columns.items()},
+            orient="row",
+        ),
+        "billed_usage": billed_frame(bill for part in parts for bill in part.bills).with_row_index("row_number"),
+        "loaded_parts": pl.DataFrame(
+            [_part_row(part) for part in parts],
+            schema={
+                "part": pl.String,
+                "sync_id": pl.String,
+                "source": pl.String,
+                "page_count": pl.Int64,
+                "walk_count": pl.Int64,
+                "size_bytes": pl.Int64,
+                "landed_at": INSTANT,
+            },
+            orient="row",
+        ),
+    }
+
+
+def _json_text(value: object) -> object:
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
+
+
+def _part_row(part: Part) -> tuple[str, str, str, int, int, int, datetime]:
+    pages = sum(len(walk.pages) for walk in part.walks)
+    name = part.part
+    return name.name, name.sync_id, name.source, pages, len(part.walks), part.size_bytes, part.landed_at

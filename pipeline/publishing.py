@@ -1,0 +1,297 @@
+"""Raw parts into a lake: what a load makes of them, written by one of several publishers at a time, or not at all.
+
+Delta commits one table at a time. A batch is begun with `walks` and is whole with `loaded_parts`; every table gets a
+commit of every batch, so that whoever has read a state that is no longer the newest is refused and reads again.
+Whoever meets a batch that was begun and not ended takes its parts into his own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import tenacity
+
+from pipeline.delta_tables import LakeConflictError, naming_place
+from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteError
+from pipeline.flat_parts import FlatStore
+from pipeline.forgotten import read_forgotten
+from pipeline.lake import PART_TABLES, Lake, Snapshot
+from pipeline.lake_forgetting import forgotten_changes
+from pipeline.lake_slices import Touched, put_slices, put_whole, read_change, read_changes, read_slices, touched_by
+from pipeline.landing import PartName, RawStore, batches_of
+from pipeline.ledger import KEPT_TABLES, drop_unfinished
+from pipeline.load import BATCH_BODY_BYTES, load_flat
+from pipeline.part_frames import Frames, frames_of
+from pipeline.present import count_of
+from pipeline.prices import PriceBook
+from pipeline.pruning import read_pruned
+from pipeline.warehouse import (
+    Connection,
+    open_for_reading,
+    open_in_memory,
+    read_frame,
+    record_version,
+    refresh_prices,
+    register,
+    unregister,
+)
+
+ATTEMPTS = 40
+_LONGEST_WAIT_S = 5.0
+# Conflicts before another publisher's unfinished parts are taken over: it may well be alive.
+_PATIENCE = 3
+# The ledger is written through it.
+_VIEWS_OF_A_LOAD = ("step_costs",)
+_BOOK_TABLES = ("prices", "price_discounts", "schema_version")
+
+_CHARGED = """
+select columns(*) from cost_ledger where (source, run_id) in (select (source, run_id) from touched_runs)
+"""
+_TAKE_CHARGED = """
+insert into cost_ledger by name
+select columns(*) from charged where (source, step_id) not in (select (source, step_id) from lake_cost_ledger)
+"""
+_REPRICED_SOURCES = """
+select distinct source from repricings
+where (repricing_id, change_index) not in (select (repricing_id, change_index) from lake_repricings)
+"""
+# The lake may hold steps that the warehouse has not, and the other way round.
+_TAKE_KEPT = {
+    "repricings": "insert into repricings by name select columns(*) from kept",
+    "cost_ledger": """
+insert into cost_ledger by name
+select columns(*) from kept where (source, step_id) in (select (source, step_id) from lake_cost_ledger)
+union all by name
+select columns(*) from lake_cost_ledger where (source, step_id) not in (select (source, step_id) from kept)
+""",
+}
+
+
+@dataclass(slots=True)
+class Published:
+    """What a publisher has done: parts and batches it brought in, and how often it was refused and read again."""
+
+    parts: int = 0
+    batches: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Publishes the parts of a store into a lake, at these prices.
+
+    Where there is a `warehouse` already, sealed runs keep the costs that its ledger has. `batch_bytes` of bodies are
+    brought in at a time; whoever is refused tries again, `attempts` times.
+    """
+
+    store: RawStore
+    lake: Lake
+    book: PriceBook
+    warehouse: Path
+    without_pruned: bool = False
+    batch_bytes: int = BATCH_BODY_BYTES
+    attempts: int = ATTEMPTS
+    done: Published = field(default_factory=Published)
+    damaged: list[PartName] = field(default_factory=list)
+    # Of the batch under way, so that whoever is refused need not read the parts again.
+    flat: dict[PartName, Frames] = field(default_factory=dict)
+
+    @property
+    def flat_store(self) -> FlatStore:
+        """Parts that their shards have flattened."""
+        return FlatStore(self.store)
+
+    def publish(self, *, published: Callable[[int], None] | None = None) -> Published:
+        """Bring in every part that the lake does not hold yet; `published` hears their number after each batch.
+
+        Raises DamagedPartError at the end if parts were damaged, IncompleteError if other publishers never stop,
+        ConfigurationError if parts were pruned before they were published, unless that is known (`without_pruned`).
+        """
+        if not self.without_pruned:
+            self._refuse_if_pruned()
+        self._retrying(self._publish_book)
+        while self._retrying(self._publish_batch):
+            if published is not None:
+                published(self.done.parts)
+        self._retrying(self._publish_ledger)
+        self._retrying(self._forget)
+        if self.damaged:
+            names = ", ".join(_mark(part) for part in self.damaged)
+            raise DamagedPartError(
+                f"{len(self.damaged)} raw parts are damaged and not in the lake: {names}."
+                " `python -m pipeline load` sets them aside; then sync their threads and publish again"
+            )
+        return self.done
+
+    def _refuse_if_pruned(self) -> None:
+        pruned = {part.part for part in read_pruned(self.store)}
+        if pruned and (gone := sorted(pruned - _held(self.lake.open_for_writing()))):
+            raise ConfigurationError(
+                f"the lake {self.lake.place} would lack what {count_of(len(gone), 'raw parts')} held that were pruned"
+                f" before they were published ({gone[0]}{', ...' if gone[1:] else ''}): restore them, or go on without"
+                " them with --without-pruned"
+            )
+
+    def _retrying(self, step: Callable[[int], bool]) -> bool:
+        """The step, done again from its reading on whenever somebody else has written meanwhile."""
+        try:
+            for attempt in tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(LakeConflictError),
+                wait=tenacity.wait_random_exponential(multiplier=0.1, max=_LONGEST_WAIT_S),
+                stop=tenacity.stop_after_attempt(self.attempts),
+                reraise=True,
+            ):
+                with attempt, naming_place(self.lake.place):
+                    number = attempt.retry_state.attempt_number
+                    self.done.refused += number > 1
+                    return step(number)
+        except LakeConflictError as error:
+            raise IncompleteError(
+                f"the lake {self.lake.place} did not let us write ({error}): run the same command again"
+            ) from error
+        return False
+
+    def _publish_book(self, _: int) -> bool:
+        """Prices, discounts and the version of the schema."""
+        snapshot = self.lake.open_for_writing()
+        with open_in_memory(views=()) as connection:
+            refresh_prices(connection, self.book)
+            for name in _BOOK_TABLES:
+                put_whole(connection, name, snapshot.scan(name).collect())
+            _keep_version(connection)
+            changes = {name: read_change(connection, name) for name in _BOOK_TABLES}
+        for name, change in changes.items():
+            if not (change.upserts.is_empty() and change.deletes.is_empty()):
+                snapshot.commit(name, change, epoch=snapshot.epochs[name] + 1)
+        return True
+
+    def _publish_batch(self, attempt: int) -> bool:
+        """The next parts; False if there are none left."""
+        snapshot = self.lake.open_for_writing()
+        held = _held(snapshot)
+        waiting = [part for part in self.store.list_parts() if part.name not in held and part not in self.damaged]
+        frames = self._read(self._choose(snapshot, waiting, attempt))
+        if not frames:
+            return bool(waiting)
+        batch = {name: pl.concat([of_part[name] for of_part in frames.values()]) for name in _any(frames)}
+        touched = touched_by(batch)
+        slices = read_slices(snapshot, touched)
+        _check_strangers(slices["walks"], held | {part.name for part in frames})
+        with open_in_memory(views=_VIEWS_OF_A_LOAD) as connection:
+            refresh_prices(connection, self.book)
+            put_slices(connection, slices, batch)
+            self._keep_costs(connection, touched)
+            load_flat(connection, [batch])
+            drop_unfinished(connection)
+            changes = read_changes(connection)
+        epoch = 1 + max(snapshot.epochs[name] for name in PART_TABLES)
+        for name, change in changes.items():
+            snapshot.commit(name, change, epoch=epoch, parts=[_mark(part) for part in frames])
+        self._finish(list(frames))
+        return True
+
+    def _choose(self, snapshot: Snapshot, waiting: Sequence[PartName], attempt: int) -> list[PartName]:
+        """The parts that another publisher has begun with, and then the next ones."""
+        begun = [part for part in waiting if snapshot.has_begun(_mark(part))] if snapshot.is_torn else []
+        if begun and attempt <= _PATIENCE:
+            raise LakeConflictError(f"another publisher has begun with {_mark(begun[0])}")
+        fresh = [part for part in waiting if part not in begun]
+        return begun + next(batches_of(self.store, fresh, body_bytes=self.batch_bytes), [])
+
+    def _read(self, parts: Sequence[PartName]) -> dict[PartName, Frames]:
+        """The frames of sound parts; damaged ones are remembered."""
+        for part in parts:
+            if part in self.flat or part in self.damaged:
+                continue
+            try:
+                self.flat[part] = self.flat_store.read(part) or frames_of(self.store.read_part(part))
+            except DamagedPartError:
+                self.damaged.append(part)
+        return {part: self.flat[part] for part in parts if part in self.flat}
+
+    def _keep_costs(self, connection: Connection, touched: Touched) -> None:
+        """Put in what the warehouse has charged for runs whose costs the lake does not know."""
+        if not self.warehouse.exists():
+            return
+        with open_for_reading(self.warehouse) as warehouse:
+            register(warehouse, "touched_runs", touched.runs)
+            charged = read_frame(warehouse, _CHARGED)
+        register(connection, "charged", charged)
+        connection.execute(_TAKE_CHARGED)
+        unregister(connection, "charged")
+
+    def _publish_ledger(self, _: int) -> bool:
+        """What `prices reprice` has changed in the warehouse since it was last published."""
+        if not self.warehouse.exists():
+            return False
+        snapshot = self.lake.open_for_writing()
+        repricings = snapshot.scan("repricings").collect()
+        with open_for_reading(self.warehouse) as warehouse:
+            put_whole(warehouse, "repricings", repricings)
+            sources = read_frame(warehouse, _REPRICED_SOURCES)["source"].to_list()
+            if not sources:
+                return False
+            kept = {name: read_frame(warehouse, f"select columns(*) from {name}") for name in KEPT_TABLES}
+        ledger = snapshot.scan("cost_ledger").filter(pl.col("source").is_in(sources)).collect()
+        with open_in_memory(views=()) as connection:
+            put_whole(connection, "repricings", repricings)
+            put_whole(connection, "cost_ledger", ledger)
+            for name, frame in kept.items():
+                register(connection, "kept", frame)
+                connection.execute(_TAKE_KEPT[name])
+                unregister(connection, "kept")
+            changes = {name: read_change(connection, name) for name in KEPT_TABLES}
+        for name, change in changes.items():
+            snapshot.commit(name, change, epoch=snapshot.epochs[name])
+        return True
+
+    def _forget(self, _: int) -> bool:
+        """Remove the threads that the data folder has forgotten; what they were stays in older versions until a vacuum."""
+        forgotten = read_forgotten(self.store.folder.parent)
+        if not forgotten.threads:
+            return False
+        snapshot = self.lake.open_for_writing()
+        epoch = 1 + max(snapshot.epochs[name] for name in PART_TABLES)
+        changes = forgotten_changes(snapshot, forgotten)
+        for name, change in changes.items():
+            snapshot.commit(name, change, epoch=epoch)
+        return bool(changes)
+
+    def _finish(self, parts: Sequence[PartName]) -> None:
+        self.flat.clear()
+        if not self.warehouse.exists():
+            # Nobody is going to load them.
+            self.flat_store.drop(parts)
+        self.done.parts += len(parts)
+        self.done.batches += 1
+
+
+def _held(snapshot: Snapshot) -> set[str]:
+    return set(snapshot.scan("loaded_parts").select("part").collect()["part"])
+
+
+def _mark(part: PartName) -> str:
+    """The name of a part's application transactions."""
+    return f"{part.source}/{part.name}"
+
+
+def _any(frames: dict[PartName, Frames]) -> Frames:
+    return next(iter(frames.values()))
+
+
+def _check_strangers(walks: pl.DataFrame, known: set[str]) -> None:
+    """Raises LakeConflictError if a part that is not in this store is half published and touches the same threads."""
+    if strangers := set(walks["part"]) - known:
+        raise LakeConflictError(
+            f"the part {min(strangers)}, which is not among these raw parts, is published only in part:"
+            " its publisher has to end, or to be started again"
+        )
+
+
+def _keep_version(connection: Connection) -> None:
+    """The version that the lake says it has; a new lake gets ours."""
+    if read_frame(connection, "select version from lake_schema_version").is_empty():
+        record_version(connection)
+    else:
+        connection.execute("insert into schema_version by name select columns(*) from lake_schema_version")

@@ -1,0 +1,137 @@
+"""One share of an extraction: its threads walked and landed, by a process of this machine or of another."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from pipeline.client import ApiClient, Traffic
+from pipeline.config import Settings
+from pipeline.content import hiding_with
+from pipeline.errors import PipelineError
+from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
+from pipeline.flat_parts import FlatStore
+from pipeline.flattener import Flattener, flattening
+from pipeline.lander import Lander
+from pipeline.landing import PartWriter
+from pipeline.plan import ThreadTask, thread_tasks
+from pipeline.raw_places import open_raw
+
+
+class Extraction(Protocol):
+    """A way to walk threads in other processes."""
+
+    async def extract(
+        self,
+        states: pl.DataFrame,
+        sync_id: str,
+        started_at: datetime,
+        *,
+        progress: Progress,
+        traffic: Traffic,
+        landed: Callable[[], None],
+    ) -> Outcome:
+        """Walk all threads of `states`; `progress` and `traffic` hold the sums, `landed` hears of new parts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A share: rows of thread states, its number among those who write parts, and whether it flattens them too."""
+
+    settings: Settings
+    folder: Path
+    sync_id: str
+    started_at: datetime
+    states: pl.DataFrame
+    options: ExtractOptions
+    full: bool
+    writer: int
+    flattens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker says: its counts so far, parts landed, and at the end how it ended."""
+
+    progress: Progress
+    traffic: Traffic
+    parts: int
+    outcome: Outcome | None = None
+
+
+class Share:
+    """The work on one job; to be made and run inside an event loop.
+
+    `tasks` and `progress` go on with a share that another process has begun, else it begins with its states.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        client: ApiClient,
+        *,
+        tasks: Iterable[ThreadTask] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._job = job
+        self._client = client
+        self._tasks = tasks
+        self._progress = progress or Progress()
+        client.clock.stamps.start_after(job.started_at)
+        store = open_raw(job.folder, named=job.settings["raw"])
+        hide = hiding_with(job.options.content_key)
+        writer = PartWriter(store, source=job.settings.source, sync_id=job.sync_id, writer=job.writer, hide=hide)
+        self._flattener: Flattener | None = None
+        self._flat = FlatStore(store)
+        self._lander = Lander(writer, landed=self._landed)
+
+    def report(self, outcome: Outcome | None = None) -> Report:
+        """The state of it."""
+        parts = len(self._lander.parts) if self._flattener is None else self._flattener.parts_done
+        return Report(self._progress, self._client.traffic, parts, outcome)
+
+    async def run(self) -> Report:
+        """Walk and land everything; a cancelled share lands what it has."""
+        tasks = thread_tasks(self._job.states, full=self._job.full) if self._tasks is None else self._tasks
+        with ExitStack() as stack:
+            if self._job.flattens:
+                self._flattener = stack.enter_context(flattening(self._flat, lambda: self._lander.parts))
+            async with self._client:
+                outcome = await extract_threads(
+                    self._client, tasks, lander=self._lander, options=self._job.options, progress=self._progress
+                )
+            try:
+                await self._lander.flush()
+            except PipelineError as error:
+                outcome = Outcome(error=error)
+        if self._flattener is not None:
+            await asyncio.to_thread(self._flattener.join)
+            await asyncio.to_thread(self._flattener.finish)
+        return self.report(outcome)
+
+    def _landed(self) -> None:
+        if self._flattener is not None:
+            self._flattener.wake()
+
+
+def sum_up(reports: Sequence[Report], progress: Progress, traffic: Traffic) -> None:
+    """Have the sums of all shares in `progress` and `traffic`."""
+    progress.add(report.progress for report in reports)
+    for name in ("requests", "retries", "bytes"):
+        setattr(traffic, name, sum(getattr(report.traffic, name) for report in reports))
+
+
+def joint_outcome(outcomes: Sequence[Outcome | None]) -> Outcome:
+    """How the whole ended; None is a worker that died without a word."""
+    for outcome in outcomes:
+        if outcome is not None and outcome.error is not None:
+            return outcome
+    if any(outcome is None for outcome in outcomes):
+        return Outcome(error=PipelineError("a worker process died: run the same command again, what landed is kept"))
+    return Outcome(interrupted=any(outcome is not None and outcome.interrupted for outcome in outcomes))

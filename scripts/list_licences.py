@@ -1,0 +1,64 @@
+"""Licences of what the program needs to run: docs/licences.md from requirements.txt and the metadata of packages.
+
+Exit code 1 names a package whose metadata say nothing: look at its licence file, then add it to `_FROM_ITS_FILE`.
+"""
+
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs" / "licences.md"
+REQUIREMENTS = ROOT / "requirements.txt"
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+# Metadata that hold the whole text, or packages that only some systems install: seen in their own files 2026-11-20.
+_FROM_ITS_FILE = {"backports-zstd": "PSF-2.0", "colorama": "BSD-3-Clause", "httpx-aiohttp": "BSD-3-Clause"}
+_LONGEST_NAME = 60
+_HEAD = """\
+# Licences
+
+What `requirements.txt` installs and under which licence, as the packages themselves state it; `make licences` writes
+this. None is copied into this repository or its wheel. This program itself is under the MIT licence.
+
+| package | licence |
+|---|---|
+"""
+
+
+def main() -> None:
+    """Write the document."""
+    DOCUMENT.write_text(render(REQUIREMENTS.read_text("utf-8")), "utf-8")
+
+
+def render(requirements: str) -> str:
+    """The document for the text of a requirements file. Raises ValueError naming a package without a licence."""
+    return _HEAD + "".join(f"| {name} | {read_licence(name)} |\n" for name in sorted(set(_PIN.findall(requirements))))
+
+
+def read_licence(name: str) -> str:
+    """What a package states: the SPDX expression, else the name, else the classifiers."""
+    if name in _FROM_ITS_FILE:
+        return _FROM_ITS_FILE[name]
+    try:
+        fields = metadata(name)
+    except PackageNotFoundError:
+        raise ValueError(
+            f"{name} is not installed here, and its licence is not noted in {Path(__file__).name}"
+        ) from None
+    written = "".join(fields.get_all("License") or []).strip()
+    short = written if len(written) <= _LONGEST_NAME and "\n" not in written else ""
+    classified = [
+        value.split(" :: ")[-1] for value in fields.get_all("Classifier") or [] if value.startswith("License ::")
+    ]
+    stated = "".join(fields.get_all("License-Expression") or [])
+    if licence := stated or short or " AND ".join(classified):
+        return licence
+    raise ValueError(f"the metadata of {name} state no licence: look at its licence file")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(str(error))

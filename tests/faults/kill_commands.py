@@ -1,0 +1,200 @@
+"""Commands that are killed: the folder that each starts from, and the moments that its stages are made of."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
+from tests.faults.kill_points import (
+    KillPoint,
+    after_all_requests,
+    after_share,
+    at_file,
+    at_request,
+    once_gone,
+    one_of,
+)
+from tests.syncs import environ_for, raw_files, run_cli
+
+THREADS = 12
+_SEED = 11
+# Pages of steps are blown up to this, with spaces, so that a small corpus makes several parts.
+_BODY_BYTES = 400_000
+# The same for the objects of the archive.
+_OBJECT_BYTES = 50_000
+# All models that the corpus has, at another price than the shipped list has.
+_OWN_PRICES = "model,input_usd_per_mtok,output_usd_per_mtok\n" + "".join(
+    f"{model},1.25,2.5\n" for model in ("gpt-4o", "gpt-4o-2024-05-13", "gpt-4o-mini", "gpt-4.1", "gpt-4-turbo")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where commands run: two servers of one account in each phase, slow ones to be left alone and fast ones to go on.
+
+    A second server, because requests of a dead process may still be counted at the first.
+    """
+
+    corpus: Corpus
+    slow: Mapping[int, RunningEmulator]
+    fast: Mapping[int, RunningEmulator]
+    archive: Path
+    made: Path
+
+
+Prepare = Callable[[Site, Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line with its stages; `phase` is the state of the server. `alone`: also without its children."""
+
+    name: str
+    arguments: Sequence[str]
+    prepare: Prepare
+    stages: Mapping[str, KillPoint]
+    phase: int = 0
+    alone: bool = False
+
+    def line(self, site: Site) -> list[str]:
+        """The arguments of the command line."""
+        named = site.corpus.thread_ids() if self.arguments[0] == "sync" else []
+        named += [str(site.archive)] if self.arguments[0] == "import" else []
+        quiet = ["--quiet"] if self.arguments[0] in ("sync", "import") else []
+        return [*self.arguments, *named, *quiet, "--data-dir", "data"]
+
+
+@contextmanager
+def open_site(folder: Path) -> Iterator[Site]:
+    """The servers, the archive and room for the states that commands start from, in a folder."""
+    corpus = generate_corpus(threads=THREADS, seed=_SEED)
+    archive = folder / "archive.jsonl"
+    if not archive.exists():
+        archive.write_bytes(b"".join(_archive_lines(corpus)))
+    with ExitStack() as servers:
+        slow, fast = (
+            {phase: servers.enter_context(running_emulator(corpus, phase=phase)) for phase in (0, 1)} for _ in range(2)
+        )
+        for server in slow.values():
+            server.set_faults(
+                [
+                    {"fault": "big_body", "bytes": _BODY_BYTES, "route": "list_steps"},
+                    {"fault": "latency_ms", "latency_ms": 15.0},
+                ]
+            )
+        yield Site(corpus, slow, fast, archive, folder)
+
+
+def _archive_lines(corpus: Corpus) -> Iterator[bytes]:
+    for thread in corpus.threads_at(0):
+        for run in thread.runs:
+            for item in (run.item, *run.steps):
+                body = item.body_with_content or item.body
+                yield body[:-1] + b" " * max(0, _OBJECT_BYTES - len(body)) + body[-1:] + b"\n"
+
+
+# --- states to start from -------------------------------------------------------------------------------------------
+
+
+def _nothing(_site: Site, folder: Path) -> None:
+    folder.mkdir()
+
+
+def _synced(site: Site, folder: Path) -> None:
+    """What a sync has left, made once for all."""
+    made = site.made / "synced"
+    if not made.exists():
+        made.mkdir()
+        line = ["sync", *site.corpus.thread_ids(), "--quiet", "--data-dir", "data", "--concurrency", "4"]
+        ended = run_cli(made, *line, environ=environ_for(site.slow[0]))
+        assert ended.returncode == 0, ended.stderr
+    shutil.copytree(made, folder)
+
+
+def _landed(site: Site, folder: Path) -> None:
+    _synced(site, folder)
+    (folder / "data" / "warehouse.duckdb").unlink()
+
+
+def _half_loaded(site: Site, folder: Path) -> None:
+    """A warehouse that has the first part alone."""
+    _landed(site, folder)
+    parts = raw_files(folder / "data")
+    for part in parts[1:]:
+        part.rename(part.with_suffix(".away"))
+    ended = run_cli(folder, "load", "--data-dir", "data")
+    assert ended.returncode == 0, ended.stderr
+    for part in parts[1:]:
+        part.with_suffix(".away").rename(part)
+
+
+def _with_new_prices(site: Site, folder: Path) -> None:
+    _synced(site, folder)
+    (folder / "data" / "own-prices.csv").write_text(_OWN_PRICES)
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+_NEW = "warehouse.duckdb.new"
+_LOG = "warehouse.duckdb.wal"
+_PARTS = "raw/*/*"
+
+
+def _sync_stages(requests_of_steps: int, *, parts: int, load: KillPoint) -> Mapping[str, KillPoint]:
+    return {
+        "start": after_share(0.05, 0.25),
+        "runs": at_request("list_runs", of=THREADS),
+        "steps": at_request("list_steps", of=requests_of_steps),
+        "landing": at_file(_PARTS, of=parts),
+        "load": load,
+        "end": after_all_requests(share=0.4),
+    }
+
+
+def _load_stages(load: KillPoint, end: KillPoint) -> Mapping[str, KillPoint]:
+    return {"start": after_share(0.05, 0.4), "load": load, "end": end}
+
+
+# A new warehouse is made beside its place; one that is there already gets a log, which is gone when it is written.
+_TO_NEW = one_of(at_file(_NEW, share=0.15), at_file(f"{_NEW}.wal"))
+_TO_OLD = at_file(_LOG, share=0.2)
+COMMANDS = (
+    Command("sync", ["sync", "--concurrency", "4"], _nothing, _sync_stages(55, parts=3, load=_TO_NEW)),
+    Command(
+        "sync --workers 2",
+        ["sync", "--concurrency", "4", "--workers", "2"],
+        _nothing,
+        _sync_stages(55, parts=4, load=_TO_NEW),
+        alone=True,
+    ),
+    Command(
+        "a second sync, runs have gone on",
+        ["sync", "--concurrency", "4"],
+        _synced,
+        _sync_stages(3, parts=2, load=_TO_OLD),
+        phase=1,
+    ),
+    Command("load, no warehouse yet", ["load"], _landed, _load_stages(_TO_NEW, once_gone(_NEW))),
+    Command("load, half is loaded", ["load"], _half_loaded, _load_stages(_TO_OLD, once_gone(_LOG))),
+    Command("load --rebuild", ["load", "--rebuild"], _with_new_prices, _load_stages(_TO_NEW, once_gone(_NEW))),
+    Command(
+        "prices reprice",
+        ["prices", "reprice", "--yes"],
+        _with_new_prices,
+        # It opens the warehouse twice: to say what would change, and to write.
+        _load_stages(at_file(_LOG, share=0.3), once_gone(_LOG, of=2)),
+    ),
+    Command(
+        "import",
+        ["import"],
+        _nothing,
+        {
+            "start": after_share(0.05, 0.4),
+            "landing": at_file(_PARTS, of=3),
+            "load": _TO_NEW,
+            "end": once_gone(_NEW),
+        },
+    ),
+)

@@ -1,0 +1,29 @@
+"""All planted faults by the part of the product that they are in."""
+
+from tests.mutants import fetching, keeping, money, using
+from tests.mutants.mutant import Mutant
+
+GROUPS: dict[str, tuple[Mutant, ...]] = {
+    "Cursors": fetching.CURSORS,
+    "Retries": fetching.RETRIES,
+    "Credentials and connections": fetching.CREDENTIALS,
+    "Pace": fetching.PACE,
+    "Landing": keeping.LANDING,
+    "Flattening": keeping.FLATTENING,
+    "Loading": keeping.LOADING,
+    "Planning": keeping.PLANNING,
+    "Locks": keeping.LOCKS,
+    "Worker processes": keeping.WORKERS,
+    "Prices": money.PRICES,
+    "Costs, fees and completeness": money.COSTS,
+    "Ledger": money.LEDGER,
+    "Budgets, checks and bills": money.BUDGETS,
+    "Queries and report": using.QUERIES,
+    "Exit codes and settings": using.EXITS,
+    "Archives": using.ARCHIVES,
+}
+
+
+def all_mutants() -> list[Mutant]:
+    """Every planted fault, in the order of the document."""
+    return [mutant for group in GROUPS.values() for mutant in group]

@@ -1,0 +1,200 @@
+"""Faults in what a person or a script sees: queries, reports, exit codes, archives."""
+
+from tests.mutants.mutant import Mutant
+
+_QUERY = "pipeline/query.py"
+_SYNCING = "pipeline/syncing.py"
+_ARCHIVES = "pipeline/archive_files.py"
+
+QUERIES = (
+    Mutant(
+        "`query` takes statements that write",
+        "the refusal no longer says where to do it",
+        _QUERY,
+        "if kind not in _READING:",
+        "if False:",
+        ("test_query.py::test_a_write_is_refused_with_exit_code_2_and_where_to_do_it",),
+    ),
+    Mutant(
+        "readers open the warehouse for writing",
+        "a query locks out everybody else",
+        "pipeline/warehouse.py",
+        "return duckdb.connect(str(path), read_only=True)",
+        "return duckdb.connect(str(path))",
+        ("test_locks.py::test_a_reader_does_not_fail_the_sync_and_keeps_what_it_has_open",),
+    ),
+    Mutant(
+        "`query` takes several statements",
+        "only the last one's rows are seen",
+        _QUERY,
+        "if len(statements) != 1:",
+        "if not statements:",
+        ("test_query.py::test_several_statements_are_refused",),
+    ),
+    Mutant(
+        "money leaves as a double",
+        "digits of costs change in JSON",
+        _QUERY,
+        "frame.with_columns(pl.col(pl.Decimal).cast(pl.String)).write_json(buffer)",
+        "frame.with_columns(pl.col(pl.Decimal).cast(pl.Float64)).write_json(buffer)",
+        ("test_query.py::test_json_keeps_money_exact",),
+    ),
+    Mutant(
+        "a table does not say how many rows it left out",
+        "a part is taken for the whole",
+        _QUERY,
+        "if limit is not None and frame.height > limit:",
+        "if False:",
+        ("test_query.py::test_a_table_says_how_many_rows_it_left_out",),
+    ),
+    Mutant(
+        "texts in the report are not escaped",
+        "a tool's name can run a script",
+        "pipeline/report/page.py",
+        "autoescape=True",
+        "autoescape=False",
+        ("test_report.py::test_names_from_the_warehouse_are_text_and_never_tags",),
+    ),
+    Mutant(
+        "an unknown cost in the report is a dash",
+        "nobody sees that a price is missing",
+        "pipeline/report/page.py",
+        'return "unknown" if kind in {"money", "name"} else',
+        'return "unknown" if kind in {"name"} else',
+        ("test_report.py::test_an_unknown_cost_is_called_unknown",),
+    ),
+)
+
+EXITS = (
+    Mutant(
+        "an incomplete sync exits with 0",
+        "a script takes a part for the whole",
+        _SYNCING,
+        "        return IncompleteError.exit_code\n    return 0",
+        "        return 0\n    return 0",
+        ("test_cli.py::test_a_walk_that_breaks_makes_the_sync_incomplete_and_names_the_thread",),
+    ),
+    Mutant(
+        "a sync that found no thread at all is complete",
+        "a wrong base URL looks like success",
+        "pipeline/sync.py",
+        "if progress.failed_threads or progress.found_nothing else",
+        "if progress.failed_threads else",
+        ("test_cli.py::test_when_no_thread_exists_the_sync_is_incomplete",),
+    ),
+    Mutant(
+        "a failed walk does not count against its thread",
+        "a sync with holes says complete",
+        "pipeline/extract.py",
+        "self.failed_threads.add(certificate.thread_id)",
+        "pass",
+        ("test_extract.py::test_a_thread_that_fails_is_named_and_the_others_go_on",),
+    ),
+    Mutant(
+        "a refusal counts as one thread's failure",
+        "every thread is asked with a refused key",
+        "pipeline/client.py",
+        "        if fault.refused:\n",
+        "        if False:\n",
+        ("test_extract.py::test_a_refusal_stops_the_whole_sync_at_once",),
+    ),
+    Mutant(
+        "an interrupted sync exits with 0",
+        "a script takes a part for the whole",
+        _SYNCING,
+        "INTERRUPTED = 130",
+        "INTERRUPTED = 0",
+        ("test_cli.py::test_an_interrupted_sync_ends_with_exit_code_130",),
+    ),
+    Mutant(
+        "every error exits with 1",
+        "scripts cannot tell a mistake from a bug",
+        "pipeline/cli.py",
+        "        return error.exit_code\n    except KeyboardInterrupt",
+        "        return 1\n    except KeyboardInterrupt",
+        ("test_cli.py::test_without_a_key_the_variable_to_set_is_named",),
+    ),
+    Mutant(
+        "--quiet hides warnings",
+        "a nightly sync fails without a word",
+        "pipeline/progress.py",
+        'if self.quiet and level == "info":',
+        "if self.quiet:",
+        ("test_cli.py::test_quiet_still_says_what_is_missing",),
+    ),
+    Mutant(
+        "a .env goes before the environment",
+        "a machine's setting is overruled by a file",
+        "pipeline/config.py",
+        'layers = ((dotenv, f"in {DOTENV_FILE}"), (environ, "in the environment"))',
+        'layers = ((environ, "in the environment"), (dotenv, f"in {DOTENV_FILE}"))',
+        ("test_config.py::test_the_key_comes_from_the_environment_before_dotenv",),
+    ),
+)
+
+ARCHIVES = (
+    Mutant(
+        "the bound on an item of an archive is 16 MiB late",
+        "a small packed file fills the memory",
+        _ARCHIVES,
+        "if self._left_bytes <= 0:",
+        "if self._left_bytes <= -(2**24):",
+        ("test_archives.py::test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory",),
+    ),
+    Mutant(
+        "an endless line is cut into several",
+        "halves of a line are read as documents",
+        _ARCHIVES,
+        "if len(line) > whole_bytes:",
+        "if False:",
+        ("test_archives.py::test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory",),
+    ),
+    Mutant(
+        "a file that was imported before is imported again",
+        "every import grows the raw parts",
+        "pipeline/importing.py",
+        "if (archive := known.get(sha256)) is None:",
+        "if (archive := known.get(str(path))) is None:",
+        ("test_archives.py::test_importing_the_same_files_again_changes_nothing",),
+    ),
+    Mutant(
+        "of two states of an object the older stays",
+        "a run that ended looks open",
+        "pipeline/archive_walks.py",
+        "_rank(item) > _rank(held[1])",
+        "_rank(item) < _rank(held[1])",
+        ("test_archives.py::test_an_object_seen_twice_counts_once_in_its_newest_state",),
+    ),
+    Mutant(
+        "an import goes before a complete walk",
+        "old copies take the place of what the server has",
+        "pipeline/merging.py",
+        "not in (select (source, run_id) from best_walks where verdict = 'complete')",
+        "not in (select (source, run_id) from best_walks where false)",
+        ("test_archives.py::test_a_complete_walk_outranks_imports",),
+    ),
+    Mutant(
+        "what was not recognised does not change the exit code",
+        "half an import looks whole",
+        "pipeline/importing.py",
+        "code = IncompleteError.exit_code if progress.unrecognised else 0",
+        "code = 0",
+        ("test_archives.py::test_what_is_not_recognised_is_named_with_file_and_line_and_the_exit_code_says_so",),
+    ),
+    Mutant(
+        "lists from newest to oldest are not turned",
+        "steps stand in the wrong order",
+        "pipeline/archive_walks.py",
+        'number if order == "asc" else -number)',
+        "number)",
+        ("test_archives.py::test_every_shape_gives_the_same_steps_in_ascending_order",),
+    ),
+    Mutant(
+        "the half of a damaged archive passes as all of it",
+        "what comes after the damage is missing without a word",
+        _ARCHIVES,
+        '        yield Damage("where it breaks off", f"the file cannot be read further ({error})")',
+        "        return",
+        ("test_archives.py::test_a_file_that_breaks_off_gives_what_came_before_and_is_named",),
+    ),
+)

@@ -1,0 +1,34 @@
+"""Publishes a data folder in small batches: a process of its own, to be killed."""
+
+import sys
+from pathlib import Path
+
+from pipeline.lake import Lake
+from pipeline.prices import read_price_book
+from pipeline.publishing import Published, Publisher
+from pipeline.sync import raw_store, warehouse_path
+
+
+def publish(
+    data_dir: Path,
+    lake: Path | str | Lake,
+    *,
+    batch_bytes: int = 2**25,
+    without_pruned: bool = False,
+    attempts: int = 20,
+) -> Published:
+    """Publish a data folder's parts, in batches of that many bytes."""
+    publisher = Publisher(
+        raw_store(data_dir),
+        lake if isinstance(lake, Lake) else Lake(str(lake)),
+        read_price_book(),
+        warehouse_path(data_dir),
+        without_pruned=without_pruned,
+        batch_bytes=batch_bytes,
+        attempts=attempts,
+    )
+    return publisher.publish()
+
+
+if __name__ == "__main__":
+    publish(Path(sys.argv[1]), Path(sys.argv[2]), batch_bytes=int(sys.argv[3]))

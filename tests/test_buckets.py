@@ -1,0 +1,183 @@
+"""Raw parts and lakes in a bucket: a real S3 server on loopback, and nothing of it on this disk."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import obstore
+import polars as pl
+import pytest
+from obstore.store import from_url
+
+from pipeline.config import Settings, read_settings
+from pipeline.delta_tables import Change, LakeConflictError
+from pipeline.emulator import generate_corpus, running_emulator
+from pipeline.errors import ConfigurationError, DamagedPartError
+from pipeline.lake import Lake
+from pipeline.lake_reading import open_lake
+from pipeline.landing import PART_SUFFIX, RawStore
+from pipeline.load import load_new_parts, rebuild
+from pipeline.pruning import prune_parts
+from pipeline.raw_places import RAW, keep_place, open_raw, raw_store
+from pipeline.sync import warehouse_path
+from pipeline.warehouse import read_frame
+from tests.archived import import_here, run_object, write_json
+from tests.buckets import BUCKET, S3, running_s3
+from tests.lakes import assert_same, read_lake, read_warehouse
+from tests.landed import NOON, Listing, land, run_of, step_of
+from tests.publish_parts import publish
+from tests.syncs import environ_for, run_cli
+
+LISTINGS = [[Listing(n, [run_of(f"run_{n}")]), Listing(n, [step_of(f"step_{n}")], run_id=f"run_{n}")] for n in range(4)]
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def place(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of its own, which this process reaches."""
+    for name, value in s3.environ.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.name}"
+
+
+@pytest.fixture
+def data_dir(place: str, tmp_path: Path) -> Path:
+    """A data folder with its raw parts in the bucket: four syncs that are landed and not loaded."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "raw.place").write_text(f"{place}/raw\n")
+    for number, listings in enumerate(LISTINGS):
+        land(raw_store(folder), *listings, sync_id=f"sync_{number}", started=number, verdict="complete")
+    return folder
+
+
+def test_parts_in_a_bucket_make_the_warehouse_that_parts_in_a_folder_make(data_dir: Path, tmp_path: Path) -> None:
+    local = tmp_path / "local"
+    for number, listings in enumerate(LISTINGS):
+        land(RawStore(local / RAW), *listings, sync_id=f"sync_{number}", started=number, verdict="complete")
+    load_new_parts(raw_store(local), warehouse_path(local), wait_s=0)
+
+    loaded = load_new_parts(raw_store(data_dir), warehouse_path(data_dir), wait_s=0)
+    rebuild(raw_store(data_dir), tmp_path / "rebuilt.duckdb", wait_s=0)
+
+    assert loaded == 4
+    expected = read_warehouse(warehouse_path(local))
+    # As they lie there parts are the same, byte for byte.
+    assert_same(read_warehouse(warehouse_path(data_dir)), expected)
+    assert_same(read_warehouse(tmp_path / "rebuilt.duckdb"), expected)
+    assert not (data_dir / RAW).exists()
+
+
+def test_listing_asks_once_whatever_the_number_of_parts(data_dir: Path, s3: S3) -> None:
+    before = len(s3.asked())
+
+    parts = raw_store(data_dir).list_parts()
+
+    assert [part.name for part in parts] == [f"sync_{number}-0-000001" for number in range(4)]
+    assert len(s3.asked()) - before == 1
+
+
+def test_a_part_is_never_put_in_the_place_of_another(data_dir: Path) -> None:
+    store = raw_store(data_dir)
+    first, second, *_ = store.list_parts()
+    before = store.read_rows(first)
+
+    with pytest.raises(ConfigurationError, match="is there already and is another part"):
+        store.write_part(first, store.read_rows(second))
+    # An answer that was lost, asked for again.
+    store.write_part(first, before)
+
+    assert store.read_rows(first).equals(before)
+
+
+def test_what_is_damaged_in_the_bucket_is_set_aside_there_and_the_others_are_loaded(data_dir: Path, place: str) -> None:
+    store = raw_store(data_dir)
+    bucket = from_url(place)
+    obstore.put(bucket, f"raw/main/sync_1-0-000001{PART_SUFFIX}", b"PAR1 but no more")
+
+    with pytest.raises(DamagedPartError, match=f"set aside as {place}/raw/main/sync_1-0-000001.parquet.damaged"):
+        load_new_parts(store, warehouse_path(data_dir), wait_s=0)
+
+    assert [part.name[:6] for part in store.list_parts()] == ["sync_0", "sync_2", "sync_3"]
+    assert load_new_parts(store, warehouse_path(data_dir), wait_s=0) == 0
+
+
+def test_the_footer_of_a_large_part_is_read_from_its_end(data_dir: Path) -> None:
+    store = raw_store(data_dir)
+    texts = [run_of(f"run_{n}", instructions=pl.Series([n]).hash().cast(pl.String)[0] * 400) for n in range(100)]
+    part = land(store, Listing(60, texts), sync_id="sync_large")
+
+    assert store.read_body_bytes(part) > 500_000
+
+
+def test_an_import_into_a_bucket_knows_what_it_has_read_before(data_dir: Path, tmp_path: Path) -> None:
+    archive = write_json(tmp_path / "archive.json", [run_object("run_a")])
+
+    first, again = import_here(data_dir, archive), import_here(data_dir, archive)
+
+    assert (first.files_known, again.files_known) == (0, 1)
+
+
+def test_a_sync_of_several_processes_and_its_lake_live_in_a_bucket(s3: S3, place: str, tmp_path: Path) -> None:
+    data_dir, lake = tmp_path / "data", f"{place}/lake"
+    with running_emulator(generate_corpus(threads=5, seed=3)) as server:
+        shell = environ_for(server, PIPELINE_RAW=f"{place}/raw", **s3.environ)
+        ids = server.corpus.thread_ids()
+        synced = run_cli(tmp_path, "sync", *ids, "--workers", "2", "--quiet", environ=shell)
+    published = run_cli(tmp_path, "publish", "delta", lake, "--json", environ=environ_for(None, **s3.environ))
+    stale = Lake(lake).open()
+    publish(data_dir, Lake(lake))
+    land(raw_store(data_dir), *LISTINGS[0])
+    publish(data_dir, Lake(lake))
+    load_new_parts(raw_store(data_dir), warehouse_path(data_dir), wait_s=0)
+
+    assert (synced.returncode, published.returncode) == (0, 0), synced.stderr + published.stderr
+    assert json.loads(published.stdout)["parts"] > 2
+    assert not (data_dir / RAW).exists()
+    expected = read_warehouse(warehouse_path(data_dir))
+    assert_same(read_lake(lake), expected)
+    with open_lake(lake) as (connection, warnings):
+        runs = read_frame(connection, "select count(*) as runs from run_costs").item()
+    assert (runs, warnings) == (expected["runs"].height, [])
+    with pytest.raises(LakeConflictError):
+        stale.commit("threads", Change(expected["threads"], expected["threads"].clear(), only_new=True), epoch=99)
+
+
+def test_a_data_folder_keeps_to_the_place_of_its_parts(place: str, tmp_path: Path) -> None:
+    def settings(raw: str, data_dir: str) -> Settings:
+        return read_settings({"raw": raw, "data_dir": str(tmp_path / data_dir)}, {}, tmp_path)
+
+    keep_place(settings(f"{place}/raw/", "data"))
+    keep_place(settings(f"{place}/raw", "data"))
+    land(RawStore(tmp_path / "local" / RAW), *LISTINGS[0])
+
+    with pytest.raises(ConfigurationError) as elsewhere:
+        keep_place(settings(f"{place}/elsewhere", "data"))
+    with pytest.raises(ConfigurationError, match=f"but the raw parts of {tmp_path}/local are in {tmp_path}/local/raw"):
+        keep_place(settings(f"{place}/raw", "local"))
+    with pytest.raises(ConfigurationError, match="is not s3://, gs:// or az:// with a bucket: a folder is named with"):
+        keep_place(settings("some/folder", "new"))
+
+    assert str(elsewhere.value) == (
+        f"raw = {place}/elsewhere (--raw), but the raw parts of {tmp_path}/data are in {place}/raw:"
+        " name another --data-dir"
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_bucket_that_refuses_is_named_and_no_key_is_shown(place: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        open_raw(tmp_path / RAW, named="s3://no-such-bucket/raw").list_parts()
+
+    assert str(refused.value).startswith("the bucket of s3://no-such-bucket/raw cannot be used: ")
+    assert "marker-key" not in str(refused.value)
+
+
+def test_what_needs_files_says_so(data_dir: Path, place: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"pruning works on raw parts in a folder, these are in {place}/raw"):
+        prune_parts(raw_store(data_dir), warehouse_path(data_dir), before=NOON, now=NOON, wait_s=0)

@@ -1,0 +1,135 @@
+"""Others read the lake, and our own SQL over it says what it says over the warehouse."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import datafusion
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from pipeline.catalog import read_sql_files
+from pipeline.errors import ConfigurationError
+from pipeline.lake_keeping import PublishRequest, publish_to_lake
+from pipeline.lake_reading import open_lake
+from pipeline.query import render, run_query
+from pipeline.sync import warehouse_path
+from pipeline.warehouse import open_for_reading, read_frame
+from tests.lakes import land_everything
+from tests.publish_parts import publish
+from tests.syncs import environ_for, run_cli
+
+TOTALS = "select count(*) as steps, sum(total_tokens) as tokens, max(created_at) as last_at from run_steps"
+EXTRAS = "deltalake,obstore,fsspec,pyarrow"
+# A finder that knows nothing of what the extra brings.
+WITHOUT_EXTRAS = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(name)
+
+BLOCKED = sys.argv.pop(1).split(",")
+sys.meta_path.insert(0, Missing())
+from pipeline.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    land_everything(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lake(data_dir: Path) -> Path:
+    publish(data_dir, data_dir / "lake", batch_bytes=6_000)
+    return data_dir / "lake"
+
+
+def test_polars_duckdb_and_datafusion_read_the_same_totals(data_dir: Path, lake: Path) -> None:
+    with open_for_reading(warehouse_path(data_dir)) as connection:
+        expected = read_frame(connection, TOTALS)
+    with open_lake(str(lake)) as (connection, _):
+        ours = read_frame(connection, TOTALS)
+    polars = pl.scan_delta(str(lake / "run_steps")).select(
+        pl.len().cast(pl.Int64).alias("steps"), tokens=pl.col("total_tokens").sum(), last_at=pl.col("created_at").max()
+    )
+    context = datafusion.SessionContext()
+    context.register_table("run_steps", DeltaTable(str(lake / "run_steps")))
+    fusion = pl.DataFrame(context.sql(TOTALS))
+
+    assert expected["tokens"].item() > 0
+    assert ours.equals(expected)
+    assert polars.collect().rows() == [tuple(map(int, expected.row(0)[:2])) + expected.row(0)[2:]]
+    assert [str(value) for value in fusion.row(0)] == [str(value) for value in expected.row(0)]
+
+
+def test_every_view_says_over_the_lake_what_it_says_over_the_warehouse(data_dir: Path, lake: Path) -> None:
+    names = list(read_sql_files("views"))
+    with open_for_reading(warehouse_path(data_dir)) as connection:
+        expected = {name: read_frame(connection, f"select columns(*) from {name} order by all") for name in names}
+
+    with open_lake(str(lake)) as (connection, warnings):
+        said = {name: read_frame(connection, f"select columns(*) from {name} order by all") for name in names}
+
+    assert [name for name in names if not said[name].equals(expected[name])] == []
+    assert warnings == []
+
+
+def test_query_reads_a_lake_instead_of_the_warehouse(data_dir: Path, lake: Path) -> None:
+    asked = run_cli(data_dir, "query", "spend_by_model", "--lake", "lake", "--format", "json")
+
+    expected = render(run_query(warehouse_path(data_dir), "spend_by_model", {}), "json").decode()
+    assert (asked.returncode, asked.stdout) == (0, expected)
+    assert len(expected) > 100
+    assert run_query(str(lake), "select count(*) as calls from tool_calls", {}).item() > 0
+
+
+def test_wrong_places_are_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"there is no lake at {tmp_path}/nowhere .* `.* publish delta "):
+        run_query(str(tmp_path / "nowhere"), "select 1 as one", {})
+    with pytest.raises(ConfigurationError, match="ftp://host/x is neither a folder nor a bucket: s3://, gs:// or"):
+        run_query("ftp://host/x", "select 1 as one", {})
+    with pytest.raises(ConfigurationError, match=f"there are no raw parts in {tmp_path}/data/raw: nothing to publish"):
+        publish_to_lake(tmp_path / "data", PublishRequest(str(tmp_path / "lake")), as_json=False)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_extra_a_lake_says_which_one_it_needs(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, EXTRAS, "publish", "delta", "lake"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environ_for(), capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 2
+    assert ended.stderr == "error: a lake needs the library deltalake: pip install 'run-steps-pipeline[lake]'\n"
+
+
+def test_without_the_extra_everything_else_works(data_dir: Path) -> None:
+    arguments = ("query", "select 1 as one", "--format", "csv", "--data-dir", ".")
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, EXTRAS, *arguments]
+    ended = subprocess.run(command, cwd=data_dir, env=environ_for(), capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (0, "one\n1\n")
+
+
+def test_a_lake_needs_no_pyarrow(lake: Path) -> None:
+    arguments = ("query", "--lake", str(lake), "select count(*) as runs from run_costs", "--format", "csv")
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, "pyarrow,fsspec,obstore", *arguments]
+    ended = subprocess.run(command, cwd=lake, env=environ_for(), capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (0, "runs\n6\n")
+
+
+def test_publish_says_what_it_did(data_dir: Path, tmp_path: Path) -> None:
+    place = str(tmp_path / "lake")
+    done = run_cli(data_dir, "publish", "delta", place, "--data-dir", ".", "--optimize", "--vacuum", "7")
+
+    assert (done.returncode, done.stderr) == (0, "published 23 raw parts\n")
+    assert done.stdout.splitlines()[0] == f"23 raw parts: {place}"
+    assert done.stdout.splitlines()[1].startswith("optimized: ")
+    assert done.stdout.splitlines()[2] == "vacuumed: 0 files removed"

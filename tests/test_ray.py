@@ -1,0 +1,226 @@
+"""A Ray cluster comes to the same tables as one process, also when its workers are killed."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+
+from pipeline.archive_lander import ImportProgress
+from pipeline.config import Settings, read_settings
+from pipeline.connect import make_client
+from pipeline.emulator import RunningEmulator, running_emulator
+from pipeline.extract import ExtractOptions, Progress
+from pipeline.ray_cluster import Cluster, open_cluster
+from pipeline.ray_fleet import RayFleet
+from pipeline.ray_import import RayImport
+from pipeline.sync import SyncOptions, SyncResult, run_sync
+from tests.archived import NOW, import_here
+from tests.contents import assert_same_contents
+from tests.syncs import ROOT, SOURCE, environ_for, hold_back, read_all, run_cli, sync_here, wait_until
+from tests.test_sync import measured
+
+WORKERS = 2
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """One cluster for all tests, which has this program installed: to start it takes longer than they do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        cluster = open_cluster(None, workers=WORKERS)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def emulator() -> Iterator[RunningEmulator]:
+    with running_emulator(threads=24) as server:
+        yield server
+
+
+def settings_for(server: RunningEmulator, folder: Path, **flags: object) -> Settings:
+    environ = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": server.api_key}
+    return read_settings({"concurrency": 8, "data_dir": str(folder / "ray"), **flags}, environ, folder)
+
+
+def sync_on(cluster: Cluster, settings: Settings, ids: Sequence[str], progress: Progress | None = None) -> SyncResult:
+    """A sync whose shares are tasks of the cluster."""
+    folder = settings.data_dir
+    extract = ExtractOptions(concurrency=8)
+    options = SyncOptions(source=SOURCE, data_dir=folder, thread_ids=ids, extract=extract)
+    fleet = RayFleet(settings, options.raw_folder, extract, full=False, cluster=cluster)
+    client = make_client(settings)
+
+    async def run() -> SyncResult:
+        async with client:
+            return await run_sync(client, options, progress=progress or Progress(), fleet=fleet)
+
+    return asyncio.run(run())
+
+
+def test_shares_on_a_cluster_come_to_the_tables_of_one_process(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    sync_here(emulator, tmp_path / "one")
+    progress = Progress()
+
+    result = sync_on(cluster, settings_for(emulator, tmp_path), emulator.corpus.thread_ids(), progress)
+
+    assert (result.verdict, progress.threads_done) == ("complete", 24)
+    assert_same_contents(tmp_path / "ray", tmp_path / "one")
+    assert not list(tmp_path.glob("ray/flat/*/*"))
+
+
+def workers_of(cluster: Cluster) -> list[int]:
+    """Processes of this machine that are in the middle of a share."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().startswith(b"ray::walk_share"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def test_a_worker_killed_without_warning_loses_nothing_and_duplicates_nothing(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    sync_here(emulator, tmp_path / "one")
+    emulator.clear_requests()
+    hold_back(emulator, after_requests=30)
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        wait_until(lambda: len(emulator.requests()) > 40 and bool(workers_of(cluster)), what="a share under way")
+        killed.extend(workers_of(cluster)[:1])
+        os.kill(killed[0], signal.SIGKILL)
+        emulator.clear_faults()
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    progress = Progress()
+    settings = settings_for(emulator, tmp_path, attempts=1000)
+    result = sync_on(cluster, settings, emulator.corpus.thread_ids(), progress)
+    killer.join()
+
+    assert (result.verdict, len(killed)) == ("complete", 1)
+    assert progress.walks == read_all(tmp_path / "ray", "select count(*) from walks")[0][0]
+    assert asdict(measured(tmp_path / "ray", 0)) == asdict(emulator.truth())
+    assert_same_contents(tmp_path / "ray", tmp_path / "one")
+
+
+def test_the_command_line_on_a_cluster_that_runs_already(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    address = cluster.ray.get_runtime_context().gcs_address
+    token = {name: os.environ[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    sync_here(emulator, tmp_path / "one")
+
+    ended = run_cli(
+        tmp_path,
+        *("sync", "--all-threads", "--quiet", "--executor", "ray", "--ray-address", address, "--data-dir", "ray"),
+        environ=environ_for(emulator, **token),
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert_same_contents(tmp_path / "ray", tmp_path / "one")
+
+
+def test_the_limit_of_a_key_holds_for_all_workers_together(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    settings = settings_for(emulator, tmp_path, requests_per_minute=1_800.0)
+
+    sync_on(cluster, settings, emulator.corpus.thread_ids()[:8])
+
+    times = sorted(entry["at_s"] for entry in emulator.requests() if entry["route"] != "list_threads")
+    # 30 a second: whatever stands between two requests, no second has more, but for what one batch is late.
+    most = max(sum(start <= at < start + 1 for at in times) for start in times)
+    assert len(times) > 30
+    assert most <= 45
+
+
+def test_a_cluster_that_does_not_see_the_folder_is_told_apart_from_one_that_does(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    settings = settings_for(emulator, tmp_path)
+    extract = ExtractOptions(concurrency=8)
+    options = SyncOptions(source=SOURCE, data_dir=tmp_path / "ray", thread_ids=emulator.corpus.thread_ids())
+    elsewhere = RayFleet(settings, tmp_path / "elsewhere", extract, full=False, cluster=cluster)
+    client = make_client(settings)
+
+    async def run() -> SyncResult:
+        async with client:
+            return await run_sync(client, options, progress=Progress(), fleet=elsewhere)
+
+    result = asyncio.run(run())
+
+    assert result.verdict == "refused"
+    assert "--data-dir must be a folder that all machines of the cluster share" in str(result.error)
+
+
+def test_an_import_on_a_cluster_comes_to_the_tables_of_one_process(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    sync_here(emulator, tmp_path / "source")
+    files = write_archives(tmp_path)
+    import_here(tmp_path / "one", *files)
+    progress = ImportProgress()
+
+    RayImport(cluster, tmp_path / "ray", "archive", None).run(files, progress=progress, now=NOW, lock_wait_s=1.0)
+
+    assert (progress.files_done, progress.unrecognised) == (len(files), 0)
+    assert_same_contents(tmp_path / "ray", tmp_path / "one", but=["walks"])
+
+
+def write_archives(folder: Path) -> list[Path]:
+    """What the sync of a folder received, as files of one object a line, each run and its steps in one of them."""
+    pages = pl.concat(pl.read_parquet(path) for path in folder.glob("source/raw/*/*.parquet")).filter(kind="page")
+    lines: dict[int, list[bytes]] = {}
+    for number, body in enumerate(pages.sort("thread_id", "run_id")["body"]):
+        for item in msgspec.json.decode(body)["data"]:
+            lines.setdefault(number % 4, []).append(msgspec.json.encode(item))
+    files = []
+    for number, items in lines.items():
+        files.append(folder / f"archive-{number}.jsonl")
+        files[-1].write_bytes(b"\n".join(items) + b"\n")
+    return files
+
+
+HIDE_RAY = (
+    "import sys; sys.modules['ray'] = None; sys.argv = ['pipeline', *sys.argv[1:]]; import pipeline.cli as c; c.main()"
+)
+
+
+@pytest.mark.parametrize("verb", [("sync", "thread_1"), ("import", "archive.jsonl")], ids=["sync", "import"])
+def test_without_the_extra_the_message_names_it(tmp_path: Path, verb: tuple[str, str]) -> None:
+    (tmp_path / "archive.jsonl").write_text("{}\n")
+    environ = environ_for(OPENAI_API_KEY="marker-key", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+
+    ended = subprocess.run(
+        [sys.executable, "-c", HIDE_RAY, *verb, "--executor", "ray"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "pip install 'run-steps-pipeline[ray]'" in ended.stderr
+
+
+def test_an_address_without_the_executor_is_refused(tmp_path: Path) -> None:
+    ended = run_cli(tmp_path, "sync", "thread_1", "--ray-address", "127.0.0.1:1")
+
+    assert ended.returncode == 2
+    assert "--executor ray" in ended.stderr
