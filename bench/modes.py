@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.corpus import open_corpus, write_subset
 from bench.measure import Measurement
+from bench.ray_import import measure_imports
 from bench.report import format_spread, format_table
 from bench.rounds import Round, run_case, run_measured
 from bench.server import Behaviour, Request, count_by_status, serve
@@ -226,6 +227,11 @@ def require_success(runs: list[Measurement]) -> None:
             raise SystemExit(f"exit {run.exit_code}: {run.error}")
 
 
+def ray(settings: Settings) -> Result:
+    """`import` of the corpus as archives: alone, and on Ray with one and two workers."""
+    return Result(*measure_imports(settings))
+
+
 MODES = {
     "compare": compare,
     "second": second,
@@ -233,4 +239,5 @@ MODES = {
     "rebuild": rebuild,
     "startup": startup,
     "pacing": pacing,
+    "ray": ray,
 }

@@ -11,7 +11,7 @@ import polars as pl
 
 from pipeline.errors import ConfigurationError
 from pipeline.landing import DAMAGED, PART_SUFFIX, PartName, RawStore, pack_rows
-from pipeline.objects import first_line, library_errors, object_library, open_store
+from pipeline.objects import BUCKET_HINT, first_line, library_errors, object_library, open_store
 
 # Of its end, where Parquet has its footer. Parts have few columns and few row groups.
 _FOOTER_BYTES = 64 * 1024
@@ -114,7 +114,9 @@ class BucketStore(RawStore):
         try:
             yield
         except (library_errors(), OSError) as error:
-            raise ConfigurationError(f"the bucket of {self._place} cannot be used: {first_line(error)}") from error
+            raise ConfigurationError(
+                f"the bucket of {self._place} cannot be used: {first_line(error)}{BUCKET_HINT}"
+            ) from error
 
 
 def _key(part: PartName) -> str:

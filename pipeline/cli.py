@@ -57,6 +57,8 @@ def main() -> None:
     """Run the command line; every error leaves as a message and an exit code."""
     # What we write holds conversations: nobody else may read it, nor the logs that duckdb makes beside its file.
     os.umask(_OTHERS)
+    # deltalake logs on stderr where it looks for credentials; what comes of it is in its errors.
+    os.environ.setdefault("RUST_LOG", "error")
     tune_garbage_collector()
     code = _run()
     try:

@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.catalog import SqlFile
 from pipeline.errors import ConfigurationError
+from pipeline.objects import BUCKET_HINT
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable, Schema
@@ -36,6 +37,8 @@ PARTITION = "source"
 _OF_NO_SOURCE = ("prices", "price_discounts")
 _ZSTD_LEVEL = 3
 _OPERATION = "change__"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST_REASON = 400
 
 
 class LakeConflictError(Exception):
@@ -70,8 +73,8 @@ def naming_place(place: str) -> Iterator[None]:
     try:
         yield
     except (delta_library().exceptions.DeltaError, pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ConfigurationError(f"the lake {place} cannot be used: {reason}") from error
+        hint = BUCKET_HINT if "://" in place else ""
+        raise ConfigurationError(f"the lake {place} cannot be used: {_reason(error)}{hint}") from error
 
 
 @contextlib.contextmanager
@@ -147,6 +150,12 @@ def write_change(table: "DeltaTable", change: Change, key: Sequence[str], *, epo
         _append(table, change.upserts, properties)
     else:
         _merge(table, change, key, properties)
+
+
+def _reason(error: Exception) -> str:
+    """An error of deltalake, which it draws as a coloured tree of causes, in one line."""
+    causes = (line.strip(" \u21b3") for line in _COLOURS.sub("", str(error)).splitlines())
+    return ": ".join(cause for cause in causes if cause)[:_LONGEST_REASON]
 
 
 def writer_properties() -> Any:

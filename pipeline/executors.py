@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import polars as pl
+
 from pipeline.config import Settings
 from pipeline.extract import ExtractOptions
 from pipeline.fleet import Fleet, count_workers
@@ -25,15 +27,17 @@ class Fleets:
     ray_address: str | None = None
     _on_ray: RayFleet | None = field(default=None, init=False)
 
-    def choose(self, threads: int) -> Extraction | None:
-        """Workers for so many threads; None where one process does it."""
+    def choose(self, states: pl.DataFrame) -> Extraction | None:
+        """Workers for the threads of a plan; None where one process does it."""
         if self.executor == "ray":
             # All rounds share one cluster: to start one takes seconds.
             self._on_ray = self._on_ray or RayFleet(
                 self.settings, self.folder, self.options, self.full, self.ray_address
             )
             return self._on_ray
-        workers = count_workers(self.settings["workers"], threads=threads)
+        # A thread whose list begins with sealed runs is one request, most often: no work for another process.
+        new = states.height if self.full else states["after_id"].null_count()
+        workers = count_workers(self.settings["workers"], threads=states.height, new_threads=new)
         return Fleet(self.settings, self.folder, workers, self.options, self.full) if workers else None
 
     async def aclose(self) -> None:

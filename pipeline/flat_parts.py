@@ -71,7 +71,7 @@ class FlatStore:
             if any(found.get(name) != value for name, value in self._metadata(part).items()):
                 return None
             wanted = pl.lit(True) if names is None else pl.col("name").is_in(list(names))
-            return dict(_unpacked(pl.scan_parquet(path).filter(wanted).collect()))
+            return dict(_unpacked(pl.scan_parquet(path, glob=False).filter(wanted).collect()))
         except _TORN:
             return None
 

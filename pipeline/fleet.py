@@ -41,14 +41,14 @@ class _Worker:
     report: Report = field(default_factory=lambda: Report(Progress(), Traffic(), 0))
 
 
-def count_workers(asked: int, *, threads: int) -> int:
+def count_workers(asked: int, *, threads: int, new_threads: int) -> int:
     """How many processes fetch: as asked, never more than there are threads; 0 asked is as many as help.
 
-    That is one less than there are processors, for one is busy loading, and none (0) for a small sync.
+    That is one less than there are processors, for one is busy loading, and none (0) where little is new.
     """
     if asked:
         return min(asked, threads)
-    return 0 if threads < LEAST_THREADS else max(1, min((os.cpu_count() or 1) - 1, MOST_WORKERS))
+    return 0 if new_threads < LEAST_THREADS else max(1, min((os.cpu_count() or 1) - 1, MOST_WORKERS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class RawStore:
         """The rows of a part as written, in `PART_SCHEMA`. Raises as `read_part`."""
         try:
             source = self._source(part)
-            frame = pl.read_parquet(source)
+            frame = pl.read_parquet(source, glob=False)
             # Parts of earlier versions have no digest.
             digest = pl.read_parquet_metadata(source).get(_DIGEST)
             if digest is not None and digest != digest_rows(frame):
@@ -137,7 +137,9 @@ class RawStore:
         archives: list[ArchiveFile] = []
         for part in self._imports(source, f"-{IMPORT_KIND}"):
             with contextlib.suppress(*_TORN, ValueError):
-                bodies = pl.read_parquet(self._source(part), columns=["kind", "body"]).filter(kind="archive")["body"]
+                bodies = pl.read_parquet(self._source(part), columns=["kind", "body"], glob=False).filter(
+                    kind="archive"
+                )["body"]
                 archives += [msgspec.json.decode(body, type=ArchiveFile) for body in bodies]
         return archives
 

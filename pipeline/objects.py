@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _PLACE = re.compile(r"^(?P<scheme>s3a?|gs|az|abfss?)://(?P<bucket>[^/]+)(?:/.*)?$")
+# What the libraries take credentials from; their own messages do not say.
+BUCKET_HINT = " (address and credentials come from the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...)"
 _EXTRA = "a bucket needs the libraries obstore and fsspec: pip install 'run-steps-pipeline[lake]'"
 
 

@@ -247,7 +247,7 @@ class Publisher:
         return True
 
     def _forget(self, _: int) -> bool:
-        """Remove the threads that the data folder has forgotten; what they were stays in older versions until a vacuum."""
+        """Remove the threads that the data folder has forgotten; older versions have them until a vacuum."""
         forgotten = read_forgotten(self.store.folder.parent)
         if not forgotten.threads:
             return False

@@ -1,6 +1,6 @@
 """The main job: load what landed, plan, extract and land while loading, load the rest, say how it went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -84,9 +84,13 @@ def warehouse_path(data_dir: Path) -> Path:
 
 
 async def run_sync(
-    client: ApiClient, options: SyncOptions, *, progress: Progress, fleet: Extraction | None = None
+    client: ApiClient,
+    options: SyncOptions,
+    *,
+    progress: Progress,
+    choose_fleet: Callable[[pl.DataFrame], Extraction | None] = lambda _: None,
 ) -> SyncResult:
-    """Fetch everything that the plan asks for, and have it in the warehouse; a `fleet` fetches in several processes.
+    """Fetch everything that the plan asks for, and have it in the warehouse; a fleet chosen for it fetches in other processes.
 
     Landed parts of earlier syncs are loaded first. A cancelled sync lands what it has and ends as interrupted.
     Raises WarehouseLockedError if the load has to give up; all that was fetched is then in raw parts.
@@ -101,6 +105,7 @@ async def run_sync(
         hide = hiding_with(options.extract.content_key)
         lander = Lander(PartWriter(store, source=options.source, sync_id=sync_id, hide=hide), landed=receiver.wake)
         await lander.open(options.thread_ids, _opening(options, started_at))
+        fleet = choose_fleet(states)
         if fleet is None:
             outcome = await extract_threads(
                 client,

@@ -170,8 +170,8 @@ async def _run(
 
         async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
             ids = _leave_out(settings, request, ids, progress)
-            fleet = fleets.choose(len(ids))
-            return await run_sync(client, replace(options, thread_ids=ids), progress=progress, fleet=fleet)
+            of_round = replace(options, thread_ids=ids)
+            return await run_sync(client, of_round, progress=progress, choose_fleet=fleets.choose)
 
         fleets = Fleets(
             settings, options.raw_folder, options.extract, request.full, request.executor, request.ray_address

@@ -139,6 +139,6 @@ def test_a_part_is_never_put_in_the_place_of_another(tmp_path: Path) -> None:
 
 
 def test_small_syncs_stay_in_one_process_unless_told_otherwise() -> None:
-    assert count_workers(0, threads=LEAST_THREADS - 1) == 0
-    assert count_workers(0, threads=LEAST_THREADS) >= 1
-    assert count_workers(3, threads=2) == 2
+    assert count_workers(0, threads=9_999, new_threads=LEAST_THREADS - 1) == 0
+    assert count_workers(0, threads=9_999, new_threads=LEAST_THREADS) >= 1
+    assert count_workers(3, threads=2, new_threads=0) == 2

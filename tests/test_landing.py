@@ -73,8 +73,17 @@ def test_a_part_is_on_disk_before_it_gets_its_name(store: RawStore, monkeypatch:
     # Only the order of these calls tells what a power cut would leave.
     done: list[str] = []
     fsync, link = os.fsync, os.link
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (done.append("synced"), fsync(descriptor)))
-    monkeypatch.setattr(os, "link", lambda *paths: (done.append("named"), link(*paths)))
+
+    def sync_told(descriptor: int) -> None:
+        done.append("synced")
+        fsync(descriptor)
+
+    def link_told(source: Path, path: Path) -> None:
+        done.append("named")
+        link(source, path)
+
+    monkeypatch.setattr(os, "fsync", sync_told)
+    monkeypatch.setattr(os, "link", link_told)
 
     land(store, Listing(0, [run_of("run_1")]))
 
@@ -160,3 +169,10 @@ def test_batches_hold_all_parts_in_order_and_end_when_their_bodies_are_large_eno
     assert list(batches_of(store, parts, body_bytes=1)) == [[part] for part in parts]
     assert list(batches_of(store, parts, body_bytes=body_bytes + 1)) == [parts[:2], parts[2:4], parts[4:]]
     assert list(batches_of(store, [], body_bytes=1)) == []
+
+
+def test_a_folder_may_be_named_like_a_pattern(tmp_path: Path) -> None:
+    store = RawStore(tmp_path / "data [old]*")
+    part = land(store, sync_id="sync_1", planned=["thread_1"])
+
+    assert [thread for thread, _ in store.read_part(part).planned_threads] == ["thread_1"]

@@ -201,7 +201,7 @@ def test_repricing_there_and_back_gives_the_same_ledger_and_logs_both(store: Raw
 
 def test_repricing_one_model_leaves_the_ledger_of_the_others(store: RawStore, warehouse: Path) -> None:
     land_run(store)
-    fields = {"thread_id": "thread_2", "created_at": CREATED}
+    fields: Json = {"thread_id": "thread_2", "created_at": CREATED}
     runs = Listing(1, [run_of("run_2", model="gpt-4o-mini", **fields)], thread_id="thread_2")
     steps = [step_of("step_2", run_id="run_2", usage=MILLION, **fields)]
     land(store, runs, Listing(1, steps, thread_id="thread_2", run_id="run_2"), sync_id="sync_mini")

@@ -63,7 +63,7 @@ def sync_on(cluster: Cluster, settings: Settings, ids: Sequence[str], progress: 
 
     async def run() -> SyncResult:
         async with client:
-            return await run_sync(client, options, progress=progress or Progress(), fleet=fleet)
+            return await run_sync(client, options, progress=progress or Progress(), choose_fleet=lambda _: fleet)
 
     return asyncio.run(run())
 
@@ -160,7 +160,7 @@ def test_a_cluster_that_does_not_see_the_folder_is_told_apart_from_one_that_does
 
     async def run() -> SyncResult:
         async with client:
-            return await run_sync(client, options, progress=Progress(), fleet=elsewhere)
+            return await run_sync(client, options, progress=Progress(), choose_fleet=lambda _: elsewhere)
 
     result = asyncio.run(run())
 

@@ -21,7 +21,7 @@ A cell is right only if exit code, certificates (`walks`), rejects and totals ar
 - exit 3: the server refuses us; exit 4: incomplete, running again goes on.
 
 In the group Machine the first run must say what was wrong, with its exit code; the totals are those after the same
-command was run again.
+command was run again. Cells of the clock are syncs in the process of the matrix, which can be given a clock.
 """
 
 
