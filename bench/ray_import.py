@@ -22,7 +22,10 @@ ONE_WORKER, TWO_WORKERS = list(WAYS)[1:]
 
 
 def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
-    """A Markdown table and its figures. What an import of one run takes is start-up, and taken off."""
+    """A Markdown table and its figures. What an import of one run takes is start-up, and taken off.
+
+    `--product-options='--ray-address HOST:PORT'` has a cluster that is there do it, instead of one for each import.
+    """
     corpus = open_corpus(settings.size, settings.cache)
     figures: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="bench-ray-") as work:
@@ -55,7 +58,8 @@ def write_archives(folder: Path, corpus: Corpus, *, files: int, pages: int | Non
 
 def import_into(data_dir: Path, archives: Path, options: list[str], settings: Settings) -> Measurement:
     command = [settings.product_python, "-m", "pipeline", "import", str(archives), "--quiet", "--json"]
-    done = run_measured([*command, *options, "--data-dir", str(data_dir)], settings)
+    more = settings.product_options if options else ()
+    done = run_measured([*command, *options, *more, "--data-dir", str(data_dir)], settings)
     if done.exit_code:
         raise SystemExit(f"exit {done.exit_code}: {done.error}")
     return done
