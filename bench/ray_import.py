@@ -1,82 +1,103 @@
 """`import --executor ray` with one and two workers, beside `import` alone: the same archives, the same rows."""
 
-import json
 import statistics
 import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.corpus import Corpus, open_corpus
-from bench.measure import Measurement
 from bench.report import format_spread, format_table
-from bench.rounds import run_measured
 from bench.settings import Settings
 
 FILES = 32
-WAYS = {
-    "import": [],
-    "--executor ray --workers 1": ["--executor", "ray", "--workers", "1"],
-    "--executor ray --workers 2": ["--executor", "ray", "--workers", "2"],
-}
-ONE_WORKER, TWO_WORKERS = list(WAYS)[1:]
+ALONE, ONE, TWO = "import", "--executor ray --workers 1", "--executor ray --workers 2"
+ADDRESS = "--ray-address"
 
 
 def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
-    """A Markdown table and its figures. What an import of one run takes is start-up, and taken off.
+    """A Markdown table and its figures, without what it takes to start Python and the cluster.
 
-    `--product-options='--ray-address HOST:PORT'` has a cluster that is there do it, instead of one for each import.
+    `--product-options='--ray-address HOST:PORT'` takes a cluster that is there. Needs the product and Ray in this Python.
     """
+    from pipeline.ray_cluster import open_cluster
+
     corpus = open_corpus(settings.size, settings.cache)
+    options = dict(zip(settings.product_options[::2], settings.product_options[1::2], strict=True))
+    cluster = open_cluster(options.get(ADDRESS), workers=2)
     figures: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="bench-ray-") as work:
-        folder = Path(work)
-        one = write_archives(folder / "one", corpus, files=1, pages=2)
-        everything = write_archives(folder / "all", corpus, files=FILES)
-        for number in range(settings.rounds):
-            for way, options in WAYS.items():
-                data_dir = folder / f"round {number}" / way
-                start = import_into(data_dir / "start", one, options, settings)
-                done = import_into(data_dir / "all", everything, options, settings)
-                steps = json.loads(done.last_line)["steps"]
-                if steps != corpus.truth["steps"]:
-                    raise SystemExit(f"{way}: {steps:,} steps, not {corpus.truth['steps']:,}")
-                work_s = done.wall_s - start.wall_s
-                figures.append({"way": way, "wall_s": done.wall_s, "work_s": work_s, "steps_per_s": steps / work_s})
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-ray-") as work:
+            files = write_archives(Path(work), corpus)
+            # Once before it counts: the workers' processes start and import.
+            for number in range(settings.rounds + 1):
+                for way, run in ways(files, cluster).items():
+                    wall_s = timed(run, Path(work) / f"round {number}" / way, corpus)
+                    if number:
+                        figures.append({"way": way, "wall_s": wall_s, "steps_per_s": corpus.truth["steps"] / wall_s})
+    finally:
+        cluster.close()
     return format_imports(figures), figures
 
 
-def write_archives(folder: Path, corpus: Corpus, *, files: int, pages: int | None = None) -> Path:
-    """The corpus' answers, one a line, in so many files; with `pages` only the first so many."""
-    folder.mkdir()
-    bodies = sorted(corpus.www.rglob("*.json"))[:pages]
-    for number in range(files):
-        with (folder / f"{number}.jsonl").open("wb") as lines:
-            for path in bodies[number::files]:
+def ways(files: list[Path], cluster: Any) -> dict[str, Callable[[Path, Any], None]]:
+    """What is compared: each lands and loads the files into a data folder."""
+    from dataclasses import replace
+
+    from pipeline.importing import ImportRequest, run_import
+    from pipeline.ray_import import RayImport
+
+    def alone(data_dir: Path, progress: Any) -> None:
+        request = ImportRequest([str(path) for path in files], "archive", data_dir)
+        run_import(request, progress=progress, now=datetime.now(UTC))
+
+    def on_ray(workers: int) -> Callable[[Path, Any], None]:
+        def run(data_dir: Path, progress: Any) -> None:
+            work = RayImport(replace(cluster, workers=workers), data_dir, "archive", None)
+            work.run(files, progress=progress, now=datetime.now(UTC), lock_wait_s=1.0)
+
+        return run
+
+    return {ALONE: alone, ONE: on_ray(1), TWO: on_ray(2)}
+
+
+def timed(run: Callable[[Path, Any], None], data_dir: Path, corpus: Corpus) -> float:
+    """Seconds of one import that brought every step."""
+    from pipeline.archive_lander import ImportProgress
+
+    progress = ImportProgress()
+    started_s = time.monotonic()
+    run(data_dir, progress)
+    wall_s = time.monotonic() - started_s
+    if progress.steps != corpus.truth["steps"]:
+        raise SystemExit(f"{data_dir.name}: {progress.steps:,} steps, not {corpus.truth['steps']:,}")
+    return wall_s
+
+
+def write_archives(folder: Path, corpus: Corpus) -> list[Path]:
+    """The corpus' answers, one a line, in so many files that there is work for every worker."""
+    bodies = sorted(corpus.www.rglob("*.json"))
+    files = [folder / f"{number}.jsonl" for number in range(FILES)]
+    for number, file in enumerate(files):
+        with file.open("wb") as lines:
+            for path in bodies[number::FILES]:
                 lines.write(path.read_bytes().strip() + b"\n")
-    return folder
-
-
-def import_into(data_dir: Path, archives: Path, options: list[str], settings: Settings) -> Measurement:
-    command = [settings.product_python, "-m", "pipeline", "import", str(archives), "--quiet", "--json"]
-    more = settings.product_options if options else ()
-    done = run_measured([*command, *options, *more, "--data-dir", str(data_dir)], settings)
-    if done.exit_code:
-        raise SystemExit(f"exit {done.exit_code}: {done.error}")
-    return done
+    return files
 
 
 def format_imports(figures: list[dict[str, Any]]) -> str:
     """One line for each way; the ratio is of medians, to one worker."""
-    of = {way: [figure for figure in figures if figure["way"] == way] for way in WAYS}
-    work = {way: statistics.median(figure["work_s"] for figure in own) for way, own in of.items()}
+    walls = {way: [f["wall_s"] for f in figures if f["way"] == way] for way in (ALONE, ONE, TWO)}
+    one_s = statistics.median(walls[ONE])
     rows = [
         [
             f"`{way}`",
-            format_spread([figure["wall_s"] for figure in own], 1),
-            format_spread([figure["work_s"] for figure in own], 1),
-            format_spread([figure["steps_per_s"] for figure in own], 0),
-            f"{work[ONE_WORKER] / work[way]:.2f}",
+            format_spread(own, 1),
+            format_spread([f["steps_per_s"] for f in figures if f["way"] == way], 0),
+            f"{one_s / statistics.median(own):.2f}",
         ]
-        for way, own in of.items()
+        for way, own in walls.items()
     ]
-    return format_table(["import", "wall s", "less start-up", "steps/s", "times one worker"], rows)
+    return format_table(["import", "wall s", "steps/s", "times as fast as one worker"], rows)
