@@ -20,7 +20,7 @@ ADDRESS = "--ray-address"
 def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
     """A Markdown table and its figures, without what it takes to start Python and the cluster.
 
-    `--product-options='--ray-address HOST:PORT'` takes a cluster that is there. Needs the product and Ray in this Python.
+    `--product-options='--ray-address HOST:PORT'` takes a cluster that is there. Needs Ray in this Python.
     """
     from pipeline.ray_cluster import open_cluster
 

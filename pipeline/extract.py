@@ -73,7 +73,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
-    """`include_content` asks for the texts that file searches found; a `content_key` hides contents before they land."""
+    """`include_content` asks for texts that file searches found; a `content_key` hides contents before they land."""
 
     concurrency: int = 32
     include_content: bool = True
@@ -184,7 +184,13 @@ class Extractor:
             gone = error.status == _NOT_FOUND and not walk.pages
             verdict, fault = ("missing" if gone else "failed"), str(error)
         return walk, _certificate(
-            resource, task, walk, started_at=started_at, ended_at=self._client.clock.stamp(), verdict=verdict, error=fault
+            resource,
+            task,
+            walk,
+            started_at=started_at,
+            ended_at=self._client.clock.stamp(),
+            verdict=verdict,
+            error=fault,
         )
 
     def _params(self, resource: Resource, ask: Ask) -> list[tuple[str, str]]:

@@ -109,7 +109,7 @@ class Publisher:
         ConfigurationError if parts were pruned before they were published, unless that is known (`without_pruned`).
         """
         if not self.without_pruned:
-            self._refuse_if_pruned()
+            self._retrying(self._refuse_if_pruned)
         self._retrying(self._publish_book)
         while self._retrying(self._publish_batch):
             if published is not None:
@@ -124,7 +124,7 @@ class Publisher:
             )
         return self.done
 
-    def _refuse_if_pruned(self) -> None:
+    def _refuse_if_pruned(self, _: int) -> bool:
         pruned = {part.part for part in read_pruned(self.store)}
         if pruned and (gone := sorted(pruned - _held(self.lake.open_for_writing()))):
             raise ConfigurationError(
@@ -132,6 +132,7 @@ class Publisher:
                 f" before they were published ({gone[0]}{', ...' if gone[1:] else ''}): restore them, or go on without"
                 " them with --without-pruned"
             )
+        return True
 
     def _retrying(self, step: Callable[[int], bool]) -> bool:
         """The step, done again from its reading on whenever somebody else has written meanwhile."""

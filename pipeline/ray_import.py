@@ -20,7 +20,7 @@ from pipeline.ray_cluster import Cluster
 from pipeline.sync import raw_store, warehouse_path
 
 # Small files are read by one task until they come to this, packed.
-_TASK_BYTES = 16 * 2**20
+_TASK_BYTES = 4 * 2**20
 # Numbers of writers are drawn: a task that is started again must not write what the dead one wrote.
 _WRITERS = 10**15
 

@@ -90,7 +90,7 @@ async def run_sync(
     progress: Progress,
     choose_fleet: Callable[[pl.DataFrame], Extraction | None] = lambda _: None,
 ) -> SyncResult:
-    """Fetch everything that the plan asks for, and have it in the warehouse; a fleet chosen for it fetches in other processes.
+    """Fetch everything that the plan asks for, and have it in the warehouse; a fleet fetches in other processes.
 
     Landed parts of earlier syncs are loaded first. A cancelled sync lands what it has and ends as interrupted.
     Raises WarehouseLockedError if the load has to give up; all that was fetched is then in raw parts.
