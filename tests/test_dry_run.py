@@ -99,6 +99,7 @@ def test_a_dry_run_needs_no_server_and_no_key(tmp_path: Path) -> None:
         "requests_per_s": 2.0,
         "pace": "requests_per_minute",
         "seconds": 0.5,
+        "not_due": 0,
     }
     assert not (tmp_path / "data").exists()
 
