@@ -13,7 +13,7 @@ from pipeline.load import load_new_parts
 
 # Each load opens and closes the warehouse, which costs as much as loading a part: it waits for some, but not for long.
 _PARTS = 4
-_SECONDS = 10.0
+_SECONDS = 2.0
 
 
 class Loader(threading.Thread):
