@@ -7,7 +7,8 @@ DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut 
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test check prices licences audit notebooks test-peers test-browser lock clean
+.PHONY: demo test check prices licences audit notebooks test-peers test-browser test-duckdb15 test-lake faults load-test mutants \
+	bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -54,15 +55,15 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		--require-hashes --target .duckdb15 -r tests/duckdb15-requirements.txt
 	rm -rf .duckdb15/sample && $(BIN)/python -m pipeline sync --sample --quiet --data-dir .duckdb15/sample
 	PYTHONPATH=.duckdb15 $(BIN)/python -m tests.read_every_view .duckdb15/sample/warehouse.duckdb
-	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_sync.py tests/test_locks.py tests/test_ledger.py \
-		tests/test_lake.py tests/test_lake_reading.py tests/test_buckets.py
+	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_sync.py tests/test_ledger.py \
+		tests/test_lake.py tests/test_lake_reading.py
 
 test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
 	LAKE_KILLS=100 $(BIN)/python -m pytest tests/test_lake.py -k killed_at_random
 
 faults: $(DEV)  ## every fault at every stage, and kill -9 at 200 random points; writes docs/reliability.md
 	$(BIN)/python -m tests.faults cells --out docs/reliability.md
-	$(BIN)/python -m tests.faults kills --seeds 200 --out docs/reliability.md
+	$(BIN)/python -m tests.faults kills --seeds 200 --jobs 2 --out docs/reliability.md
 
 load-test: $(DEV)  ## 5,000 threads, 250,000 steps: memory, throughput, what is fetched again; writes its part of docs/reliability.md
 	$(BIN)/python -m tests.faults load --out docs/reliability.md

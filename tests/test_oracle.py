@@ -156,7 +156,7 @@ TABLES = {
 }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(pages=pages_of(steps))
 def test_both_read_the_same_rows_and_rejects_from_odd_pages(pages: list[bytes]) -> None:
     frames = flatten([landed_bodies(pages, first=STEP)])
@@ -199,7 +199,7 @@ envelopes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(script=st.lists(envelopes, min_size=1, max_size=6), honest=st.booleans())
 def test_both_walk_the_same_pages_to_the_same_end(script: list[Json], honest: bool) -> None:
     if honest:

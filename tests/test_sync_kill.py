@@ -118,7 +118,7 @@ def test_interrupted_a_sync_lands_what_it_has_says_how_to_go_on_and_does(
     hold_back(server, after_requests=30)
 
     with started_cli(tmp_path, *sync_arguments(server), environ=environ_for(server)) as process:
-        wait_until(lambda: len(server.requests()) >= 60, what="request 60", of=process)
+        wait_until(lambda: len(server.requests()) >= 34, what="request 34", of=process)
         process.send_signal(number)
         stdout, stderr = process.communicate()
 
