@@ -23,7 +23,7 @@ from pipeline.warehouse import (
 )
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
-BATCH_BODY_BYTES = 32 * 2**20
+BATCH_BODY_BYTES = 48 * 2**20
 
 
 def load_new_parts(

@@ -12,7 +12,7 @@ from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
 
 # Each load opens and closes the warehouse, which costs as much as loading a part: it waits for some, but not for long.
-_PARTS = 4
+_PARTS = 6
 _SECONDS = 2.0
 
 
