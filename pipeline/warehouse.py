@@ -33,7 +33,7 @@ _COPIES_FRAMES = duckdb.__version__.startswith("1.")
 DAMAGED = ".damaged"
 _RETRY_WAIT_S = 0.2
 _READ_WAIT_S = 5.0
-# What a load may hold of DuckDB's, beside its frames; more made none of the measured loads faster.
+# What a load may hold of DuckDB's, beside its frames. More is somewhat faster, and grows with the warehouse.
 _MEMORY = "256MB"
 MEMORY_VARIABLE = "PIPELINE_LOAD_MEMORY"
 _INTERRUPTED = "Query interrupted"
