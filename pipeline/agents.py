@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.duck import read_frame, register
 from pipeline.extract import Progress
 from pipeline.sync import SyncResult
-from pipeline.warehouse import open_for_reading, read_frame, register
+from pipeline.warehouse import open_for_reading
 
 # Grain: one child thread of the named ones that may hold something new: never visited, left unfinished, with a run that
 # is still open, or with one that a call names and that is not here. A thread that is gone (404) is not asked for again.

@@ -15,8 +15,9 @@ from pipeline.flat_parts import FlatStore
 from pipeline.forgotten import read_forgotten
 from pipeline.hiding import ContentKey
 from pipeline.lander import PART_BYTES
-from pipeline.landing import PartWriter, RawStore
+from pipeline.landing import RawStore
 from pipeline.pages import ArchiveFile, SyncSummary
+from pipeline.part_writer import PartWriter
 
 # Unrecognised places that are kept by name, of each file; all are counted.
 NAMED_PLACES = 20

@@ -1,6 +1,6 @@
 """Bills in the warehouse: of each report, day and project the newest import counts."""
 
-from pipeline.warehouse import Connection
+from pipeline.duck import Connection
 
 # A table of its own: duckdb 1.5 pushes filters of joins into frames, and pyarrow then refuses some of their texts.
 _TAKEN = "create or replace temp table taken_bills as select columns(*) from new_billed_usage"

@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.bills import unfinished_reports
 from pipeline.client import ApiClient
 from pipeline.config import Settings
+from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.load import load_new_parts
 from pipeline.money import print_json
@@ -30,7 +31,7 @@ from pipeline.usage_import import (
     land_bills,
     read_bill_files,
 )
-from pipeline.warehouse import Connection, open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 
 _DAYS_BACK = 30
 

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.checks import Finding, Level
+from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.present import count_of, format_decimal
-from pipeline.warehouse import Connection, read_frame
 
 BUDGETS_FILE = "budgets.toml"
 _CENT = Decimal("0.01")

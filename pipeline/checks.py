@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.catalog import SqlFile, read_sql_files
+from pipeline.duck import Connection, read_frame
 from pipeline.present import count_of
-from pipeline.warehouse import Connection, read_frame
 
 Level = Literal["warn", "fail"]
 _EXAMPLES = 3

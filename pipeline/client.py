@@ -1,36 +1,31 @@
-"""HTTP: one GET with credentials, timeouts and bounded retries. All of httpx and tenacity is in here."""
+"""HTTP: one GET with credentials, timeouts and bounded retries. All of tenacity is in here."""
 
 import asyncio
-import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 import msgspec
-from httpx_aiohttp import AiohttpTransport
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from pipeline.connecting import explain_failure
-from pipeline.endpoint import Endpoint, is_loopback
-from pipeline.errors import ConfigurationError, RefusedError, RequestError
+from pipeline.endpoint import Endpoint
+from pipeline.errors import RefusedError, RequestError
 from pipeline.json_text import repair_unicode
 from pipeline.kinds import find_hint
 from pipeline.pacing import Clock, Pacer
 from pipeline.retrying import Fault, RetryPolicy, backoff_s, judge_status
 from pipeline.tokens import TokenSource
+from pipeline.transport import open_transport
 
 T = TypeVar("T")
 
 # Beyond any page that a server of this protocol can mean: 100 items of 5 MB.
 LARGEST_BODY_BYTES = 512 * 2**20
-_READ_TIMEOUT_S = 30.0
-_CONNECT_TIMEOUT_S = 10.0
-_KEEPALIVE_S = 60.0
 _MESSAGE_LENGTH = 300
 _PUSH_BACKS = frozenset({429, 503})
 
@@ -206,12 +201,11 @@ class ApiClient:
     async def _send(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         if self.transport is None:
             raise RuntimeError("the client is not open")
-        request.extensions["timeout"] = {"connect": _CONNECT_TIMEOUT_S, "read": _READ_TIMEOUT_S}
         response = await self.transport.handle_async_request(request)
         try:
             chunks: list[bytes] = []
             size_bytes = 0
-            async for chunk in response.aiter_bytes():
+            async for chunk in _unpacked(response):
                 size_bytes += len(chunk)
                 if size_bytes > LARGEST_BODY_BYTES:
                     raise _FaultError(Fault(f"the answer is larger than {LARGEST_BODY_BYTES >> 20} MiB", retry=False))
@@ -236,38 +230,11 @@ class ApiClient:
         return RequestError(message, status=fault.status, hint=error.hint)
 
 
-def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:
-    """The transport for an endpoint: TLS verified, proxies and CA bundle from the usual environment variables.
-
-    Raises ConfigurationError if that bundle cannot be read.
-    """
-    try:
-        context: ssl.SSLContext = httpx.create_ssl_context()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigurationError(
-            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read ({reason})"
-        ) from error
-
-    def open_session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=_KEEPALIVE_S)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        # aiohttp would ask once more by itself where a connection ends: uncounted, at once, past the pacer.
-        session._retry_connection = False
-        return session
-
-    proxy_url = find_proxy(endpoint.base_url)
-    return AiohttpTransport(verify=context, client=open_session, proxy=httpx.Proxy(proxy_url) if proxy_url else None)
-
-
-def find_proxy(base_url: str) -> str | None:
-    """The proxy that the environment names for this URL; none for loopback."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+def _unpacked(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The chunks of a body; where it is not packed they need not pass httpx's decoders."""
+    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
+        return response.aiter_bytes()
+    return response.stream
 
 
 def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from pipeline.config import CONTENT_KEY_VARIABLE, Settings
 from pipeline.content import FULL, HASHED
+from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.hiding import ContentKey
 from pipeline.tokens import read_key_file, run_key_command
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 
 # As many as an HMAC with SHA-256 has bytes of security.
 SHORTEST_KEY = 32

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.diagnosis import Diagnosis
+from pipeline.duck import Connection, read_frame
 from pipeline.errors import DamagedPartError, PipelineError, WarehouseLockedError
 from pipeline.landing import PartName, RawStore
 from pipeline.present import count_of
 from pipeline.private_files import find_left, is_dead
 from pipeline.pruning import all_folders, folders_of, read_pruned
-from pipeline.warehouse import SCHEMA_VERSION, Connection, open_for_reading, read_frame
+from pipeline.schema import SCHEMA_VERSION
+from pipeline.warehouse import open_for_reading
 from pipeline.wire import TERMINAL_SQL
 from pipeline.writer_lock import is_being_written
 

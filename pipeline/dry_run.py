@@ -9,10 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.duck import read_frame, register
 from pipeline.paging import PAGE_LIMIT
 from pipeline.planning import read_thread_states
 from pipeline.present import frame_table, stdout_console
-from pipeline.warehouse import open_for_reading, read_frame, register
+from pipeline.warehouse import open_for_reading
 
 # Grain: one named thread. Requests at least: pages of its runs that are not sealed, and of their steps as last seen.
 _THREAD_PLANS = f"""

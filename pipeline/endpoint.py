@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from pipeline.errors import ConfigurationError
@@ -34,7 +35,7 @@ class Endpoint:
         """The URL of a resource; each segment is escaped as one. Raises ValueError for one that would be a folder."""
         if not _FOLDER_NAMES.isdisjoint(segments):
             raise ValueError("an empty name, a dot or two dots")
-        query = urlencode([*self.params, *params], quote_via=quote)
+        query = _query((*self.params, *params))
         return f"{self.base_url}{self.path(segments)}" + (f"?{query}" if query else "")
 
     @staticmethod
@@ -47,6 +48,12 @@ class Endpoint:
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "[secret]")
         return text
+
+
+# Most lists are one page: the same few queries again and again.
+@lru_cache(maxsize=64)
+def _query(params: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(params, quote_via=quote)
 
 
 def check_base_url(base_url: str, *, plain_http_hosts: frozenset[str]) -> str:

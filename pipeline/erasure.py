@@ -11,13 +11,14 @@ import polars as pl
 
 from pipeline.config import Settings
 from pipeline.content_key import find_content_key, read_history
+from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.forgetting import DataFolder, Target, Wanted, find_targets, forget_contents, forget_threads
 from pipeline.hiding import ContentKey
 from pipeline.present import count_of, frame_table, join_counts, stdout_console
 from pipeline.raw_places import raw_store
 from pipeline.sync import warehouse_path
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 
 _SHOWN = 20
 _REPORT = "report.html"

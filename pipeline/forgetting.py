@@ -15,6 +15,7 @@ import polars as pl
 from msgspec import Raw
 
 from pipeline.catalog import read_sql_files
+from pipeline.duck import Connection, attached, read_frame, register
 from pipeline.errors import ConfigurationError, DamagedPartError, WarehouseLockedError
 from pipeline.flat_parts import FlatStore
 from pipeline.flatten import flatten
@@ -25,7 +26,7 @@ from pipeline.landing import RawStore
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pruning import refuse_if_pruned, sweep_leftovers
 from pipeline.rewriting import parts_of, rewrite_part, with_contents_hidden, without_threads
-from pipeline.warehouse import DAMAGED, Connection, attached, open_for_reading, open_new, read_frame, register
+from pipeline.warehouse import DAMAGED, open_for_reading, open_new
 from pipeline.writer_lock import only_writer
 
 # Tables that a new warehouse has rows in before anything is copied into it.

@@ -26,7 +26,7 @@ from pipeline.delta_tables import (
 )
 from pipeline.errors import ConfigurationError
 from pipeline.objects import is_bucket
-from pipeline.warehouse import SCHEMA_VERSION
+from pipeline.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Iterator
 
 from pipeline.catalog import SqlFile, read_sql_files
+from pipeline.duck import Connection, quoted
 from pipeline.lake import Lake, LakeFile, Snapshot
 from pipeline.objects import bucket_files
-from pipeline.warehouse import Connection, connect_in_memory, quoted
+from pipeline.schema import connect_in_memory
 
 # What a reader of a lake should know about it.
 TORN = (

@@ -6,9 +6,9 @@ import polars as pl
 
 from pipeline.catalog import read_sql_files
 from pipeline.delta_tables import Change
+from pipeline.duck import Connection, read_frame, register, unregister
 from pipeline.lake import PART_TABLES, Snapshot
 from pipeline.part_frames import Frames
-from pipeline.warehouse import Connection, read_frame, register, unregister
 
 _OF_RUNS = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results", "cost_ledger")
 _OF_STEPS = ("tool_calls", "code_interpreter_outputs", "file_search_results")

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from pipeline.landing import PartName, PartRow, PartWriter
+from pipeline.landing import PartName, PartRow
 from pipeline.pages import SyncSummary, Walk
+from pipeline.part_writer import PartWriter
 
 PART_BYTES = 8 * 2**20
 PART_SECONDS = 5.0

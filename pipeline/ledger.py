@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.warehouse import Connection, attached, read_frame
+from pipeline.duck import Connection, attached, read_frame
 from pipeline.wire import TERMINAL_SQL
 
 # Tables whose rows do not follow from raw parts: a rebuild takes them over from the warehouse that it replaces.

@@ -1,10 +1,12 @@
 """Raw parts into the warehouse: flattened, then put in by owner in one transaction: twice is the same as once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
+from pipeline.duck import Connection, read_frame, register, unregister
 from pipeline.errors import DamagedPartError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore, batches_of
@@ -12,15 +14,7 @@ from pipeline.ledger import drop_unfinished, keep_ledger
 from pipeline.load_frames import load_frames
 from pipeline.part_frames import Frames, frames_of
 from pipeline.pruning import forget_pruned, refuse_if_parts_are_gone, refuse_if_pruned
-from pipeline.warehouse import (
-    Connection,
-    open_for_reading,
-    open_for_writing,
-    open_new,
-    read_frame,
-    register,
-    unregister,
-)
+from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
 BATCH_BODY_BYTES = 48 * 2**20
@@ -48,8 +42,8 @@ def load_new_parts(
         new = _missing_from(connection, store)
         # Some may have been flattened only after they were loaded.
         flat.drop(set(flat.list_parts()) - set(new))
-        for batch in batches_of(store, new, body_bytes=BATCH_BODY_BYTES):
-            load_flat(connection, _read_sound(flat, batch, aside))
+        for batch, flattened in _flatten_ahead(store, new, read=lambda part: _read_sound(flat, part, aside)):
+            load_flat(connection, flattened.result())
             flat.drop(batch)
             count += len(batch)
             if loaded is not None:
@@ -62,13 +56,32 @@ def load_new_parts(
     return count
 
 
-def _read_sound(flat: FlatStore, parts: Sequence[PartName], aside: list[Path | str]) -> Iterator[Frames]:
-    """The frames of the parts that are what was written; others are set aside and added to `aside`."""
-    for part in parts:
-        try:
-            yield flat.read(part) or frames_of(flat.store.read_part(part))
-        except DamagedPartError:
-            aside.append(flat.store.set_aside(part))
+def _flatten_ahead(
+    store: RawStore, parts: Sequence[PartName], *, read: Callable[[PartName], Iterable[Frames]]
+) -> Iterator[tuple[list[PartName], Future[list[Frames]]]]:
+    """Batches of parts with their frames; the next one is flattened while DuckDB takes the one before."""
+
+    def flatten(batch: Sequence[PartName]) -> list[Frames]:
+        return [frames for part in batch for frames in read(part)]
+
+    with ThreadPoolExecutor(1, "flatten") as thread:
+        before: tuple[list[PartName], Future[list[Frames]]] | None = None
+        for batch in batches_of(store, parts, body_bytes=BATCH_BODY_BYTES):
+            following = batch, thread.submit(flatten, batch)
+            if before is not None:
+                yield before
+            before = following
+        if before is not None:
+            yield before
+
+
+def _read_sound(flat: FlatStore, part: PartName, aside: list[Path | str]) -> list[Frames]:
+    """The frames of a part that is what was written; any other is set aside, and its place added to `aside`."""
+    try:
+        return [flat.read(part) or frames_of(flat.store.read_part(part))]
+    except DamagedPartError:
+        aside.append(flat.store.set_aside(part))
+        return []
 
 
 def find_new_parts(store: RawStore, path: Path) -> list[PartName]:
@@ -106,8 +119,8 @@ def rebuild(
         parts = store.list_parts()
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
-        for batch in batches_of(store, parts, body_bytes=BATCH_BODY_BYTES):
-            load_parts(connection, (store.read_part(part) for part in batch))
+        for _, flattened in _flatten_ahead(store, parts, read=lambda part: [frames_of(store.read_part(part))]):
+            load_flat(connection, flattened.result())
         drop_unfinished(connection)
     if without_pruned:
         forget_pruned(store)

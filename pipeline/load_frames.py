@@ -2,9 +2,9 @@
 
 from pipeline.bill_merging import load_bills
 from pipeline.catalog import read_sql_files
+from pipeline.duck import Connection
 from pipeline.ledger import post_sealed_runs
 from pipeline.merging import delete_outranked_rejects, merge_imported_steps
-from pipeline.warehouse import Connection
 from pipeline.wire import TERMINAL_SQL
 
 _CHILD_TABLES = ("tool_calls", "code_interpreter_outputs", "file_search_results")

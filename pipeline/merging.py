@@ -6,7 +6,7 @@ that only its best broken walk saw. Ranks follow from content alone, so the orde
 
 from typing import Protocol
 
-from pipeline.warehouse import Connection, read_frame
+from pipeline.duck import Connection, read_frame
 from pipeline.wire import TERMINAL_SQL
 
 _TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")

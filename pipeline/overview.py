@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from pipeline.catalog import read_sql_files
+from pipeline.duck import read_frame
 from pipeline.landing import RawStore
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 
 # Tables of interest to a person, in the order of the flow.
 _TABLES = (

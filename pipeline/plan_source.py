@@ -9,12 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.duck import Connection, attached
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore
 from pipeline.load import find_new_parts, load_flat
 from pipeline.part_frames import Frames, frames_of
 from pipeline.threads import Shard
-from pipeline.warehouse import Connection, attached, open_new
+from pipeline.warehouse import open_new
 
 # What says which threads there are, how far each is covered and what is sealed of it.
 _PLANNED_FROM = ("walks", "runs", "syncs", "plans", "loaded_parts", "tool_calls")

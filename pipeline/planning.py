@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from pipeline.warehouse import Connection, read_frame, register
+from pipeline.duck import Connection, read_frame, register
 
 # An interrupted sync younger than this is gone on with: its lists of runs are not asked for again.
 RESUME_WITHIN = timedelta(hours=24)

@@ -9,9 +9,10 @@ import msgspec
 import polars as pl
 
 from pipeline import __version__
+from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.prices import PriceBook
-from pipeline.warehouse import Connection, open_in_memory, read_frame, refresh_prices
+from pipeline.schema import open_in_memory, refresh_prices
 
 _RULES = {
     "exact": "the name is in the price list",

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from pipeline.client import open_transport
 from pipeline.connecting import Unanswered, explain_failure
 from pipeline.endpoint import Endpoint
+from pipeline.transport import open_transport
 
 _TIMEOUT_S = 15.0
 _LARGEST_BYTES = 2**20

@@ -9,12 +9,13 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
+from pipeline.duck import Connection, attached, read_frame
 from pipeline.errors import ConfigurationError, IncompleteError, PipelineError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import PartName, RawStore
 from pipeline.present import count_of
 from pipeline.private_files import replace_private, sweep
-from pipeline.warehouse import Connection, attached, open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 from pipeline.writer_lock import only_writer
 
 # In the folder of raw parts, not in the warehouse: who rebuilds may have lost the warehouse.

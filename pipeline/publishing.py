@@ -13,6 +13,7 @@ import polars as pl
 import tenacity
 
 from pipeline.delta_tables import LakeConflictError, naming_place
+from pipeline.duck import Connection, read_frame, register, unregister
 from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteError
 from pipeline.flat_parts import FlatStore
 from pipeline.forgotten import read_forgotten
@@ -26,16 +27,8 @@ from pipeline.part_frames import Frames, frames_of
 from pipeline.present import count_of
 from pipeline.prices import PriceBook
 from pipeline.pruning import read_pruned
-from pipeline.warehouse import (
-    Connection,
-    open_for_reading,
-    open_in_memory,
-    read_frame,
-    record_version,
-    refresh_prices,
-    register,
-    unregister,
-)
+from pipeline.schema import open_in_memory, record_version, refresh_prices
+from pipeline.warehouse import open_for_reading
 
 ATTEMPTS = 40
 _LONGEST_WAIT_S = 5.0

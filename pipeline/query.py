@@ -15,9 +15,10 @@ import polars as pl
 from pipeline.arrow import ArrowStream
 from pipeline.catalog import SqlFile, read_sql_files
 from pipeline.csv_cells import guard_formulas
+from pipeline.duck import Connection, first_line
 from pipeline.errors import ConfigurationError
 from pipeline.present import frame_table, stdout_console
-from pipeline.warehouse import Connection, first_line, open_for_reading
+from pipeline.warehouse import open_for_reading
 
 _READING = frozenset({"SELECT", "EXPLAIN"})
 # Types of DuckDB that polars 2.1 panics on or keeps as bytes; `completed_at - created_at` is an INTERVAL.

@@ -18,7 +18,7 @@ from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
 from pipeline.flat_parts import FlatStore
 from pipeline.flattener import Flattener, flattening
 from pipeline.lander import Lander
-from pipeline.landing import PartWriter
+from pipeline.part_writer import PartWriter
 from pipeline.plan import ThreadTask, thread_tasks
 from pipeline.raw_places import open_raw
 

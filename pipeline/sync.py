@@ -12,23 +12,25 @@ import polars as pl
 from pipeline import __version__
 from pipeline.client import ApiClient
 from pipeline.content import content_notes, hiding_with
+from pipeline.duck import read_frame
 from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
 from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
 from pipeline.flat_parts import FlatStore
 from pipeline.flattener import Flattener, flattening
 from pipeline.lander import Lander
-from pipeline.landing import PartName, PartWriter, RawStore, new_sync_id
+from pipeline.landing import PartName, RawStore, new_sync_id
 from pipeline.load import load_new_parts
 from pipeline.loader import Loader, in_daemon_thread, loading
 from pipeline.pacing import Clock
 from pipeline.pages import SyncSummary
+from pipeline.part_writer import PartWriter
 from pipeline.plan import fresh_states, thread_tasks
 from pipeline.plan_source import PlanSource
 from pipeline.planning import read_last_instant, read_thread_states
 from pipeline.pruning import sweep_leftovers
 from pipeline.raw_places import raw_store as raw_store
 from pipeline.share import Extraction
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,11 @@ import duckdb
 import polars as pl
 
 from pipeline.decay import Decay
+from pipeline.duck import Connection, first_line, quoted, read_frame, register
 from pipeline.endpoint import check_id
 from pipeline.errors import ConfigurationError, WarehouseLockedError
 from pipeline.threads import COLUMN
-from pipeline.warehouse import (
-    Connection,
-    find_holder,
-    first_line,
-    open_for_reading,
-    quoted,
-    read_frame,
-    register,
-)
+from pipeline.warehouse import find_holder, open_for_reading
 
 _WAREHOUSE = re.compile(r"\bwarehouse\b", re.IGNORECASE)
 _READ_ONLY = re.compile(r"\(\s*(?:[^()]*,\s*)?read_only\b(?!\s+(?:false|0|off))", re.IGNORECASE)

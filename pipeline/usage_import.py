@@ -9,8 +9,9 @@ from pipeline.bills import UsageAnswer, billed_frame
 from pipeline.client import ApiClient, decode_with
 from pipeline.endpoint import Endpoint, check_base_url
 from pipeline.errors import ConfigurationError, PipelineError, WalkError
-from pipeline.landing import PartWriter, RawStore, new_sync_id
+from pipeline.landing import RawStore, new_sync_id
 from pipeline.pages import BilledPage
+from pipeline.part_writer import PartWriter
 
 ADMIN_KEY_VARIABLE = "OPENAI_ADMIN_KEY"
 ADMIN_BASE_URL = "https://api.openai.com/v1"

@@ -1,34 +1,28 @@
-"""The DuckDB warehouse: opened only to load or to read, by whichever process may; all of duckdb is in here."""
+"""The DuckDB warehouse: opened only to load or to read, by whichever process may."""
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
-from pipeline import __version__
-from pipeline.arrow import ArrowStream
-from pipeline.catalog import read_sql_files, views_in_order
+from pipeline.duck import Connection, first_line, quoted, read_frame
 from pipeline.errors import ConfigurationError, WarehouseLockedError
-from pipeline.prices import PriceBook, own_prices_path, read_price_book
+from pipeline.prices import own_prices_path, read_price_book
 from pipeline.private_files import OWNER_ONLY, make_private_folder
+from pipeline.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
 from pipeline.writer_lock import only_writer
 
-SCHEMA_VERSION = 3
 # A duckdb 1.5 command line opens files of this version, whichever library wrote them.
 STORAGE_VERSION = "v1.5.0"
 # Small row groups are written as they are loaded instead of through the log: measured, see docs/performance.md.
 _STORAGE = f"storage_version '{STORAGE_VERSION}', row_group_size 8192"
-# duckdb 1.x hands filters on a registered stream to pyarrow, which cannot compare the text type of Polars.
-_COPIES_FRAMES = duckdb.__version__.startswith("1.")
 # What the name of a warehouse that cannot be read ends with once it has been rebuilt.
 DAMAGED = ".damaged"
 _RETRY_WAIT_S = 0.2
@@ -49,9 +43,6 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid} ({Path(self.program).name})"
-
-
-Connection = duckdb.DuckDBPyConnection
 
 
 @contextlib.contextmanager
@@ -126,92 +117,6 @@ def find_holder(message: str) -> Holder | None:
     return Holder(int(match["pid"]), match["program"]) if match else None
 
 
-def read_frame(connection: Connection, sql: str, parameters: object = None) -> pl.DataFrame:
-    """The whole result of a query."""
-    return pl.DataFrame(ArrowStream(connection.sql(sql, params=parameters)))
-
-
-def register(connection: Connection, name: str, frame: pl.DataFrame) -> None:
-    """Make a frame readable by SQL under a name."""
-    if not _COPIES_FRAMES:
-        connection.register(name, ArrowStream(frame))
-        return
-    connection.register(f"{name}_stream", ArrowStream(frame))
-    connection.execute(f"create or replace temp table {name} as select columns(*) from {name}_stream")
-    connection.unregister(f"{name}_stream")
-
-
-def unregister(connection: Connection, name: str) -> None:
-    """Let go of a frame made readable before."""
-    if _COPIES_FRAMES:
-        connection.execute(f"drop table temp.{name}")
-    else:
-        connection.unregister(name)
-
-
-def refresh_prices(connection: Connection, book: PriceBook) -> None:
-    """Make the price book the one that the views read; the ledger stays as it is."""
-    for table, frame in (("prices", book.prices), ("price_discounts", book.discounts)):
-        register(connection, "price_book", frame)
-        connection.execute(f"delete from {table}")
-        connection.execute(f"insert into {table} by name select columns(*) from price_book")
-        unregister(connection, "price_book")
-
-
-def create_schema(connection: Connection, *, views: Sequence[str] | None = None) -> None:
-    """All tables and views (or only these and what they read), in a database that has none."""
-    for table in read_sql_files("tables").values():
-        connection.execute(table.text)
-    _create_views(connection, named=views)
-
-
-def record_version(connection: Connection) -> None:
-    """Note in a schema that was just made which one it is."""
-    row = [SCHEMA_VERSION, __version__, _digest_views()]
-    connection.execute("insert into schema_version values (?, ?, ?)", row)
-
-
-def connect_in_memory(*, views: Sequence[str] | None = None) -> Connection:
-    """A warehouse that is nowhere on disk, with every table and view (or only these views) and nothing in them."""
-    connection = duckdb.connect(":memory:")
-    connection.execute("set TimeZone = 'UTC'")
-    create_schema(connection, views=views)
-    return connection
-
-
-@contextlib.contextmanager
-def open_in_memory(*, views: Sequence[str] | None = None) -> Iterator[Connection]:
-    """The same, until the end of the block."""
-    with connect_in_memory(views=views) as connection:
-        yield connection
-
-
-@contextlib.contextmanager
-def attached(connection: Connection, path: Path, name: str) -> Iterator[set[str]]:
-    """Another warehouse file, readable under `name` inside the block; gives the names of its tables."""
-    connection.execute(f"attach {quoted(str(path))} as {name} (read_only)")
-    try:
-        sql = f"select table_name from duckdb_tables() where database_name = {quoted(name)}"
-        yield set(read_frame(connection, sql)["table_name"])
-    finally:
-        connection.execute(f"detach {name}")
-
-
-def _create_views(connection: Connection, *, named: Sequence[str] | None = None) -> None:
-    in_order = views_in_order()
-    wanted = {view.name for view in in_order} if named is None else set(named)
-    # From the last to the first: each is known to be wanted before what it reads is looked at.
-    for view in reversed(in_order):
-        wanted |= set(view.reads) if view.name in wanted else set()
-    for view in in_order:
-        if view.name in wanted:
-            connection.execute(view.text)
-
-
-def _digest_views() -> str:
-    return hashlib.sha256("".join(view.text for view in views_in_order()).encode()).hexdigest()
-
-
 def _connect(path: Path) -> Connection:
     """A connection for a load: in bounded memory, with a folder of its owner's to put aside what does not fit."""
     make_private_folder(_spill_folder(path))
@@ -260,10 +165,7 @@ def _prepare(connection: Connection, path: Path) -> None:
         create_schema(connection)
         record_version(connection)
     _check_version(connection, path)
-    if read_frame(connection, "select views_sha256 from schema_version").item() != _digest_views():
-        # An earlier program of the same schema had other views.
-        _create_views(connection)
-        connection.execute("update schema_version set views_sha256 = ?", [_digest_views()])
+    renew_views(connection)
     refresh_prices(connection, read_price_book(own_prices_path(path.parent)))
 
 
@@ -373,13 +275,3 @@ def _replace(path: Path) -> None:
 
 def _wal(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
-
-
-def quoted(text: str) -> str:
-    """A text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def first_line(error: Exception) -> str:
-    """The part of a DuckDB message that a person needs."""
-    return str(error).strip().splitlines()[0]

@@ -6,12 +6,13 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.catalog import read_sql_files
+from pipeline.duck import read_frame
 from pipeline.lake import Lake
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
 from pipeline.sync import raw_store, warehouse_path
 from pipeline.usage_import import land_bills
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 from tests.archived import function_step, import_here, run_object, step_object, write_json
 from tests.landed import Listing, land
 from tests.test_bills import answer, cost, page, usage

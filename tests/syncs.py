@@ -16,6 +16,7 @@ import polars as pl
 
 from pipeline.catalog import read_sql_files
 from pipeline.client import ApiClient
+from pipeline.duck import read_frame
 from pipeline.emulator import RunningEmulator
 from pipeline.endpoint import Endpoint
 from pipeline.extract import ExtractOptions, Progress
@@ -23,7 +24,7 @@ from pipeline.hiding import ContentKey
 from pipeline.pacing import Pacer
 from pipeline.pages import PART_SCHEMA
 from pipeline.sync import SyncOptions, SyncResult, run_sync, warehouse_path
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "default"

@@ -15,9 +15,10 @@ from backports import zstd
 
 from pipeline.archive_files import Damage, Document, find_archives, read_documents
 from pipeline.errors import ConfigurationError
-from pipeline.landing import PartWriter, RawStore, new_sync_id
+from pipeline.landing import RawStore, new_sync_id
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pages import Certificate, Page, Verdict, Walk
+from pipeline.part_writer import PartWriter
 from pipeline.planning import read_thread_states
 from pipeline.sync import raw_store, warehouse_path
 from pipeline.warehouse import open_for_reading

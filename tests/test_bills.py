@@ -12,13 +12,14 @@ import pytest
 
 from pipeline.bills import billed_frame
 from pipeline.client import ApiClient
+from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError, WalkError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pacing import Pacer
 from pipeline.pages import BilledPage
 from pipeline.usage_import import admin_endpoint, fetch_bills, land_bills, read_bill_files
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.syncs import run_cli
 

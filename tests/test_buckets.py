@@ -11,6 +11,7 @@ from obstore.store import from_url
 
 from pipeline.config import Settings, read_settings
 from pipeline.delta_tables import Change, LakeConflictError
+from pipeline.duck import read_frame
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import ConfigurationError, DamagedPartError
 from pipeline.lake import Lake
@@ -20,7 +21,6 @@ from pipeline.load import load_new_parts, rebuild
 from pipeline.pruning import prune_parts
 from pipeline.raw_places import RAW, keep_place, open_raw, raw_store
 from pipeline.sync import warehouse_path
-from pipeline.warehouse import read_frame
 from tests.archived import import_here, run_object, write_json
 from tests.buckets import BUCKET, S3, running_s3
 from tests.lakes import assert_same, read_lake, read_warehouse

@@ -11,11 +11,13 @@ import pytest
 
 from pipeline.budgets import Budget, check_budgets, period_of, read_budgets, read_spend
 from pipeline.checks import check_grains, run_checks
+from pipeline.duck import Connection, read_frame
 from pipeline.emulator import running_emulator
 from pipeline.errors import ConfigurationError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
-from pipeline.warehouse import Connection, open_for_reading, open_in_memory, read_frame
+from pipeline.schema import open_in_memory
+from pipeline.warehouse import open_for_reading
 from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import environ_for, run_cli, sync_here
 from tests.warehouse_rows import add_call, add_price, add_run, add_step, rolled_back

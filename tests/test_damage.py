@@ -10,9 +10,10 @@ import pytest
 
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import DamagedPartError
-from pipeline.landing import PartWriter, RawStore, new_sync_id
+from pipeline.landing import RawStore, new_sync_id
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pages import ArchiveFile
+from pipeline.part_writer import PartWriter
 from pipeline.plan import ThreadTask, thread_tasks
 from pipeline.planning import read_thread_states
 from pipeline.sync import raw_store, warehouse_path

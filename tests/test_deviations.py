@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.client import ApiClient, open_transport
+from pipeline.client import ApiClient
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
 from pipeline.endpoint import Endpoint
 from pipeline.extract import Progress
 from pipeline.pacing import Pacer
 from pipeline.sync import SyncOptions, run_sync
+from pipeline.transport import open_transport
 from tests.syncs import Rows, environ_for, read_all, read_raw, run_cli
 
 Json = dict[str, Any]

@@ -10,7 +10,8 @@ import pytest
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.extract import Outcome
 from pipeline.fleet import LEAST_THREADS, count_workers
-from pipeline.landing import PartName, PartWriter, RawStore
+from pipeline.landing import PartName, RawStore
+from pipeline.part_writer import PartWriter
 from pipeline.share import joint_outcome
 from tests.syncs import environ_for, hold_back, raw_files, read_all, run_cli, started_cli, wait_until
 

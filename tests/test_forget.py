@@ -17,9 +17,10 @@ from pipeline.flat_parts import FlatStore
 from pipeline.forgetting import DataFolder, Wanted, find_targets, forget_threads
 from pipeline.forgotten import RECORD, leave_out_forgotten, read_forgotten
 from pipeline.hiding import ContentKey
-from pipeline.landing import PartWriter, RawStore
+from pipeline.landing import RawStore
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pages import SyncSummary
+from pipeline.part_writer import PartWriter
 from pipeline.raw_places import raw_store
 from pipeline.rewriting import rewrite_part, without_threads
 from pipeline.sync import warehouse_path

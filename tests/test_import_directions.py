@@ -31,15 +31,15 @@ SPEAKERS = {
 
 # Who may import a library (or a part of Python) that does something; modules of the emulator are its own affair.
 OWNERS = {
-    "httpx": {"client", "probing"},
-    "httpx_aiohttp": {"client"},
+    "httpx": {"client", "probing", "transport"},
+    "httpx_aiohttp": {"transport"},
     "tenacity": {"client", "publishing"},
-    "aiohttp": {"client"},
+    "aiohttp": {"client", "transport"},
     # connecting knows their errors only.
-    "ssl": {"client", "connecting"},
+    "ssl": {"connecting", "transport"},
     "socket": {"connecting"},
     # The last two run SQL that a person wrote, and have to tell its errors apart.
-    "duckdb": {"warehouse", "query", "thread_queries"},
+    "duckdb": {"duck", "schema", "warehouse", "query", "thread_queries"},
     "filelock": {"writer_lock"},
     "deltalake": {"delta_tables", "lake"},
     "obstore": {"objects"},
@@ -63,7 +63,7 @@ ACTS = {
     "sys.stderr": SPEAKERS,
     "sys.exit": {*COMMAND_LINE, "sample"},
     # thread_queries in memory only: a file has one owner.
-    "duckdb.connect": {"warehouse", "thread_queries"},
+    "duckdb.connect": {"schema", "warehouse", "thread_queries"},
     "time.sleep": {"warehouse"},
 }
 # The modules of the one-way flow, and all that each may import of ours.
@@ -88,7 +88,8 @@ FLOW = {
     "flat_parts": {"__version__", "catalog", "errors", "landing", "part_frames", "whole_files"},
     "flattener": {"errors", "flat_parts", "landing"},
     "paging": {"errors", "pages", "wire"},
-    "client": {"connecting", "endpoint", "errors", "json_text", "kinds", "pacing", "retrying", "tokens"},
+    "client": {"connecting", "endpoint", "errors", "json_text", "kinds", "pacing", "retrying", "tokens", "transport"},
+    "transport": {"endpoint", "errors"},
     "extract": {"client", "errors", "hiding", "lander", "pages", "paging", "plan", "wire"},
     "salvage": {"wire"},
     "calls": {"json_text", "wire"},
@@ -98,10 +99,11 @@ FLOW = {
     "landing": {"errors", "pages", "part_digest", "private_files"},
     "private_files": set[str](),
     "part_digest": {"pages"},
-    "lander": {"__version__", "landing", "pages"},
+    "part_writer": {"landing", "pages"},
+    "lander": {"__version__", "landing", "pages", "part_writer"},
 }
 # What those of the flow must not reach in any number of steps.
-BEHIND = {"warehouse", "load", "sync", "syncing", "query", "planning", "config", *COMMAND_LINE}
+BEHIND = {"duck", "schema", "warehouse", "load", "sync", "syncing", "query", "planning", "config", *COMMAND_LINE}
 
 
 @cache

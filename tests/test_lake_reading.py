@@ -10,12 +10,13 @@ import pytest
 from deltalake import DeltaTable
 
 from pipeline.catalog import read_sql_files
+from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.lake_keeping import PublishRequest, publish_to_lake
 from pipeline.lake_reading import open_lake
 from pipeline.query import render, run_query
 from pipeline.sync import warehouse_path
-from pipeline.warehouse import open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 from tests.lakes import land_everything
 from tests.publish_parts import publish
 from tests.syncs import environ_for, run_cli

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ConfigurationError, PipelineError
-from pipeline.landing import PartName, PartWriter, RawStore, batches_of, new_sync_id
+from pipeline.landing import PartName, RawStore, batches_of, new_sync_id
 from pipeline.pages import PART_SCHEMA, Page, Walk
+from pipeline.part_writer import PartWriter
 from tests.landed import NOON, Listing, instant, land, run_of, step_of
 
 

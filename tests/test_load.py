@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.catalog import read_sql_files
+from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.landing import Part, RawStore
 from pipeline.load import load_new_parts, load_parts, rebuild
 from pipeline.sync import raw_store, warehouse_path
-from pipeline.warehouse import Connection, open_for_writing, read_frame
+from pipeline.warehouse import open_for_writing
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.syncs import read_all, read_tables
 

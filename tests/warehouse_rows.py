@@ -9,9 +9,10 @@ from typing import Any
 
 import duckdb
 
+from pipeline.duck import read_frame
 from pipeline.ledger import post_sealed_runs
 from pipeline.prices import read_price_book
-from pipeline.warehouse import read_frame, refresh_prices
+from pipeline.schema import refresh_prices
 
 SQL = Path(__file__).parents[1] / "sql"
 NOON = "2024-11-20T12:00:00Z"

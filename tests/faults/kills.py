@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import read_sql_files
+from pipeline.duck import Connection, read_frame
 from pipeline.emulator import Truth
 from pipeline.sync import raw_store, warehouse_path
-from pipeline.warehouse import Connection, open_for_reading, read_frame
+from pipeline.warehouse import open_for_reading
 from tests.faults.kill_commands import COMMANDS, Command, Site, open_site
 from tests.faults.kill_points import Scene, find_orphans, kill_at, started_group
 from tests.landed_pairs import asked_pairs, landed_pairs

@@ -9,7 +9,7 @@ import pytest
 import pipeline
 from pipeline.checks import run_checks
 from pipeline.prices import read_price_book
-from pipeline.warehouse import open_in_memory, refresh_prices
+from pipeline.schema import open_in_memory, refresh_prices
 
 # The file that has the fault.
 PLANTED = "MUTANTS_PLANTED_FILE"

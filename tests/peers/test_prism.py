@@ -12,10 +12,11 @@ import pytest
 
 from pipeline.client import ApiClient, decode_with
 from pipeline.endpoint import Endpoint
-from pipeline.landing import PartWriter, RawStore, new_sync_id
+from pipeline.landing import RawStore, new_sync_id
 from pipeline.load import load_new_parts
 from pipeline.pacing import Pacer
 from pipeline.pages import Certificate, Page, Resource, Walk
+from pipeline.part_writer import PartWriter
 from pipeline.wire import ListHead
 from tests.peers.processes import PEERS, free_port, running
 from tests.syncs import environ_for, read_all, run_cli

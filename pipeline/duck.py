@@ -1,0 +1,59 @@
+"""A DuckDB connection: frames as tables, results as frames."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipeline.arrow import ArrowStream
+
+Connection = duckdb.DuckDBPyConnection
+
+# duckdb 1.x hands filters on a registered stream to pyarrow, which cannot compare the text type of Polars.
+_COPIES_FRAMES = duckdb.__version__.startswith("1.")
+
+
+def read_frame(connection: Connection, sql: str, parameters: object = None) -> pl.DataFrame:
+    """The whole result of a query."""
+    return pl.DataFrame(ArrowStream(connection.sql(sql, params=parameters)))
+
+
+def register(connection: Connection, name: str, frame: pl.DataFrame) -> None:
+    """Make a frame readable by SQL under a name."""
+    if not _COPIES_FRAMES:
+        connection.register(name, ArrowStream(frame))
+        return
+    connection.register(f"{name}_stream", ArrowStream(frame))
+    connection.execute(f"create or replace temp table {name} as select columns(*) from {name}_stream")
+    connection.unregister(f"{name}_stream")
+
+
+def unregister(connection: Connection, name: str) -> None:
+    """Let go of a frame made readable before."""
+    if _COPIES_FRAMES:
+        connection.execute(f"drop table temp.{name}")
+    else:
+        connection.unregister(name)
+
+
+@contextlib.contextmanager
+def attached(connection: Connection, path: Path, name: str) -> Iterator[set[str]]:
+    """Another warehouse file, readable under `name` inside the block; gives the names of its tables."""
+    connection.execute(f"attach {quoted(str(path))} as {name} (read_only)")
+    try:
+        sql = f"select table_name from duckdb_tables() where database_name = {quoted(name)}"
+        yield set(read_frame(connection, sql)["table_name"])
+    finally:
+        connection.execute(f"detach {name}")
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """The part of a DuckDB message that a person needs."""
+    return str(error).strip().splitlines()[0]
