@@ -70,6 +70,16 @@ class ApiClient:
     transport: httpx.AsyncBaseTransport | None = None
     traffic: Traffic = field(default_factory=Traffic)
     tokens: TokenSource | None = None
+    # What all requests have in common is read once; what differs is their `target`, see httpx's extensions.
+    _origin: str = field(init=False, repr=False)
+    _base: httpx.URL = field(init=False, repr=False)
+    _headers: httpx.Headers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.endpoint.base_url)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._base = httpx.URL(self.endpoint.base_url)
+        self._headers = httpx.Headers({"Host": self._base.netloc.decode(), **self.endpoint.headers})
 
     async def __aenter__(self) -> "ApiClient":
         if self.tokens is not None:
@@ -101,11 +111,12 @@ class ApiClient:
 
     def _request(self, segments: Sequence[str], params: Sequence[tuple[str, str]]) -> httpx.Request:
         try:
-            url = httpx.URL(self.endpoint.url(segments, params))
-        except (ValueError, httpx.InvalidURL) as error:
+            url = self.endpoint.url(segments, params)
+        except ValueError as error:
             path = self.endpoint.path(segments)[:_MESSAGE_LENGTH]
             raise RequestError(f"{path}: an id here fits into no URL ({error})") from None
-        return httpx.Request("GET", url, headers=self.endpoint.headers)
+        target = url.removeprefix(self._origin).encode()
+        return httpx.Request("GET", self._base, headers=self._headers, extensions={"target": target})
 
     async def _retry(self, request: httpx.Request, decode: Callable[[bytes], T], first: "_FaultError") -> Answer[T]:
         """Go on after a first fault; most requests never come here, so they do not pay for the loop."""

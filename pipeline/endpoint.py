@@ -11,6 +11,8 @@ from pipeline.kinds import Hint
 
 # A URL normaliser along the way would take these for folders, whatever the escaping.
 _FOLDER_NAMES = frozenset({"", ".", ".."})
+# What httpx takes; servers and proxies take less.
+_LONGEST_URL = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,14 @@ class Endpoint:
     whole_lists: bool = False
 
     def url(self, segments: Sequence[str], params: Sequence[tuple[str, str]] = ()) -> str:
-        """The URL of a resource; each segment is escaped as one. Raises ValueError for one that would be a folder."""
+        """The URL of a resource; each segment is escaped as one. Raises ValueError for a folder, or too long."""
         if not _FOLDER_NAMES.isdisjoint(segments):
             raise ValueError("an empty name, a dot or two dots")
         query = _query((*self.params, *params))
-        return f"{self.base_url}{self.path(segments)}" + (f"?{query}" if query else "")
+        url = f"{self.base_url}{self.path(segments)}" + (f"?{query}" if query else "")
+        if len(url) > _LONGEST_URL:
+            raise ValueError(f"{len(url):,} characters, {_LONGEST_URL:,} at most")
+        return url
 
     @staticmethod
     def path(segments: Sequence[str]) -> str:

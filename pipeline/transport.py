@@ -44,9 +44,9 @@ class _GetTransport(AiohttpTransport):
         if not isinstance(self.client, aiohttp.ClientSession):
             self.client = self.get_client()
         try:
-            # httpx has escaped the URL; yarl would look through it again.
-            url = URL(str(request.url), encoded=True)
-            answer = await self.client.get(url, headers=request.headers, allow_redirects=False, **self._proxying)
+            answer = await self.client.get(
+                _url_of(request), headers=request.headers, allow_redirects=False, **self._proxying
+            )
         except Exception:
             with map_aiohttp_exceptions():
                 raise
@@ -58,6 +58,14 @@ class _GetTransport(AiohttpTransport):
             return {}
         auth = aiohttp.BasicAuth(*self.proxy.auth) if self.proxy.auth else None
         return {"proxy": str(self.proxy.url), "proxy_auth": auth, "proxy_headers": self.proxy.headers}
+
+
+def _url_of(request: httpx.Request) -> URL:
+    """What to ask for; it is escaped already. The extension `target` stands for all that follows the host."""
+    target: bytes | None = request.extensions.get("target")
+    if target is None:
+        return URL(str(request.url), encoded=True)
+    return URL(f"{request.url.scheme}://{request.url.netloc.decode()}{target.decode()}", encoded=True)
 
 
 def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:

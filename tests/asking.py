@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import httpx
+
 from pipeline.client import ApiClient, decode_with
 from pipeline.endpoint import Endpoint
 from pipeline.errors import PipelineError
@@ -16,6 +18,11 @@ from tests.scripted_server import ScriptedServer, Seen
 
 THREAD_RUNS = ("threads", "thread_1", "runs")
 decode_list = decode_with(ListHead, "a list of the protocol")
+
+
+def asked_url(request: httpx.Request) -> httpx.URL:
+    """What a request of the client asks for: all that follows the host is in its extension `target`."""
+    return request.url.copy_with(raw_path=request.extensions["target"])
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pipeline.pacing import Pacer
 from pipeline.pages import BilledPage
 from pipeline.usage_import import admin_endpoint, fetch_bills, land_bills, read_bill_files
 from pipeline.warehouse import open_for_reading
+from tests.asking import asked_url
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.syncs import run_cli
 
@@ -186,7 +187,7 @@ def fetch(pages: dict[tuple[str, str | None], bytes]) -> tuple[list[BilledPage],
 
     def serve(request: httpx.Request) -> httpx.Response:
         asked.append(request)
-        return httpx.Response(200, content=pages[request.url.path, request.url.params.get("page")])
+        return httpx.Response(200, content=pages[asked_url(request).path, asked_url(request).params.get("page")])
 
     async def run() -> list[BilledPage]:
         endpoint = admin_endpoint("http://127.0.0.1:1/v1", "marker-key")
@@ -209,8 +210,8 @@ def test_both_reports_are_fetched_to_their_last_page() -> None:
     )
 
     assert billed_frame(pages)["report"].to_list() == ["usage", "usage", "costs"]
-    assert asked[0].url.params.get_list("group_by") == ["project_id", "model"]
-    assert asked[0].url.params["start_time"] == str(DAY_START)
+    assert asked_url(asked[0]).params.get_list("group_by") == ["project_id", "model"]
+    assert asked_url(asked[0]).params["start_time"] == str(DAY_START)
     assert asked[0].headers["Authorization"] == "Bearer marker-key"
 
 

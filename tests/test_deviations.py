@@ -17,6 +17,7 @@ from pipeline.extract import Progress
 from pipeline.pacing import Pacer
 from pipeline.sync import SyncOptions, run_sync
 from pipeline.transport import open_transport
+from tests.asking import asked_url
 from tests.syncs import Rows, environ_for, read_all, read_raw, run_cli
 
 Json = dict[str, Any]
@@ -169,7 +170,7 @@ class ScriptedServer:
         self._lists = {"runs": [run], "steps": steps}
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        items = self._lists[request.url.path.rsplit("/", 1)[1]]
+        items = self._lists[asked_url(request).path.rsplit("/", 1)[1]]
         return httpx.Response(200, json={"object": "list", "data": items, "has_more": False})
 
 
@@ -245,7 +246,7 @@ class Meddling(httpx.AsyncBaseTransport):
     changed: bool = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if b"after=" in request.url.query and not self.changed:
+        if b"after=" in asked_url(request).query and not self.changed:
             self.changed = True
             self.change()
         return await self.inner.handle_async_request(request)

@@ -19,6 +19,7 @@ from pipeline.pacing import Pacer
 from pipeline.pages import Walk
 from pipeline.plan import RunTask, ThreadTask
 from pipeline.retrying import RetryPolicy
+from tests.asking import asked_url
 from tests.fake_clock import START, FakeClock
 
 CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
@@ -37,8 +38,8 @@ class Account:
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.path.removeprefix("/v1/")
-        params = {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}
+        path = asked_url(request).path.removeprefix("/v1/")
+        params = {name: values[0] for name, values in parse_qs(asked_url(request).query.decode()).items()}
         self.asked.append((path, params))
         if (answered := self.fault(path, params)) is not None:
             return answered
