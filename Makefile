@@ -5,7 +5,7 @@ UV ?= uv
 RUN := .venv/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
 DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
-PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
+PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/*requirements.txt | cksum | cut -d' ' -f1)
 
 .PHONY: demo test check prices licences audit notebooks test-peers test-browser test-duckdb15 test-lake faults load-test mutants \
 	bench lock clean
@@ -37,17 +37,20 @@ $(DEV): $(BIN)/python
 notebooks: $(DEV)  ## execute the notebooks over a fresh sample and store their outputs
 	$(BIN)/python notebooks/execute.py
 
-test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM and Prism between pipeline and emulator; needs node and npm
+test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM and Prism before the emulator, lakes in Azurite and for ClickHouse; needs node and npm
 	$(BIN)/python -m pytest -o addopts=-q tests/peers
 
 $(PEERS):
 	@command -v node >/dev/null && command -v npm >/dev/null || \
-		{ echo "make test-peers needs node and npm (Node 20 or newer) for the Portkey gateway and Prism: install them first" >&2; exit 1; }
+		{ echo "make test-peers needs node and npm (Node 20 or newer) for the Portkey gateway, Prism and Azurite: install them first" >&2; exit 1; }
 	mkdir -p .peers
 	cp tests/peers/package.json tests/peers/package-lock.json .peers/
 	cd .peers && npm ci --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
 	$(PYTHON) -m venv --clear .peers/litellm
-	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/peers/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
+		--target .peers/chdb -r tests/peers/chdb-requirements.txt
 	touch $@
 
 test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of a file that 2.0 wrote
@@ -55,8 +58,9 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		--require-hashes --target .duckdb15 -r tests/duckdb15-requirements.txt
 	rm -rf .duckdb15/sample && $(BIN)/python -m pipeline sync --sample --quiet --data-dir .duckdb15/sample
 	PYTHONPATH=.duckdb15 $(BIN)/python -m tests.read_every_view .duckdb15/sample/warehouse.duckdb
-	PYTHONPATH=.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_sync.py tests/test_ledger.py \
-		tests/test_lake.py tests/test_lake_reading.py
+	PYTHONPATH=$(CURDIR)/.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_sync.py tests/test_ledger.py \
+		tests/test_lake.py tests/test_lake_reading.py \
+		tests/test_notebooks.py::test_over_a_lake_it_shows_what_it_shows_over_the_warehouse
 
 test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
 	LAKE_KILLS=100 $(BIN)/python -m pytest tests/test_lake.py -k killed_at_random
@@ -79,7 +83,8 @@ test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debia
 
 prices:  ## compare data/prices.csv with genai-prices, in a venv of its own
 	$(PYTHON) -m venv .venv-prices
-	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check genai-prices
+	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r scripts/prices-requirements.txt
 	.venv-prices/bin/python scripts/check_prices.py
 
 licences: $(DEV)  ## write docs/licences.md from what is installed
@@ -87,7 +92,8 @@ licences: $(DEV)  ## write docs/licences.md from what is installed
 
 audit:  ## known vulnerabilities of all pinned packages, in a venv of its own; fails where it cannot ask for one
 	$(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r scripts/audit-requirements.txt
 	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 		-r requirements.txt -r requirements-dev.txt
 
@@ -96,6 +102,8 @@ lock:  ## pin requirements anew
 		--no-emit-index-url --no-emit-find-links -o requirements.txt
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt -o requirements-dev.txt
+	scripts/lock_tool genai-prices scripts/prices-requirements.txt $(UV)
+	scripts/lock_tool pip-audit scripts/audit-requirements.txt $(UV)
 
 clean:
 	rm -rf .venv .venv-prices .venv-audit build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,5 +1,6 @@
 """`import --executor ray` with one and two workers, beside `import` alone: the same archives, the same rows."""
 
+import shlex
 import statistics
 import tempfile
 import time
@@ -9,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import Corpus, open_corpus
-from bench.report import format_spread, format_table
+from bench.report import describe_machine, format_spread, format_table
 from bench.settings import Settings
 
 FILES = 32
 ALONE, ONE, TWO = "import", "--executor ray --workers 1", "--executor ray --workers 2"
+PARTS = "parts of an import"
 ADDRESS = "--ray-address"
 
 
 def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
-    """A Markdown table and its figures, without what it takes to start Python and the cluster.
+    """The paragraphs between the marks of docs/scale.md and their figures, without what starting the cluster takes.
 
     `--product-options='--ray-address HOST:PORT'` takes a cluster that is there. Needs Ray in this Python.
     """
@@ -26,20 +28,47 @@ def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
 
     corpus = open_corpus(settings.size, settings.cache)
     options = dict(zip(settings.product_options[::2], settings.product_options[1::2], strict=True))
-    cluster = open_cluster(options.get(ADDRESS), workers=2)
-    figures: list[dict[str, Any]] = []
-    try:
-        with tempfile.TemporaryDirectory(prefix="bench-ray-") as work:
-            files = write_archives(Path(work), corpus)
+    with tempfile.TemporaryDirectory(prefix="bench-ray-") as work:
+        files = write_archives(Path(work), corpus)
+        figures = [measure_parts(files, Path(work) / f"parts {number}", corpus) for number in range(settings.rounds)]
+        cluster = open_cluster(options.get(ADDRESS), workers=2)
+        try:
             # Once before it counts: the workers' processes start and import.
             for number in range(settings.rounds + 1):
                 for way, run in ways(files, cluster).items():
                     wall_s = timed(run, Path(work) / f"round {number}" / way, corpus)
                     if number:
                         figures.append({"way": way, "wall_s": wall_s, "steps_per_s": corpus.truth["steps"] / wall_s})
-    finally:
-        cluster.close()
-    return format_imports(figures), figures
+        finally:
+            cluster.close()
+    return format_imports(figures, settings, corpus), figures
+
+
+def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str, Any]:
+    """Processor time of what workers do (read, land, flatten) and of what one process does (insert), without Ray."""
+    from pipeline import __version__
+    from pipeline.archive_files import hash_file
+    from pipeline.archive_lander import ArchiveLander
+    from pipeline.landing import IMPORT_KIND, new_sync_id
+    from pipeline.load import load_new_parts
+    from pipeline.raw_places import raw_store
+    from pipeline.ray_import import FilesJob, read_files
+    from pipeline.warehouse import warehouse_path
+
+    now = datetime.now(UTC)
+    store, sync_id = raw_store(data_dir), new_sync_id(now, kind=IMPORT_KIND)
+    opening = ArchiveLander(store, source="archive", now=now, content_key=None, sync_id=sync_id).open()
+    started_s = time.process_time()
+    named = [(str(path), hash_file(path)) for path in files]
+    read_files(FilesJob(named, store.folder, opening, sync_id, now, None, __version__))
+    worked_s = time.process_time()
+    load_new_parts(store, warehouse_path(data_dir), wait_s=1.0)
+    steps = corpus.truth["steps"]
+    return {
+        "way": PARTS,
+        "work_ms": (worked_s - started_s) / steps * 1000,
+        "insert_ms": (time.process_time() - worked_s) / steps * 1000,
+    }
 
 
 def ways(files: list[Path], cluster: Any) -> dict[str, Callable[[Path, Any], None]]:
@@ -87,8 +116,10 @@ def write_archives(folder: Path, corpus: Corpus) -> list[Path]:
     return files
 
 
-def format_imports(figures: list[dict[str, Any]]) -> str:
-    """One line for each way; the ratio is of medians, to one worker."""
+def format_imports(figures: list[dict[str, Any]], settings: Settings, corpus: Corpus) -> str:
+    """What was run, a line for each way (the ratio is of medians, to one worker), and what follows for more workers."""
+    more = f" --product-options='{shlex.join(settings.product_options)}'" if settings.product_options else ""
+    command = f"python -m bench.run ray --size {settings.size} --rounds {settings.rounds}{more}"
     walls = {way: [f["wall_s"] for f in figures if f["way"] == way] for way in (ALONE, ONE, TWO)}
     one_s = statistics.median(walls[ONE])
     rows = [
@@ -100,4 +131,18 @@ def format_imports(figures: list[dict[str, Any]]) -> str:
         ]
         for way, own in walls.items()
     ]
-    return format_table(["import", "wall s", "steps/s", "times as fast as one worker"], rows)
+    table = format_table(["import", "wall s", "steps/s", "times as fast as one worker"], rows)
+    said = f"Measured with `{command}`, {corpus.truth['steps']:,} steps ({describe_machine()}):"
+    return f"{said}\n\n{table}\n\n{format_model(figures)}"
+
+
+def format_model(figures: list[dict[str, Any]]) -> str:
+    """From how many workers on the process that inserts is the limit."""
+    work_ms, insert_ms = (
+        statistics.median(f[name] for f in figures if f["way"] == PARTS) for name in ("work_ms", "insert_ms")
+    )
+    return (
+        f"W = {work_ms:.3f} ms of a processor for each step to hash, read, land and flatten, I = {insert_ms:.3f} ms to"
+        f" insert, both measured without Ray: W / I = {work_ms / insert_ms:.1f} workers keep the process that inserts"
+        " busy."
+    )

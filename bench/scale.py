@@ -1,67 +1,55 @@
 """The plan past this machine: `python -m bench.scale` measures a sync of the emulator and works out a large account.
 
-`--write` keeps the figures in bench/scale.json and their tables in docs/scale.md; `--from-file` measures nothing.
+`--write` keeps the figures in bench/scale.json and their tables in docs/scale.md; `--only naming` (or `accounts`,
+`listing`, `walks`) measures that and takes the rest from the file, `--from-file` measures nothing. `publish` in that
+file, a `Pair` with sizes in steps, is measured elsewhere: it is kept, and is in the tables where it is there.
 """
 
 import argparse
 import json
 import math
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from bench.measure import Measurement, measure
 from bench.report import describe_machine, format_table
+from bench.scale_runs import (
+    FEW_THREADS,
+    SHARDS,
+    THREADS,
+    Account,
+    Pair,
+    Walks,
+    measure_account,
+    measure_listing,
+    measure_naming,
+    measure_walks,
+)
 from bench.settings import ROOT
 
 FILE = ROOT / "bench" / "scale.json"
 DOC = ROOT / "docs" / "scale.md"
 MARKS = ("<!-- plan -->\n", "<!-- end of plan -->")
-# The emulator's accounts: one for all figures, a small one beside it for what grows with the number of threads.
-THREADS, FEW_THREADS = 1_200, 300
+GROUPS = ("accounts", "naming", "listing", "walks")
 # What is planned for.
-ACCOUNT_THREADS, ACCOUNT_STEPS, CHANGED, SHARDS = 10_000_000, 500_000_000, 0.01, 256
+ACCOUNT_THREADS, ACCOUNT_STEPS, CHANGED = 10_000_000, 500_000_000, 0.01
+DAYS_OF_YEAR = 365
 RATES = (10, 100, 1_000)
 COLD_AFTER_DAYS, COLD_SHARE, COLD_LONGEST_DAYS = 7.0, 0.1, 30.0
-KEY = "emulator-key"
-TIMEOUT_S = 600.0
-
-
-@dataclass(frozen=True)
-class Account:
-    """What an account took. Bytes are of files; `again` is a second sync of the same account, unchanged."""
-
-    threads: int
-    runs: int
-    steps: int
-    requests: int
-    requests_again: int
-    raw_bytes: int
-    raw_bytes_again: int
-    flat_bytes: int
-    warehouse_bytes: int
-    lake_bytes: int
-    shard_cpu_s: float
-    again_cpu_s: float
-    load_cpu_s: float
-    shard_peak_mb: float
-    again_peak_mb: float
-    load_peak_mb: float
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Two accounts of one kind: what grows with their size is told from the difference."""
+    """Two accounts of one kind: what grows with their size is told from the difference. And what naming takes."""
 
     few: Account
     many: Account
+    naming: Pair
+    listing: Pair
+    walks: Walks
     machine: str
+    publish: Pair | None = None
 
     def per_step(self, name: str) -> float:
         """What each further step adds."""
@@ -84,8 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale")
     parser.add_argument("--write", action="store_true", help="keep the figures, and the tables in docs/scale.md")
     parser.add_argument("--from-file", action="store_true", help="take the figures of bench/scale.json")
+    parser.add_argument("--only", action="append", choices=GROUPS, help="measure this, take the rest from the file")
     given = parser.parse_args()
-    figures = read_figures() if given.from_file else measure_all()
+    figures = measure_groups([] if given.from_file else given.only or GROUPS)
     print(format_plan(figures))
     if given.write:
         FILE.write_text(json.dumps(asdict(figures), indent=2) + "\n")
@@ -95,80 +84,39 @@ def main() -> None:
 
 def read_figures() -> Figures:
     """What was kept."""
-    kept = json.loads(FILE.read_text())
-    return Figures(Account(**kept["few"]), Account(**kept["many"]), kept["machine"])
+    return figures_of(json.loads(FILE.read_text()))
 
 
-def measure_all() -> Figures:
-    """Every figure, from commands that a person could type."""
-    few, many = (measure_account(threads) for threads in (FEW_THREADS, THREADS))
-    return Figures(few, many, f"{datetime.now(UTC):%Y-%m-%d}, {describe_machine()}")
+def figures_of(kept: dict[str, Any]) -> Figures:
+    """The figures that the file holds as JSON."""
+    return Figures(
+        few=Account(**kept["few"]),
+        many=Account(**kept["many"]),
+        naming=pair_of(kept["naming"]),
+        listing=pair_of(kept["listing"]),
+        walks=Walks(**kept["walks"]),
+        machine=kept["machine"],
+        publish=pair_of(kept["publish"]) if kept.get("publish") else None,
+    )
 
 
-def measure_account(threads: int) -> Account:
-    """An emulator with so many threads, synced twice by a shard, loaded and published."""
-    with tempfile.TemporaryDirectory(prefix="bench-scale-") as name:
-        folder = Path(name)
-        with emulated(threads) as base_url:
-            shard, counts = sync(folder, "shard", base_url)
-            raw_bytes, flat_bytes = size_of(folder / "shard" / "raw"), size_of(folder / "shard" / "flat")
-            again, counts_again = sync(folder, "shard", base_url)
-        load = run(folder, ["load", "shard", "--data-dir", "all"])
-        run(folder, ["publish", "delta", "lake", "--data-dir", "all"])
-        return Account(
-            threads=counts["threads"],
-            runs=counts["runs_listed"],
-            steps=counts["steps"],
-            requests=counts["requests"],
-            requests_again=counts_again["requests"],
-            raw_bytes=raw_bytes,
-            raw_bytes_again=size_of(folder / "shard" / "raw") - raw_bytes,
-            flat_bytes=flat_bytes,
-            warehouse_bytes=size_of(folder / "all" / "warehouse.duckdb"),
-            lake_bytes=size_of(folder / "lake"),
-            shard_cpu_s=round(shard.cpu_s, 2),
-            again_cpu_s=round(again.cpu_s, 2),
-            load_cpu_s=round(load.cpu_s, 2),
-            shard_peak_mb=round(shard.peak_mb, 1),
-            again_peak_mb=round(again.peak_mb, 1),
-            load_peak_mb=round(load.peak_mb, 1),
-        )
+def pair_of(kept: dict[str, Any]) -> Pair:
+    """A pair from its JSON."""
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    return Pair(**values)
 
 
-@contextmanager
-def emulated(threads: int) -> Iterator[str]:
-    """The base URL of an emulator with so many threads, all of whose runs have ended."""
-    command = [sys.executable, "-m", "pipeline", "emulate", "--threads", str(threads), "--phase", "1"]
-    with subprocess.Popen(
-        [*command, "--until-stdin-ends"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        try:
-            yield json.loads(process.stdout.readline())["base_url"]
-        finally:
-            process.stdin.close()
-
-
-def sync(folder: Path, data_dir: str, base_url: str) -> tuple[Measurement, dict[str, Any]]:
-    """One shard that has everything: what it took, and its summary."""
-    command = ["sync", "--all-threads", "--no-load", "--json", "--quiet", "--workers", "1", "--data-dir", data_dir]
-    done = run(folder, [*command, "--base-url", base_url])
-    return done, json.loads(done.last_line)
-
-
-def run(folder: Path, arguments: list[str]) -> Measurement:
-    """`python -m pipeline ARGUMENTS`, measured."""
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "OPENAI_API_KEY": KEY, "HOME": str(folder)}
-    done = measure([sys.executable, "-m", "pipeline", *arguments], env=env, cwd=folder, timeout_s=TIMEOUT_S)
-    if done.exit_code:
-        raise SystemExit(f"{arguments[0]}: exit {done.exit_code}: {done.error}")
-    return done
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.rglob("*"))
+def measure_groups(groups: Sequence[str]) -> Figures:
+    """These groups of figures measured, from commands that a person could type; the others as they were kept."""
+    kept: dict[str, Any] = json.loads(FILE.read_text())
+    if "accounts" in groups:
+        kept |= {"few": asdict(measure_account(FEW_THREADS)), "many": asdict(measure_account(THREADS))}
+    for name, take in (("naming", measure_naming), ("listing", measure_listing), ("walks", measure_walks)):
+        if name in groups:
+            kept[name] = asdict(take())
+    if groups:
+        kept["machine"] = f"{datetime.now(UTC):%Y-%m-%d}, {describe_machine()}"
+    return figures_of(kept)
 
 
 def format_plan(figures: Figures) -> str:
@@ -177,7 +125,8 @@ def format_plan(figures: Figures) -> str:
     planned = format_table(["worked out", "value", "from"], planned_rows(figures))
     return (
         f"Measured with `python -m bench.scale`: accounts of the emulator with {figures.few.steps:,} and"
-        f" {figures.many.steps:,} steps, what each further step or thread adds ({figures.machine}).\n\n{measured}\n\n"
+        f" {figures.many.steps:,} steps, what each further step or thread adds; {figures.walks.rows:,} rows of `walks`"
+        f" ({figures.machine}).\n\n{measured}\n\n"
         f"Worked out for {ACCOUNT_THREADS:,} threads and {ACCOUNT_STEPS:,} steps:\n\n{planned}\n"
     )
 
@@ -194,12 +143,28 @@ def measured_rows(f: Figures) -> list[list[str]]:
         ["warehouse, bytes a step", f"{f.per_step('warehouse_bytes'):,.0f}"],
         ["Delta lake, bytes a step", f"{f.per_step('lake_bytes'):,.0f}"],
         ["raw parts of an unchanged thread, bytes", f"{f.per_thread('raw_bytes_again'):,.0f}"],
+        ["a row of `walks` in the warehouse, bytes", f"{per_walk(f, 'warehouse_bytes'):,.0f}"],
+        ["a row of `walks` in a Delta lake, bytes", f"{per_walk(f, 'lake_bytes'):,.0f}"],
         ["plan, fetch, land and flatten, processor ms a step", f"{1_000 * f.per_step('shard_cpu_s'):.2f}"],
         ["insert flattened parts, processor ms a step", f"{1_000 * f.per_step('load_cpu_s'):.2f}"],
+        ["flatten and insert a list of an unchanged thread, processor ms", f"{1_000 * per_walk(f, 'load_cpu_s'):.2f}"],
         ["ask for an unchanged thread, processor ms", f"{1_000 * f.per_thread('again_cpu_s'):.2f}"],
         [f"peak memory of a first sync, {sizes}", pair(f, "shard_peak_mb")],
         [f"peak memory of a second, {sizes}", pair(f, "again_peak_mb")],
         [f"peak memory of the load, {sizes}", pair(f, "load_peak_mb")],
+        *pair_rows("the plan of a shard for a file of", "ids", f.naming),
+        *pair_rows("the plan of a shard that lists", "threads", f.listing),
+        ["threads in an answer to the list of threads", f"{1 / f.listing.each('requests'):,.0f}"],
+        *(pair_rows("publish", "steps", f.publish) if f.publish else ()),
+    ]
+
+
+def pair_rows(what: str, noun: str, taken: Pair) -> list[list[str]]:
+    """What a command took at two sizes."""
+    sizes = " and ".join(f"{size:,}" for size in taken.sizes)
+    return [
+        [f"{what} {sizes} {noun}, peak memory, MB", ", ".join(f"{peak:,.0f}" for peak in taken.peak_mb)],
+        [f"{what} {sizes} {noun}, processor s", ", ".join(f"{seconds:,.1f}" for seconds in taken.cpu_s)],
     ]
 
 
@@ -210,7 +175,6 @@ def planned_rows(f: Figures) -> list[list[str]]:
     new_requests = changed * step_requests_per_run(f)
     new_bytes = changed * f.many.steps / f.many.runs * f.per_step("raw_bytes")
     due = ACCOUNT_THREADS * due_share()
-    shard_threads = ACCOUNT_THREADS / SHARDS
     return [
         ["runs", millions(runs), "steps in a run"],
         *requests_rows(
@@ -221,18 +185,65 @@ def planned_rows(f: Figures) -> list[list[str]]:
         ["Delta lake", size(ACCOUNT_STEPS * f.per_step("lake_bytes")), "bytes a step"],
         ["plan, fetch, land, flatten: core hours", hours(ACCOUNT_STEPS * f.per_step("shard_cpu_s")), "ms a step"],
         ["insert: hours of the process that loads", hours(ACCOUNT_STEPS * f.per_step("load_cpu_s")), "ms a step"],
-        [
-            f"memory of each of {SHARDS} shards",
-            f"{f.at('again_peak_mb', shard_threads):,.0f} MB",
-            f"peak of a second sync, on the line to {shard_threads:,.0f} threads",
-        ],
+        *publish_rows(f),
+        *shard_rows(f),
         *requests_rows("**a day**, 1 % changed", ACCOUNT_THREADS + new_requests, "a list a thread, one new run"),
         ["new raw parts", size(new_bytes + ACCOUNT_THREADS * f.per_thread("raw_bytes_again")), "steps, empty lists"],
         ["core hours", hours(ACCOUNT_THREADS * f.per_thread("again_cpu_s")), "ms a thread"],
+        *walk_rows(f, ACCOUNT_THREADS + new_requests),
         *requests_rows("**with `--since decay`**", due + new_requests, f"{due_share():.1%} of the threads are due"),
         ["new raw parts", size(new_bytes + due * f.per_thread("raw_bytes_again")), "steps, empty lists"],
+        *walk_rows(f, due + new_requests),
         *requests_rows("**with ids from your logs**", changed + new_requests, "only what changed"),
+        *walk_rows(f, changed + new_requests),
     ]
+
+
+def shard_rows(f: Figures) -> list[list[str]]:
+    """What each of the shards takes, and what all of them take together to learn which threads are theirs."""
+    threads = ACCOUNT_THREADS / SHARDS
+    synced = f.at("again_peak_mb", threads)
+    named, listed = (ACCOUNT_THREADS * taken.each("peak_mb") for taken in (f.naming, f.listing))
+    on_line = f"peak of a second sync, on the line to {threads:,.0f} threads"
+    return [
+        [
+            f"memory of each of {SHARDS} shards, threads named in a file",
+            f"{synced + named:,.0f} MB",
+            f"{on_line}; naming",
+        ],
+        ["the same with `--all-threads`", f"{synced + listed:,.0f} MB", f"{on_line}; listing"],
+        [
+            f"{SHARDS} shards read {ACCOUNT_THREADS:,} ids each: core hours a sync",
+            hours(SHARDS * ACCOUNT_THREADS * f.naming.each("cpu_s")),
+            "processor s of naming",
+        ],
+        *requests_rows(
+            f"{SHARDS} shards with `--all-threads`, their lists alone, a sync",
+            SHARDS * ACCOUNT_THREADS * f.listing.each("requests"),
+            "threads in an answer",
+        ),
+    ]
+
+
+def publish_rows(f: Figures) -> list[list[str]]:
+    """What publishing takes, where it was measured."""
+    if f.publish is None:
+        return []
+    return [["publish: core hours", hours(ACCOUNT_STEPS * f.publish.each("cpu_s")), "processor s of publishing"]]
+
+
+def walk_rows(f: Figures, rows: float) -> list[list[str]]:
+    """What a day's rows of `walks` come to, one for each list that was asked for."""
+    year = (size(DAYS_OF_YEAR * rows * per_walk(f, name)) for name in ("warehouse_bytes", "lake_bytes"))
+    return [
+        ["rows of `walks`", millions(rows), "a row a request of one page"],
+        ["these, a year: warehouse / Delta lake", " / ".join(year), "bytes a row"],
+    ]
+
+
+def per_walk(f: Figures, name: str) -> float:
+    """What each row of `walks` adds."""
+    return float(getattr(f.walks, name)) / f.walks.rows
 
 
 def requests_rows(what: str, requests: float, origin: str) -> list[list[str]]:
@@ -267,7 +278,7 @@ def millions(number: float) -> str:
 
 
 def hours(seconds: float) -> str:
-    return f"{seconds / 3600:,.0f}"
+    return f"{seconds / 3600:,.0f}" if seconds >= 10 * 3600 else f"{seconds / 3600:,.1f}"
 
 
 def size(number: float) -> str:

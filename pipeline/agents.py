@@ -21,7 +21,7 @@ with calls as (
     where source = $source and child_thread_id is not null
         and thread_id in (select thread_id from visited_threads)
         and child_thread_id not in (select thread_id from visited_threads)
-        and child_thread_id not in (select thread_id from others_threads)
+        and cast('0x' || sha256(child_thread_id)[:16] as ubigint) not in (select thread_hash from others_threads)
 )
 select distinct calls.thread_id
 from calls
@@ -44,12 +44,12 @@ async def sync_with_agents(
     source: str,
     full: bool,
     progress: Progress,
-    others: Sequence[str] = (),
+    others: Sequence[int] = (),
 ) -> SyncResult:
     """Sync threads, then the threads that their connected agents worked on, and so on; each thread once.
 
-    `plan_from` opens the warehouse file that tells of them; `others` are threads that another shard visits. `progress`
-    holds the sums in the end. The result is that of the worst round, from the first start to the last end.
+    `plan_from` opens the warehouse file that tells of them; `others` are hashes of threads that other shards visit.
+    `progress` holds the sums in the end. The result is that of the worst round, from the first start to the last end.
     """
     result = await sync_round(thread_ids, progress)
     rounds, visited = [progress], list(thread_ids)
@@ -69,15 +69,17 @@ async def sync_with_agents(
 
 
 def read_child_threads(
-    warehouse: Path, thread_ids: Sequence[str], *, source: str, full: bool, others: Sequence[str] = ()
+    warehouse: Path, thread_ids: Sequence[str], *, source: str, full: bool, others: Sequence[int] = ()
 ) -> list[str]:
     """Threads that calls in these threads name as another agent's and that may hold something new.
 
-    Not among them are these threads themselves and `others`.
+    Not among them are these threads themselves and `others`, by their hashes.
     """
     with open_for_reading(warehouse) as connection:
-        for name, ids in (("visited", thread_ids), ("others", others)):
-            register(connection, f"{name}_threads", pl.DataFrame({"thread_id": ids}, schema={"thread_id": pl.String}))
+        register(
+            connection, "visited_threads", pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String})
+        )
+        register(connection, "others_threads", pl.DataFrame({"thread_hash": others}, schema={"thread_hash": pl.UInt64}))
         found = read_frame(connection, _CHILDREN, {"source": source, "full": full})
     return found["thread_id"].to_list()
 

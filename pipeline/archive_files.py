@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,6 +37,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GLOB_SIGNS = frozenset("*?[")
 _CHUNK_BYTES = 2**20
+_SPACE = re.compile(r"\s*")
 # Where large documents have their items: a bare array, a list envelope, an HTTP recording.
 _ITEM_PREFIXES = ("item", "data.item", "log.entries.item")
 _DAMAGED = (OSError, EOFError, zlib.error, zstd.ZstdError)
@@ -171,28 +173,57 @@ def _read_lines(first: bytes, number: int, stream: BinaryIO, whole_bytes: int) -
 
 
 def _read_values(body: bytes, number: int) -> Iterator[Document | Damage]:
-    """Documents of several lines each, one after another (as `jq .` writes them), or lines with a broken first one."""
+    """Documents of several lines each, one after another (as `jq .` writes them), or lines with a broken first one.
+
+    The first pass only counts, so that no more than one document is held beside the body.
+    """
     text = body.decode("utf-8", errors="replace")
-    decoder = json.JSONDecoder()
-    found: list[Document] = []
-    at = 0
+    found = 0
     try:
-        while at < len(text):
-            if text[at].isspace():
-                at += 1
-                continue
-            _, end = decoder.raw_decode(text, at)
-            found.append(Document(f"line {text.count(chr(10), 0, at) + number}", text[at:end].encode()))
-            at = end
-    except (ValueError, RecursionError) as error:
-        lines = body.splitlines()
-        if sum(_is_document(line) for line in lines if line.strip()) > len(found):
-            yield from (Document(f"line {n}", line.strip()) for n, line in enumerate(lines, number) if line.strip())
+        for _ in _value_spans(text):
+            found += 1
+    except (ValueError, RecursionError):
+        if sum(_is_document(line) for line in io.BytesIO(body) if not line.isspace()) > found:
+            lines = io.BytesIO(body)
+            yield from _read_lines(lines.readline(), number, lines, len(body))
             return
-        yield from found
-        yield Damage(f"line {text.count(chr(10), 0, at) + number}", f"not JSON ({error})")
-        return
-    yield from found
+    lines_of = LineNumbers(text, number)
+    end = 0
+    try:
+        for start, end in _value_spans(text):
+            yield Document(f"line {lines_of.at(start)}", text[start:end].encode())
+    except (ValueError, RecursionError) as error:
+        yield Damage(f"line {lines_of.at(_after_space(text, end))}", f"not JSON ({error})")
+
+
+def _value_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where each document begins and ends. Raises ValueError or RecursionError at the first that is none."""
+    decoder = json.JSONDecoder()
+    at = _after_space(text, 0)
+    while at < len(text):
+        _, end = decoder.raw_decode(text, at)
+        yield at, end
+        at = _after_space(text, end)
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+class LineNumbers:
+    """Numbers of a text's lines, asked for from its start to its end: no sign is looked at twice."""
+
+    def __init__(self, text: str, first: int = 1) -> None:
+        self._text = text
+        self._number = first
+        self._counted_to = 0
+
+    def at(self, position: int) -> int:
+        """The number of the line that a position is in; not before the one asked for last."""
+        self._number += self._text.count("\n", self._counted_to, position)
+        self._counted_to = position
+        return self._number
 
 
 def _read_items(stream: "_Joined", whole_bytes: int) -> Iterator[Document | Damage]:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pipeline import __version__
 from pipeline.archive_files import Damage, read_documents
 from pipeline.archive_walks import make_walks
@@ -15,7 +17,7 @@ from pipeline.flat_parts import FlatStore
 from pipeline.forgotten import read_forgotten
 from pipeline.hiding import ContentKey
 from pipeline.lander import PART_BYTES
-from pipeline.landing import RawStore
+from pipeline.landing import PartName, RawStore
 from pipeline.pages import ArchiveFile, SyncSummary
 from pipeline.part_writer import PartWriter
 
@@ -133,6 +135,13 @@ class ArchiveLander:
         self._size_bytes = 0
         self._finished: list[ArchiveFile] = []
         self._has_landed = False
+        self.parts: list[PartName] = []
+
+    def open(self) -> PartName:
+        """Land that an import begins, for others that work on it; the part."""
+        self._writer.add_summary(self._opening(), self._now)
+        self._land()
+        return self.parts[-1]
 
     def leaves_out(self, content: Content) -> bool:
         """Whether this is nothing to take: no run or step, or one of a forgotten thread."""
@@ -162,16 +171,14 @@ class ArchiveLander:
         if not (has_news or self._finished or self._has_landed):
             return
         finished_at = datetime.now(UTC)
-        summary = SyncSummary(
-            started_at=self._now,
-            pipeline_version=__version__,
-            finished_at=finished_at,
-            verdict="imported",
-            threads_failed=0,
-            **content_notes(self.content_key),
+        summary = msgspec.structs.replace(
+            self._opening(), finished_at=finished_at, verdict="imported", threads_failed=0
         )
         self._writer.add_summary(summary, finished_at)
         self._land()
+
+    def _opening(self) -> SyncSummary:
+        return SyncSummary(started_at=self._now, pipeline_version=__version__, **content_notes(self.content_key))
 
     def _land(self) -> None:
         for walk in make_walks(self._found, now=self._now):
@@ -179,6 +186,8 @@ class ArchiveLander:
         for archive in self._finished:
             self._writer.add_archive(archive, self._now)
         part = self._writer.land(self._writer.take_rows())
-        if self._flat is not None and part is not None:
-            self._flat.write(part)
+        if part is not None:
+            self.parts.append(part)
+            if self._flat is not None:
+                self._flat.write(part)
         self._found, self._size_bytes, self._finished, self._has_landed = [], 0, [], True

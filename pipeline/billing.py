@@ -13,7 +13,6 @@ import polars as pl
 
 from pipeline.bills import unfinished_reports
 from pipeline.client import ApiClient
-from pipeline.config import Settings
 from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.load import load_new_parts
@@ -22,16 +21,18 @@ from pipeline.pacing import Pacer
 from pipeline.pages import BilledPage
 from pipeline.present import count_of, format_decimal, frame_table, stdout_console
 from pipeline.pricing import parse_day
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.settings import Settings
 from pipeline.usage_import import (
     ADMIN_KEY_VARIABLE,
     BillsImported,
     admin_endpoint,
     fetch_bills,
     land_bills,
+    make_newest,
     read_bill_files,
 )
-from pipeline.warehouse import open_for_reading
+from pipeline.warehouse import open_for_reading, warehouse_path
 
 _DAYS_BACK = 30
 
@@ -87,7 +88,7 @@ def import_bills(settings: Settings, request: UsageRequest, *, as_json: bool) ->
                 file=sys.stderr,
             )
     store, warehouse = raw_store(settings.data_dir), warehouse_path(settings.data_dir)
-    imported = land_bills(store, pages, source=source, now=now)
+    imported = land_bills(store, make_newest(store, pages, source=source), source=source, now=now)
     load_new_parts(store, warehouse, wait_s=request.lock_wait_s)
     _print_imported(imported, source, as_json=as_json)
 

@@ -10,8 +10,8 @@ from typing import IO, Any
 import polars as pl
 
 from pipeline.errors import ConfigurationError
-from pipeline.landing import DAMAGED, PART_SUFFIX, PartName, RawStore, pack_rows
-from pipeline.objects import BUCKET_HINT, first_line, library_errors, object_library, open_store
+from pipeline.landing import DAMAGED, IMPORT_KIND, PART_SUFFIX, PartName, RawStore, pack_rows
+from pipeline.objects import hint_at, library_errors, object_library, open_store, tell_cause
 
 # Of its end, where Parquet has its footer. Parts have few columns and few row groups.
 _FOOTER_BYTES = 64 * 1024
@@ -44,7 +44,10 @@ class BucketStore(RawStore):
 
     def path(self, part: PartName) -> Path:
         """There is none. Raises ConfigurationError."""
-        raise ConfigurationError(f"this works on raw parts in a folder, and {self.where(part)} is in a bucket")
+        raise ConfigurationError(
+            f"this works on raw parts in a folder, and {self.where(part)} is in a bucket:"
+            " `load DATA_DIR --data-dir OTHER` copies parts from a bucket into another data folder"
+        )
 
     def where(self, part: PartName) -> str:
         """Its address, for messages."""
@@ -70,18 +73,28 @@ class BucketStore(RawStore):
             object_library().delete(self._bucket, _key(part))
         return f"{self.where(part)}{DAMAGED}"
 
+    def remove_part(self, part: PartName) -> None:
+        """Remove a part, of which the bucket may keep an earlier version."""
+        with self._naming():
+            object_library().delete(self._bucket, _key(part))
+
     def write_part(self, part: PartName, frame: pl.DataFrame, *, replacing: bool = False) -> None:
         """Put a frame of `PART_SCHEMA` under its name, which must be free, unless the part that has it is to go."""
         content = io.BytesIO()
         pack_rows(frame, content)
-        body = content.getvalue()
-        with self._naming():
-            try:
-                object_library().put(self._bucket, _key(part), body, mode="overwrite" if replacing else "create")
-            except object_library("exceptions").AlreadyExistsError as error:
-                # An answer that got lost is asked for again, and then it is our own part that is there.
-                if self._get(part) != body:
-                    raise ConfigurationError(f"{self.where(part)} is there already and is another part") from error
+        self._put(part, content.getvalue(), mode="overwrite" if replacing else "create")
+
+    def read_file(self, part: PartName) -> bytes:
+        """A part as it is stored."""
+        return self._get(part)
+
+    def write_file(self, part: PartName, content: bytes) -> None:
+        """Put a part of another store as it is under its name, which must be free."""
+        self._put(part, content, mode="create")
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing at its place, of which only the beginning is listed."""
+        return next(self._list(), None) is None
 
     def check_is_folder(self, what: str) -> None:
         """Raises ConfigurationError."""
@@ -97,12 +110,21 @@ class BucketStore(RawStore):
     def _source(self, part: PartName) -> IO[bytes]:
         return io.BytesIO(self._get(part))
 
+    def _put(self, part: PartName, body: bytes, *, mode: str) -> None:
+        with self._naming():
+            try:
+                object_library().put(self._bucket, _key(part), body, mode=mode)
+            except object_library("exceptions").AlreadyExistsError as error:
+                # An answer that got lost is asked for again, and then it is our own part that is there.
+                if self._get(part) != body:
+                    raise ConfigurationError(f"{self.where(part)} is there already and is another part") from error
+
     def _get(self, part: PartName) -> bytes:
         with self._naming():
             return bytes(object_library().get(self._bucket, _key(part)).bytes())
 
-    def _imports(self, source: str, sign: str) -> list[PartName]:
-        return [part for part in self.list_parts() if part.source == source and sign in part.name]
+    def _imports(self, source: str) -> list[PartName]:
+        return [part for part in self.list_parts() if part.source == source and f"-{IMPORT_KIND}" in part.name]
 
     def _list(self) -> Iterator[Any]:
         with self._naming():
@@ -115,7 +137,7 @@ class BucketStore(RawStore):
             yield
         except (library_errors(), OSError) as error:
             raise ConfigurationError(
-                f"the bucket of {self._place} cannot be used: {first_line(error)}{BUCKET_HINT}"
+                f"the bucket of {self._place} cannot be used: {tell_cause(error)}{hint_at(self._place)}"
             ) from error
 
 

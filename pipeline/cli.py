@@ -17,10 +17,10 @@ from pipeline.cli_objects import runs_app, steps_app
 from pipeline.cli_sync import import_, sync
 from pipeline.cli_upkeep import doctor, prune
 from pipeline.cli_warehouse import load, query, report, status
-from pipeline.errors import ConfigurationError, PipelineError, RequestError
+from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
 from pipeline.garbage import tune_garbage_collector
+from pipeline.plain_text import plain_text
 
-INTERRUPTED = 130
 _OTHERS = 0o077
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _EXIT_CODES = """
@@ -80,7 +80,7 @@ def _run() -> int:
         return left.code if isinstance(left.code, int) else 0
     except PipelineError as error:
         hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
-        print(f"error: {error}{hint}", file=sys.stderr)
+        print(plain_text(f"error: {error}{hint}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: it is safe to run this again", file=sys.stderr)

@@ -23,12 +23,17 @@ def publish_delta(
         typer.Argument(metavar="DIR", help="Data folders of shards whose parts are brought in first."),
     ] = None,
     optimize: Annotated[
-        bool, typer.Option("--optimize", help="Then bring small files together, by time, so that queries read less.")
+        bool,
+        typer.Option(
+            "--optimize", help="Then bring small files together, in the order they are in, so that queries open fewer."
+        ),
     ] = False,
     vacuum: Annotated[
         float | None,
         typer.Option(
-            metavar="DAYS", min=1, help="Then remove files that only versions older than this need (7 is usual)."
+            metavar="DAYS",
+            min=1,
+            help="Then remove files that only versions older than this need, and those versions (7 is usual).",
         ),
     ] = None,
     without_pruned: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.config import Settings
+    from pipeline.settings import Settings
 
 
 class ContentMode(StrEnum):
@@ -64,7 +64,11 @@ ExecutorOption = Annotated[
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option("--ray-address", metavar="HOST:PORT", help="The cluster for --executor ray (default: a local one)."),
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="The cluster for --executor ray (default: a local one; auto: the one that RAY_ADDRESS names).",
+    ),
 ]
 AllowHttp = Annotated[
     list[str] | None, typer.Option("--allow-http", metavar="HOST", help="Accept plain http to this host.")

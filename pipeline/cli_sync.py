@@ -188,7 +188,7 @@ def import_(
     """Bring in runs and steps from archives: API answers, one object a line, HTTP recordings; no network."""
     from pipeline.content_key import check_content, read_content_key, read_history
     from pipeline.importing import DEFAULT_SOURCE, ImportRequest, import_archives
-    from pipeline.sync import warehouse_path
+    from pipeline.warehouse import warehouse_path
 
     check_executor(executor, ray_address)
     settings = read_flags(profile=profile, data_dir=data_dir, raw=raw, content=content and content.value)

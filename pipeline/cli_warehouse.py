@@ -41,20 +41,20 @@ def load(
 ) -> None:
     """Load raw parts that have landed, here or in the data folders named; no network."""
     from pipeline.forgetting import leave_out_again
-    from pipeline.gathering import gather_parts, raw_folder
+    from pipeline.gathering import gather_parts, gathering_store, raw_folder
     from pipeline.load import load_new_parts
     from pipeline.load import rebuild as rebuild_warehouse
-    from pipeline.pruning import forget_pruned as forget_record
+    from pipeline.pruned import forget_pruned as forget_record
     from pipeline.pruning import refuse_if_missed, sweep_leftovers
     from pipeline.raw_places import open_raw
-    from pipeline.sync import raw_store, warehouse_path
+    from pipeline.warehouse import warehouse_path
 
     if forget_pruned and not rebuild:
         raise ConfigurationError("--forget-pruned is for --rebuild: a load takes nothing out of the warehouse")
     folder = read_flags(data_dir=data_dir, raw=raw).data_dir
-    store, warehouse = raw_store(folder), warehouse_path(folder)
+    store, warehouse = gathering_store(folder, folders or []), warehouse_path(folder)
     sweep_leftovers(store)
-    if gathered := gather_parts(store, folders or []):
+    if gathered := gather_parts(store, folders or [], warehouse):
         leave_out_again(store, folder)
     if forget_pruned and not store.list_parts() and not warehouse.exists():
         forget_record(store)
@@ -118,7 +118,7 @@ def query(
 ) -> None:
     """Run a named query or SQL, read-only."""
     from pipeline.query import print_queries, print_result, run_query
-    from pipeline.sync import warehouse_path
+    from pipeline.warehouse import warehouse_path
 
     if list_queries:
         print_queries()
@@ -143,8 +143,8 @@ def report(
 ) -> None:
     """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
     from pipeline.report import Scope, write_report
-    from pipeline.sync import warehouse_path
     from pipeline.threads import parse_since
+    from pipeline.warehouse import warehouse_path
 
     now = datetime.now(UTC)
     folder = read_flags(data_dir=data_dir).data_dir

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from pipeline.body_budget import BodyBudget
 from pipeline.connecting import explain_failure
 from pipeline.endpoint import Endpoint
 from pipeline.errors import RefusedError, RequestError
@@ -69,6 +70,7 @@ class ApiClient:
     clock: Clock = field(default_factory=Clock)
     transport: httpx.AsyncBaseTransport | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    bodies: BodyBudget = field(default_factory=BodyBudget)
     tokens: TokenSource | None = None
     # What all requests have in common is read once; what differs is their `target`, see httpx's extensions.
     _origin: str = field(init=False, repr=False)
@@ -213,17 +215,35 @@ class ApiClient:
         if self.transport is None:
             raise RuntimeError("the client is not open")
         response = await self.transport.handle_async_request(request)
+        held_bytes = 0
         try:
             chunks: list[bytes] = []
-            size_bytes = 0
+            size_bytes, granted_bytes = 0, self.bodies.ordinary_bytes
             async for chunk in _unpacked(response):
                 size_bytes += len(chunk)
-                if size_bytes > LARGEST_BODY_BYTES:
-                    raise _FaultError(Fault(f"the answer is larger than {LARGEST_BODY_BYTES >> 20} MiB", retry=False))
+                if size_bytes > granted_bytes:
+                    held_bytes = self._grow(held_bytes, size_bytes)
+                    granted_bytes = min(self.bodies.ordinary_bytes + held_bytes, LARGEST_BODY_BYTES)
                 chunks.append(chunk)
         finally:
+            self.bodies.give_back(held_bytes)
             await response.aclose()
         return response, b"".join(chunks)
+
+    def _grow(self, held_bytes: int, size_bytes: int) -> int:
+        """What a body that is larger than an ordinary one holds of the budget; a fault if it may not."""
+        if size_bytes > LARGEST_BODY_BYTES:
+            raise _FaultError(Fault(f"the answer is larger than {LARGEST_BODY_BYTES >> 20} MiB", retry=False))
+        held = self.bodies.grow(held_bytes, size_bytes)
+        if held is None:
+            raise _FaultError(
+                Fault(
+                    f"large answers under way take more than {self.bodies.limit_bytes >> 20} MiB together, this one"
+                    f" {size_bytes >> 20} MiB so far: ask with a lower --concurrency",
+                    retry=True,
+                )
+            )
+        return held
 
     def _final_error(self, path: str, error: "_FaultError") -> RequestError | RefusedError:
         fault = error.fault

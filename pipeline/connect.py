@@ -1,9 +1,9 @@
 """Settings to a client that is ready to be opened."""
 
 from pipeline.client import ApiClient
-from pipeline.config import Settings
 from pipeline.pace_budget import AskBudget, BudgetPacer
 from pipeline.pacing import Moment, Pacer
+from pipeline.settings import Settings
 
 
 def make_client(

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import CONTENT_KEY_VARIABLE, Settings
+from pipeline.config import CONTENT_KEY_VARIABLE
 from pipeline.content import FULL, HASHED
 from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError
 from pipeline.hiding import ContentKey
+from pipeline.settings import Settings
 from pipeline.tokens import read_key_file, run_key_command
 from pipeline.warehouse import open_for_reading
 

@@ -14,7 +14,8 @@ from pipeline.errors import DamagedPartError, PipelineError, WarehouseLockedErro
 from pipeline.landing import PartName, RawStore
 from pipeline.present import count_of
 from pipeline.private_files import find_left, is_dead
-from pipeline.pruning import all_folders, folders_of, read_pruned
+from pipeline.pruned import read_pruned
+from pipeline.pruning import all_folders, folders_of
 from pipeline.schema import SCHEMA_VERSION
 from pipeline.warehouse import open_for_reading
 from pipeline.wire import TERMINAL_SQL
@@ -123,36 +124,69 @@ def examine_warehouse(folder: Folder, fault: PipelineError | None) -> Diagnosis:
 
 def examine_parts(folder: Folder, contents: Contents | None, *, read_all: bool) -> Iterator[Diagnosis]:
     """Raw parts: those that cannot be read or were set aside, those that are gone, those that wait."""
+    found = _look_at_parts(folder, contents, read_all=read_all)
+    amiss = [*_examine_damage(found), *_examine_gone(found), *_examine_waiting(found)]
+    if amiss:
+        yield from amiss
+    else:
+        held = f", {found.pruned:,} pruned" if found.pruned else ""
+        yield Diagnosis("raw parts", "ok", f"{found.read}, all whole and loaded{held}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Names of raw parts by what is amiss with them; `read` says how many were looked into, `pruned` counts."""
+
+    read: str
+    damaged: Sequence[str]
+    aside: Sequence[str]
+    gone: Sequence[str]
+    waiting: Sequence[str]
+    pruned: int
+    no_warehouse: bool
+
+
+def _look_at_parts(folder: Folder, contents: Contents | None, *, read_all: bool) -> _Parts:
     parts = folder.store.list_parts()
     chosen = parts if read_all else _newest(folder.store, parts)
-    damaged = [part.name for part in chosen if _is_damaged(folder.store, part)]
-    aside = sorted(path.name for path in folder.store.folder.glob("*/*.damaged"))
     names = frozenset(part.name for part in parts)
     pruned = {part.part for part in read_pruned(folder.store)}
-    gone = sorted(contents.parts - names - pruned) if contents else []
-    waiting = sorted(names - contents.parts) if contents else sorted(names)
-    read = f"{len(chosen):,} of {count_of(len(parts), 'raw parts')} read" + (
-        "" if len(chosen) == len(parts) else " (--all-parts reads the others)"
+    loaded = contents.parts if contents else frozenset()
+    rest = "" if len(chosen) == len(parts) else " (--all-parts reads the others)"
+    return _Parts(
+        read=f"{len(chosen):,} of {count_of(len(parts), 'raw parts')} read{rest}",
+        damaged=[part.name for part in chosen if _is_damaged(folder.store, part)],
+        aside=sorted(path.name for path in folder.store.folder.glob("*/*.damaged")),
+        gone=sorted(loaded - names - pruned),
+        waiting=sorted(names - loaded),
+        pruned=len(pruned),
+        no_warehouse=not folder.warehouse.exists(),
     )
-    if damaged:
+
+
+def _examine_damage(found: _Parts) -> Iterator[Diagnosis]:
+    if found.damaged:
         advice = "move them away, then `sync --full` for their threads; the warehouse still has what was loaded"
-        yield Diagnosis("raw parts", "fail", f"damaged: {_some(damaged)} ({read})", advice)
-    if aside:
+        yield Diagnosis("raw parts", "fail", f"damaged: {_some(found.damaged)} ({found.read})", advice)
+    if found.aside:
         advice = "a sync of the same threads fetches what they held; then they may go"
-        yield Diagnosis("raw parts", "warn", f"damaged and set aside: {_some(aside)}", advice)
-    if gone:
+        yield Diagnosis("raw parts", "warn", f"damaged and set aside: {_some(found.aside)}", advice)
+
+
+def _examine_gone(found: _Parts) -> Iterator[Diagnosis]:
+    if found.gone:
         advice = "the warehouse has what they held, but no rebuild would: restore them, or keep a copy of the warehouse"
-        yield Diagnosis("raw parts", "warn", f"loaded and gone since: {_some(gone)}", advice)
-    if lost := bool(pruned) and not folder.warehouse.exists():
-        found = f"{count_of(len(pruned), 'raw parts')} were pruned, and the warehouse that had them is gone"
+        yield Diagnosis("raw parts", "warn", f"loaded and gone since: {_some(found.gone)}", advice)
+    if found.pruned and found.no_warehouse:
+        lost = f"{count_of(found.pruned, 'raw parts')} were pruned, and the warehouse that had them is gone"
         advice = "restore it, or do without: python -m pipeline load --rebuild --forget-pruned"
-        yield Diagnosis("raw parts", "fail", found, advice)
-    if waiting:
-        found = f"{count_of(len(waiting), 'raw parts')} not loaded yet"
-        yield Diagnosis("raw parts", "warn", found, "python -m pipeline load")
-    if not (damaged or aside or gone or lost or waiting):
-        held = f", {len(pruned):,} pruned" if pruned else ""
-        yield Diagnosis("raw parts", "ok", f"{read}, all whole and loaded{held}")
+        yield Diagnosis("raw parts", "fail", lost, advice)
+
+
+def _examine_waiting(found: _Parts) -> Iterator[Diagnosis]:
+    if found.waiting:
+        waiting = f"{count_of(len(found.waiting), 'raw parts')} not loaded yet"
+        yield Diagnosis("raw parts", "warn", waiting, "python -m pipeline load")
 
 
 def _newest(store: RawStore, parts: Sequence[PartName]) -> Sequence[PartName]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from pipeline.catalog import SqlFile
 from pipeline.errors import ConfigurationError
-from pipeline.objects import BUCKET_HINT
+from pipeline.objects import hint_at, is_bucket, tell_cause
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable, Schema
@@ -36,9 +36,15 @@ PARTITION = "source"
 # Here `source` says where a price was read.
 _OF_NO_SOURCE = ("prices", "price_discounts")
 _ZSTD_LEVEL = 3
+# Delta's merge holds the rows of all files that it cannot rule out, about 1 KB for each. So many rows of a table it may
+# hold in any case, and so many for each row that changes.
+_MERGED_ROWS = 100_000
+_MERGED_ROWS_PER_CHANGE = 20
+# Delta compares every row with every one of them.
+_REPLACED_AT_ONCE = 1_000
 _OPERATION = "change__"
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_LONGEST_REASON = 400
+_LOG_KEPT = "delta.logRetentionDuration"
+_ANEW = "`python -m pipeline publish delta OTHER_PLACE` makes a new lake of all raw parts"
 
 
 class LakeConflictError(Exception):
@@ -73,8 +79,9 @@ def naming_place(place: str) -> Iterator[None]:
     try:
         yield
     except (delta_library().exceptions.DeltaError, pl.exceptions.PolarsError, OSError) as error:
-        hint = BUCKET_HINT if "://" in place else ""
-        raise ConfigurationError(f"the lake {place} cannot be used: {_reason(error)}{hint}") from error
+        # Of a folder only what the system says can be helped with another one.
+        hint = hint_at(place) if is_bucket(place) or "Os {" in str(error) or isinstance(error, OSError) else ""
+        raise ConfigurationError(f"the lake {place} cannot be used: {tell_cause(error)}{hint}") from error
 
 
 @contextlib.contextmanager
@@ -122,6 +129,18 @@ def create_table(uri: str, declared: SqlFile) -> "DeltaTable":
     return table
 
 
+def key_of(declared: SqlFile) -> list[str]:
+    """Columns that name a row of a table, the partition first, so that no other one is looked through."""
+    of_source = [PARTITION] if PARTITION in declared.columns and declared.name not in _OF_NO_SOURCE else []
+    return [*of_source, *(name for name in declared.grain if name not in of_source)]
+
+
+def missing_columns(table: "DeltaTable", declared: SqlFile) -> list[str]:
+    """Declared columns that a table does not have."""
+    present = {field.name for field in table.schema().fields}
+    return [name for name in declared.columns if name not in present]
+
+
 def add_missing_columns(table: "DeltaTable", declared: SqlFile) -> None:
     """Bring a table up to the declared columns. Raises ConfigurationError if one has another type."""
     wanted = {field.name: field for field in _schema(declared).fields}
@@ -129,33 +148,38 @@ def add_missing_columns(table: "DeltaTable", declared: SqlFile) -> None:
     for name, field in wanted.items():
         if name in present and present[name] != field.type:
             raise ConfigurationError(
-                f"{table.table_uri} has a column {name} of another type than the warehouse has:"
-                " publish into an empty folder"
+                f"{table.table_uri} has a column {name} of another type than the warehouse has: {_ANEW}"
             )
     missing = [field for name, field in wanted.items() if name not in present]
     if required := [field.name for field in missing if not field.nullable]:
-        raise ConfigurationError(
-            f"{table.table_uri} has no column {required[0]}, which every row needs: publish into an empty folder"
-        )
+        raise ConfigurationError(f"{table.table_uri} has no column {required[0]}, which every row needs: {_ANEW}")
     if missing:
         table.alter.add_columns(missing)
 
 
+def shorten_log(table: "DeltaTable", *, hours: int) -> None:
+    """Keep the log of so many hours, on top of a checkpoint: what is older names keys of rows that may have gone."""
+    kept = {_LOG_KEPT: f"interval {hours} hours"}
+    if table.metadata().configuration.get(_LOG_KEPT) != kept[_LOG_KEPT]:
+        table.alter.set_table_properties(kept)
+    table.create_checkpoint()
+    table.cleanup_metadata()
+
+
 def write_change(table: "DeltaTable", change: Change, key: Sequence[str], *, epoch: int, parts: Sequence[str]) -> None:
-    """One commit with the change, and application transactions of this program and of each part, also for no rows."""
+    """Commits with the change, each with application transactions of this program and of each part, also for no rows.
+
+    It is one commit, unless many rows of a large table change: who is killed between two has the first ones written.
+    """
     library = delta_library()
     marks = [library.Transaction(APPLICATION, epoch), *(library.Transaction(part, epoch) for part in parts)]
     properties = library.CommitProperties(app_transactions=marks)
     if change.only_new:
         _append(table, change.upserts, properties)
-    else:
+    elif table.count() <= _MERGED_ROWS + _MERGED_ROWS_PER_CHANGE * (change.upserts.height + change.deletes.height):
         _merge(table, change, key, properties)
-
-
-def _reason(error: Exception) -> str:
-    """An error of deltalake, which it draws as a coloured tree of causes, in one line."""
-    causes = (line.strip(" \u21b3") for line in _COLOURS.sub("", str(error)).splitlines())
-    return ": ".join(cause for cause in causes if cause)[:_LONGEST_REASON]
+    else:
+        _replace(table, change, key, properties)
 
 
 def writer_properties() -> Any:
@@ -204,6 +228,8 @@ def _merge(table: "DeltaTable", change: Change, key: Sequence[str], properties: 
             predicate=same,
             source_alias="s",
             target_alias="t",
+            # Only of a source that is no stream Delta knows in what range its keys are, and leaves out other files.
+            streamed_exec=False,
             commit_properties=properties,
             writer_properties=writer_properties(),
         )
@@ -212,3 +238,39 @@ def _merge(table: "DeltaTable", change: Change, key: Sequence[str], properties: 
         .when_not_matched_insert(columns, predicate=is_upsert)
         .execute()
     )
+
+
+def _replace(table: "DeltaTable", change: Change, key: Sequence[str], properties: "CommitProperties") -> None:
+    """Write whole owners anew (the steps' calls, say, where one has changed): memory is that of their rows."""
+    owner = next(name for name in key if name not in (PARTITION, "report"))
+    changed = pl.concat([change.upserts.select(key), change.deletes.select(key)])
+    owners = changed[owner].unique().sort()
+    for start in range(0, len(owners), _REPLACED_AT_ONCE):
+        chosen = owners[start : start + _REPLACED_AT_ONCE]
+        sources = changed[PARTITION].unique() if PARTITION in key else None
+        is_chosen = [pl.col(name).is_in(values.to_list()) for name, values in _named(owner, chosen, sources)]
+        before = pl.scan_delta(table).filter(is_chosen).collect(engine="streaming")
+        upserts = change.upserts.filter(is_chosen)
+        # A table may have columns of somebody else's.
+        foreign = [name for name in before.columns if name not in upserts.columns]
+        upserts = upserts.join(before.select(*key, *foreign), on=key, how="left", nulls_equal=True)
+        kept = before.join(changed, on=key, how="anti", nulls_equal=True)
+        delta_library().write_deltalake(
+            table,
+            pl.concat([kept, upserts.select(kept.columns)]),
+            mode="overwrite",
+            predicate=" and ".join(
+                f"{name} in ({', '.join(_quoted(value) for value in values)})"
+                for name, values in _named(owner, chosen, sources)
+            ),
+            commit_properties=properties,
+            writer_properties=writer_properties(),
+        )
+
+
+def _named(owner: str, owners: pl.Series, sources: pl.Series | None) -> list[tuple[str, pl.Series]]:
+    return [*([] if sources is None else [(PARTITION, sources)]), (owner, owners)]
+
+
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.plain_text import plain_line
+
 State = Literal["ok", "warn", "fail"]
 
 
@@ -20,7 +22,7 @@ class Diagnosis:
     def line(self) -> str:
         """For a person: always one line."""
         advice = f": {self.advice}" if self.advice else ""
-        return f"{self.state:<4}  {self.check:<13}  {' '.join((self.found + advice).split())}"
+        return f"{self.state:<4}  {self.check:<13}  {plain_line(self.found + advice)}"
 
 
 def failed(diagnoses: Sequence[Diagnosis]) -> bool:

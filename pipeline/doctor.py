@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.config import Settings
 from pipeline.data_health import (
     Folder,
     examine_contents,
@@ -19,8 +18,10 @@ from pipeline.data_health import (
 )
 from pipeline.diagnosis import Diagnosis, failed
 from pipeline.errors import CheckFailedError, PipelineError
+from pipeline.raw_places import raw_store
 from pipeline.server_health import examine_server
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.settings import Settings
+from pipeline.warehouse import warehouse_path
 
 
 @dataclass(frozen=True, slots=True)

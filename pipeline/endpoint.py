@@ -1,6 +1,7 @@
 """Where a server is and what every request to it carries; pure."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +12,8 @@ from pipeline.kinds import Hint
 
 # A URL normaliser along the way would take these for folders, whatever the escaping.
 _FOLDER_NAMES = frozenset({"", ".", ".."})
+# Surrogates are what arguments that are not UTF-8 arrive as.
+_UNUSABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
 # What httpx takes; servers and proxies take less.
 _LONGEST_URL = 65_536
 
@@ -126,7 +129,6 @@ def is_loopback(host: str) -> bool:
 
 def check_id(value: str, *, where: str) -> str:
     """The id, if it can be one segment of a path; else ConfigurationError naming where it came from."""
-    # Surrogates are what arguments that are not UTF-8 arrive as.
-    if value in _FOLDER_NAMES or any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in value):
+    if value in _FOLDER_NAMES or _UNUSABLE.search(value):
         raise ConfigurationError(f"{where}: {value!r} cannot be a thread id")
     return value

@@ -5,20 +5,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
-from pipeline.config import Settings
 from pipeline.content_key import find_content_key, read_history
+from pipeline.data_folder import DataFolder, Unreadable
 from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError
-from pipeline.forgetting import DataFolder, Target, Wanted, find_targets, forget_contents, forget_threads
+from pipeline.forget_targets import Target, Wanted, find_targets
+from pipeline.forgetting import forget_contents, forget_threads
 from pipeline.hiding import ContentKey
 from pipeline.present import count_of, frame_table, join_counts, stdout_console
 from pipeline.raw_places import raw_store
-from pipeline.sync import warehouse_path
-from pipeline.warehouse import open_for_reading
+from pipeline.settings import Settings
+from pipeline.warehouse import open_for_reading, warehouse_path
 
 _SHOWN = 20
 _REPORT = "report.html"
@@ -64,11 +64,12 @@ def _forget_threads(folder: DataFolder, settings: Settings, request: ForgetReque
     missing = [thread_id for thread_id in request.thread_ids if thread_id not in found]
     rewritten: int | None = None
     if not as_json:
-        _print_targets(targets, unreadable, missing)
+        _print_targets(targets, missing)
+        _print_unreadable(folder, unreadable if targets else Unreadable())
     if targets and (request.yes or _confirm(as_json=as_json)):
-        rewritten = forget_threads(folder, targets, now=datetime.now(UTC))
+        rewritten = forget_threads(folder, targets, unreadable, now=datetime.now(UTC))
     if as_json:
-        removed = {"threads": [asdict(target) for target in targets], "unreadable": [str(path) for path in unreadable]}
+        removed = {"threads": [asdict(target) for target in targets], "unreadable": folder.where_of(unreadable)}
         print(json.dumps({"forgotten": rewritten is not None, "parts": rewritten, "not_stored": missing, **removed}))
     elif rewritten is not None:
         print(f"forgotten: {_sum_of(targets)}; {count_of(rewritten, 'raw parts')} written anew, and the warehouse")
@@ -126,7 +127,7 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _print_targets(targets: Sequence[Target], unreadable: Sequence[Path], missing: Sequence[str]) -> None:
+def _print_targets(targets: Sequence[Target], missing: Sequence[str]) -> None:
     console = stdout_console()
     if targets:
         rows = [(target.source, target.thread_id, target.runs, target.steps, target.why) for target in targets]
@@ -134,14 +135,24 @@ def _print_targets(targets: Sequence[Target], unreadable: Sequence[Path], missin
         console.print(frame_table(frame, title="To be removed for good", limit=_SHOWN))
         more = f" ({len(targets) - _SHOWN:,} more than shown)" if len(targets) > _SHOWN else ""
         console.print(f"together {_sum_of(targets)}{more}")
-    if targets and unreadable:
-        console.print(f"and {count_of(len(unreadable), 'damaged files')} that nobody can look into:")
-        for path in unreadable[:_SHOWN]:
-            console.print(f"  {path}", markup=False, soft_wrap=True)
     for thread_id in missing[:_SHOWN]:
         console.print(f"nothing is stored of {thread_id}", markup=False)
     if not targets and not missing:
         console.print("no thread has that metadata")
+
+
+def _print_unreadable(folder: DataFolder, unreadable: Unreadable) -> None:
+    console, places = stdout_console(), folder.where_of(unreadable)
+    if places:
+        console.print(f"and {count_of(len(places), 'damaged files')} that nobody can look into:")
+    for place in places[:_SHOWN]:
+        console.print(f"  {place}", markup=False, soft_wrap=True)
+    if unreadable.parts:
+        console.print(
+            "What the warehouse has of other threads from the raw parts among them stays; no rebuild will have it:"
+            " fetch those threads again with `sync --full`.",
+            markup=False,
+        )
 
 
 def _sum_of(targets: Sequence[Target]) -> str:

@@ -1,5 +1,8 @@
 """The errors a person can meet: one class for each next action, each with its exit code."""
 
+# Exit code of what Ctrl-C or a polite kill has ended.
+INTERRUPTED = 130
+
 
 class PipelineError(Exception):
     """Base of all errors that are not our bug; the message says where, what was found and what to do."""

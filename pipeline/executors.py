@@ -6,10 +6,10 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.config import Settings
 from pipeline.extract import ExtractOptions
 from pipeline.fleet import Fleet, count_workers
 from pipeline.ray_fleet import RayFleet
+from pipeline.settings import Settings
 from pipeline.share import Extraction
 
 Executor = Literal["local", "ray"]

@@ -16,6 +16,8 @@ from pipeline.plan import RunTask, ThreadTask
 from pipeline.wire import ListHead
 
 INCLUDE_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
+# A hundred million threads: an account has more of them than a thread has runs.
+MAX_THREAD_PAGES = 1_000_000
 _NOT_FOUND = 404
 _FAILURES_SHOWN = 10
 _decode_list = decode_with(ListHead, "a list of the protocol")
@@ -239,9 +241,10 @@ async def list_thread_ids(client: ApiClient) -> list[str]:
     async def fetch(ask: Ask) -> ListAnswer:
         params = [("limit", str(ask.limit)), ("order", ask.order), *([("after", ask.after)] if ask.after else [])]
         answer = await client.get(("threads",), params, decode=_decode_list)
-        return ListAnswer(_page_of(ask, answer), answer.value)
+        # Nothing of it lands, and the bodies of a long list would fill the memory.
+        return ListAnswer(Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, b""), answer.value)
 
-    await walk_list(fetch, walk, whole_lists=client.endpoint.whole_lists)
+    await walk_list(fetch, walk, max_pages=MAX_THREAD_PAGES, whole_lists=client.endpoint.whole_lists)
     return list(walk.ids)
 
 

@@ -13,7 +13,7 @@ from pipeline.extras import MILLISECONDS_ABOVE, expired_at, run_extra, step_extr
 from pipeline.json_text import raw_text
 from pipeline.landed_items import Items, RejectRows, read_items
 from pipeline.pages import INSTANT, LandedWalk
-from pipeline.wire import CachedTokens, LastError, ReasoningTokens, Run, Step, StepDetails, Usage
+from pipeline.wire import LastError, ReasoningTokens, Run, Step, StepDetails, Usage
 
 UNSET_INSTANT = -1
 
@@ -42,7 +42,6 @@ _NOT_FLAT = {"runs": {"sealed"}}
 _NO_USAGE = Usage()
 _NO_ERROR = LastError()
 _NO_DETAILS = StepDetails()
-_NO_CACHED = CachedTokens()
 _NO_REASONING = ReasoningTokens()
 _NULL = Raw(b"null")
 
@@ -154,15 +153,22 @@ def _error_columns(errors: list[LastError]) -> dict[str, list[str | None]]:
 
 def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, list[int | None]]:
     usages = [item.usage or _NO_USAGE for item in objects]
-    cached = [usage.prompt_token_details or usage.prompt_tokens_details or _NO_CACHED for usage in usages]
     reasoning = [usage.completion_tokens_details or _NO_REASONING for usage in usages]
     return {
         "prompt_tokens": [usage.prompt_tokens for usage in usages],
-        "cached_tokens": [details.cached_tokens for details in cached],
+        "cached_tokens": [_cached_tokens(usage) for usage in usages],
         "completion_tokens": [usage.completion_tokens for usage in usages],
         "reasoning_tokens": [details.reasoning_tokens for details in reasoning],
         "total_tokens": [usage.total_tokens for usage in usages],
     }
+
+
+def _cached_tokens(usage: Usage) -> int | None:
+    """In the singular spelling, as the real API writes it; in the plural one where that says nothing."""
+    singular, plural = usage.prompt_token_details, usage.prompt_tokens_details
+    if singular is not None and singular.cached_tokens is not None:
+        return singular.cached_tokens
+    return None if plural is None else plural.cached_tokens
 
 
 def _error_of(error: LastError | None) -> LastError:

@@ -49,13 +49,18 @@ class Flattener(threading.Thread):
         return len(self._done)
 
     def count_walks(self) -> int:
-        """Walks in all of the parts."""
-        frames = (self._flat.read(part, names=("walks",)) for part in self._find())
-        return sum(found["walks"].height for found in frames if found)
+        """Walks in all of the parts. Raises DamagedPartError for one that nobody can flatten."""
+        return sum(self._walks_of(part) for part in self._find())
+
+    def _walks_of(self, part: PartName) -> int:
+        found = self._flat.read(part, names=("walks",))
+        # A load that has taken the part meanwhile has removed what was flattened.
+        return len(self._flat.store.read_part(part).walks) if found is None else found["walks"].height
 
 
 @contextlib.contextmanager
 def flattening(flat: FlatStore, find: Callable[[], Sequence[PartName]]) -> Iterator[Flattener]:
+    """A flattener that works during the block; at its end it stops after the part that is under way."""
     flattener = Flattener(flat, find)
     flattener.start()
     try:

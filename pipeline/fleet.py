@@ -12,20 +12,17 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-import polars as pl
-
 from pipeline.client import Traffic
-from pipeline.config import Settings
 from pipeline.connect import make_client
 from pipeline.extract import ExtractOptions, Outcome, Progress
 from pipeline.garbage import tune_garbage_collector
 from pipeline.pacing import Moment
-from pipeline.share import Job, Report, Share, joint_outcome, sum_up
+from pipeline.settings import Settings
+from pipeline.share import Assignment, Job, Report, Share, joint_outcome, sum_up
 
 # Below this many threads, starting a process costs more than it saves.
 LEAST_THREADS = 250
@@ -61,56 +58,32 @@ class Fleet:
     options: ExtractOptions
     full: bool
 
-    async def extract(
-        self,
-        states: pl.DataFrame,
-        sync_id: str,
-        started_at: datetime,
-        *,
-        progress: Progress,
-        traffic: Traffic,
-        landed: Callable[[], None],
-    ) -> Outcome:
-        """Walk all threads of `states`; `progress` and `traffic` hold the sums, `landed` hears of new parts."""
+    async def extract(self, work: Assignment) -> Outcome:
+        """Walk all of it; a cancelled extraction ends as interrupted."""
         paused_until = multiprocessing.get_context("spawn").Value("d", 0.0, lock=False)
-        workers = [
-            self._start(states, sync_id, number, started_at=started_at, paused_until=paused_until)
-            for number in range(self.workers)
-        ]
-        parts = 0
+        workers = [self._start(work, number, paused_until=paused_until) for number in range(self.workers)]
         try:
-            while not all(_is_over(worker) for worker in workers):
-                await asyncio.to_thread(_read_reports, workers)
-                sum_up([worker.report for worker in workers], progress, traffic)
-                if (landed_parts := sum(worker.report.parts for worker in workers)) > parts:
-                    parts = landed_parts
-                    landed()
-                if any(worker.report.outcome and worker.report.outcome.error for worker in workers):
-                    _stop(workers)
+            await _follow(workers, work)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             _stop(workers)
-            for worker in workers:
-                worker.process.join(_STOP_TIMEOUT_S)
+            _join(workers)
             return Outcome(interrupted=True)
-        for worker in workers:
-            # It has said its last word; what it took is counted as ours only then.
-            worker.process.join(_STOP_TIMEOUT_S)
-        sum_up([worker.report for worker in workers], progress, traffic)
+        # It has said its last word; what it took is counted as ours only then.
+        _join(workers)
+        sum_up([worker.report for worker in workers], work.progress, work.traffic)
         return joint_outcome([worker.report.outcome for worker in workers])
 
-    def _start(
-        self, states: pl.DataFrame, sync_id: str, number: int, *, started_at: datetime, paused_until: Moment
-    ) -> _Worker:
+    def _start(self, work: Assignment, number: int, *, paused_until: Moment) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         job = Job(
             settings=self.settings,
             folder=self.folder,
-            sync_id=sync_id,
-            started_at=started_at,
-            states=states.gather_every(self.workers, number),
+            sync_id=work.sync_id,
+            started_at=work.started_at,
+            states=work.states.gather_every(self.workers, number),
             options=self.options,
             full=self.full,
             # The parent is writer 0.
@@ -122,6 +95,19 @@ class Fleet:
         process.start()
         theirs.close()
         return _Worker(process, ours)
+
+
+async def _follow(workers: Sequence[_Worker], work: Assignment) -> None:
+    """Pass on what the workers say until all have ended; where one met an error the others are told to stop."""
+    parts = 0
+    while not all(_is_over(worker) for worker in workers):
+        await asyncio.to_thread(_read_reports, workers)
+        sum_up([worker.report for worker in workers], work.progress, work.traffic)
+        if (landed_parts := sum(worker.report.parts for worker in workers)) > parts:
+            parts = landed_parts
+            work.landed()
+        if any(worker.report.outcome and worker.report.outcome.error for worker in workers):
+            _stop(workers)
 
 
 def _read_reports(workers: Sequence[_Worker]) -> None:
@@ -144,6 +130,11 @@ def _stop(workers: Sequence[_Worker]) -> None:
     for worker in workers:
         with contextlib.suppress(OSError):
             worker.link.send("stop")
+
+
+def _join(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.process.join(_STOP_TIMEOUT_S)
 
 
 def _work(job: Job, link: Connection, paused_until: Moment, sharers: int) -> None:

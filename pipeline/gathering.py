@@ -1,35 +1,61 @@
 """Parts of other data folders, brought into this one: what shards have landed, for the one process that loads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import PartName, RawStore
-from pipeline.raw_places import RAW, open_raw, read_place
+from pipeline.load import find_new_parts
+from pipeline.objects import is_bucket
+from pipeline.raw_places import RAW, holds_parts, open_raw, raw_store, read_place, remember_place
 from pipeline.whole_files import share_once
 
 
-def gather_parts(store: RawStore, folders: Sequence[Path]) -> int:
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """A data folder to take parts from, with those that are there."""
+
+    folder: Path
+    store: RawStore
+    parts: Sequence[PartName]
+
+
+def gathering_store(data_dir: Path, folders: Sequence[Path]) -> RawStore:
+    """The raw parts of a data folder that others are to be brought into.
+
+    One that has none yet takes the bucket of the others for its own, where all have the same: nothing is copied then.
+    """
+    places = {read_place(raw_folder(folder).parent) for folder in folders}
+    place = places.pop() if len(places) == 1 else None
+    if place is not None and read_place(data_dir) is None and not holds_parts(data_dir):
+        remember_place(data_dir, place)
+    return raw_store(data_dir)
+
+
+def gather_parts(store: RawStore, folders: Sequence[Path], warehouse: Path) -> int:
     """Take the parts of data folders (or of their `raw` folders) that are not here yet; how many there were.
 
-    They stay where they are. Raises ConfigurationError for a folder without parts, and where two different parts
-    have one name.
+    They stay where they are. What is in one bucket with ours is here, and only what the shards have flattened for the
+    warehouse is taken. Raises ConfigurationError for a folder without parts, and where two different parts have one
+    name.
     """
-    found = [(open_raw(raw_folder(folder)), folder) for folder in folders]
-    for other, folder in found:
-        if not other.list_parts():
-            raise ConfigurationError(
-                f"{folder} holds no raw parts: name the data folder of a sync, where they are in {RAW}/SOURCE/*.parquet"
-            )
-    here = set(store.list_parts())
+    shards = _find_shards(folders)
+    here = set(store.list_parts()) if shards else set()
+    beside = [shard for shard in shards if shard.store.place == store.place]
+    new = find_new_parts(store, warehouse) if beside else []
+    for shard in beside:
+        _take_flat(store, shard.store, new)
     count = 0
-    for other, _ in found:
-        for part in other.list_parts():
+    for shard in shards:
+        if shard in beside:
+            continue
+        for part in shard.parts:
             if part in here:
-                _check_same(store, other, part)
+                _check_same(store, shard.store, part)
                 continue
-            _take(store, other, part)
+            _take(store, shard.store, part)
             here.add(part)
             count += 1
     return count
@@ -40,22 +66,55 @@ def raw_folder(folder: Path) -> Path:
     return folder / RAW if (folder / RAW).is_dir() or read_place(folder) else folder
 
 
+def _find_shards(folders: Sequence[Path]) -> list[_Shard]:
+    shards: list[_Shard] = []
+    listed: dict[str, list[PartName]] = {}
+    for folder in folders:
+        store = open_raw(raw_folder(folder))
+        # Shards may share one bucket.
+        parts = listed.setdefault(store.place, []) or store.list_parts()
+        if not parts:
+            raise ConfigurationError(
+                f"{folder} holds no raw parts: name the data folder of a sync, where they are in {RAW}/SOURCE/*.parquet"
+                " or in the bucket that it remembers"
+            )
+        listed[store.place] = parts
+        shards.append(_Shard(folder, store, parts))
+    return shards
+
+
 def _take(store: RawStore, other: RawStore, part: PartName) -> None:
-    ours, theirs = FlatStore(store).path(part), FlatStore(other).path(part)
+    _take_flat(store, other, [part])
     try:
-        if theirs.exists():
-            share_once(theirs, ours)
         # After it: whoever sees the part may load it at once.
-        share_once(other.path(part), store.path(part))
+        if is_bucket(store.place) or is_bucket(other.place):
+            store.write_file(part, other.read_file(part))
+        else:
+            share_once(other.path(part), store.path(part))
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot bring {other.path(part)} to {store.folder}: {error.strerror or error}"
-        ) from error
+        raise _cannot_bring(store, other.where(part), error) from error
+
+
+def _take_flat(store: RawStore, other: RawStore, parts: Iterable[PartName]) -> None:
+    ours, theirs = FlatStore(store), FlatStore(other)
+    for part in parts:
+        try:
+            if theirs.path(part).exists():
+                share_once(theirs.path(part), ours.path(part))
+        except OSError as error:
+            raise _cannot_bring(store, str(theirs.path(part)), error) from error
+
+
+def _cannot_bring(store: RawStore, what: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"cannot bring {what} to {store.place}: {error.strerror or error}")
 
 
 def _check_same(store: RawStore, other: RawStore, part: PartName) -> None:
-    ours, theirs = store.path(part), other.path(part)
-    if ours.stat().st_size != theirs.stat().st_size:
+    in_folders = not is_bucket(store.place) and not is_bucket(other.place)
+    if in_folders and store.path(part).samefile(other.path(part)):
+        return
+    if store.read_digest(part) != other.read_digest(part):
         raise ConfigurationError(
-            f"{ours} and {theirs} have one name and different content: one of them was changed; move it away"
+            f"{store.where(part)} and {other.where(part)} have one name and different content: one of them was changed."
+            " If a thread was forgotten in one data folder, forget it in the other; else move the wrong one away"
         )

@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.archive_files import find_archives, hash_file
 from pipeline.archive_lander import NAMED_PLACES, ArchiveLander, ImportProgress, is_done, read_file
-from pipeline.errors import ConfigurationError, IncompleteError
+from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.executors import Executor
 from pipeline.hiding import ContentKey
 from pipeline.landing import IMPORT_KIND, new_sync_id
@@ -21,10 +21,11 @@ from pipeline.load import load_new_parts
 from pipeline.pacing import Clock
 from pipeline.present import count_of, join_counts
 from pipeline.progress import LogFormat, Reporter
+from pipeline.pruned import read_imported
 from pipeline.pruning import sweep_leftovers
-from pipeline.sync import raw_store, warehouse_path
-from pipeline.syncing import INTERRUPTED
+from pipeline.raw_places import raw_store
 from pipeline.telling import print_outcome
+from pipeline.warehouse import warehouse_path
 
 DEFAULT_SOURCE = "archive"
 _SHOWN = 10
@@ -78,7 +79,7 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetim
     if request.executor == "ray":
         _import_on_ray(request, files, progress=progress, now=now)
         return
-    known = {archive.sha256: archive for archive in store.read_archives(request.source) if is_done(archive)}
+    known = {archive.sha256: archive for archive in read_imported(store, request.source) if is_done(archive)}
     sync_id = new_sync_id(now, kind=IMPORT_KIND)
     lander = ArchiveLander(store, source=request.source, now=now, content_key=request.content_key, sync_id=sync_id)
     for path in files:

@@ -19,8 +19,10 @@ from pipeline.delta_tables import (
     create_table,
     delta_library,
     find_table,
+    key_of,
     naming_place,
     noticing_conflicts,
+    shorten_log,
     write_change,
     writer_properties,
 )
@@ -74,14 +76,21 @@ class Lake:
         with naming_place(self.place):
             found = self._find()
             if missing := [name for name, table in found.items() if table is None]:
+                self._refuse_file()
                 raise ConfigurationError(
                     f"there is no lake at {self.place} (no table {missing[0]}):"
                     f" `python -m pipeline publish delta {self.place}` makes one"
                 )
             return Snapshot(self.place, {name: table for name, table in found.items() if table is not None})
 
+    def open_present(self) -> "Snapshot":
+        """The tables that there are, perhaps none, without columns that were declared since."""
+        with naming_place(self.place):
+            return Snapshot(self.place, {name: table for name, table in self._find().items() if table is not None})
+
     def open_for_writing(self) -> "Snapshot":
         """The same, with tables and columns added that are not there yet. Raises LakeConflictError."""
+        self._refuse_file()
         with naming_place(self.place), noticing_conflicts():
             return Snapshot(self.place, {name: self._prepare(name, table) for name, table in self._find().items()})
 
@@ -94,16 +103,31 @@ class Lake:
         return {name: len(table.file_uris()) for name, table in snapshot.tables.items()}
 
     def vacuum(self, *, days: float) -> int:
-        """Remove files that no version younger than that needs; how many."""
+        """Remove files, and the log of versions, that none younger than that needs; how many files.
+
+        Raises LakeConflictError.
+        """
         snapshot = self.open()
-        with naming_place(self.place):
-            removed = 0
+        with naming_place(self.place), noticing_conflicts():
+            removed, hours = 0, round(days * 24)
             for table in snapshot.tables.values():
                 removed += len(
-                    table.vacuum(retention_hours=round(days * 24), dry_run=False, enforce_retention_duration=False)
+                    table.vacuum(
+                        retention_hours=hours,
+                        dry_run=False,
+                        enforce_retention_duration=False,
+                        # Also those that no version names: their publisher was killed before he named them.
+                        full=True,
+                    )
                 )
-                table.create_checkpoint()
+                shorten_log(table, hours=hours)
         return removed
+
+    def _refuse_file(self) -> None:
+        if not self.is_remote and (
+            file := next((p for p in (Path(self.place), *Path(self.place).parents) if p.is_file()), None)
+        ):
+            raise ConfigurationError(f"the lake {self.place} cannot be there, {file} is a file: name a folder")
 
     def _uri(self, name: str) -> str:
         return f"{self.place}/{name}"
@@ -118,7 +142,7 @@ class Lake:
             if version not in (None, SCHEMA_VERSION):
                 raise ConfigurationError(
                     f"the lake {self.place} has schema version {version}, this program works with {SCHEMA_VERSION}:"
-                    " publish the raw parts into an empty folder"
+                    " `python -m pipeline publish delta OTHER_PLACE` makes a new one of all raw parts"
                 )
         return found
 
@@ -148,8 +172,9 @@ class Snapshot:
         return len({self.epochs[name] for name in PART_TABLES}) > 1
 
     def has_begun(self, part: str) -> bool:
-        """Whether a publisher has begun to write a part."""
-        return self.tables[PART_TABLES[0]].transaction_version(part) is not None
+        """Whether a part is in the newest batch that a publisher has begun to write."""
+        first = PART_TABLES[0]
+        return self.tables[first].transaction_version(part) == self.epochs[first]
 
     def scan(self, name: str) -> pl.LazyFrame:
         """A table's rows, in declared columns."""
@@ -161,7 +186,8 @@ class Snapshot:
         if (version := table.protocol().min_reader_version) > _NEWEST_READER:
             raise ConfigurationError(
                 f"the table {name} of this lake needs a Delta reader of version {version} (deletion vectors, renamed"
-                f" columns): read it with another engine, or publish into an empty folder"
+                " columns): read it with another engine, or make a new one of all raw parts with"
+                " `python -m pipeline publish delta OTHER_PLACE`"
             )
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
         sources = actions[f"partition.{PARTITION}"] if f"partition.{PARTITION}" in actions.columns else None
@@ -175,7 +201,7 @@ class Snapshot:
         if self.epochs[name] > epoch:
             raise LakeConflictError(name)
         with naming_place(self.place), noticing_conflicts():
-            write_change(self.tables[name], change, read_sql_files("tables")[name].grain, epoch=epoch, parts=parts)
+            write_change(self.tables[name], change, key_of(read_sql_files("tables")[name]), epoch=epoch, parts=parts)
 
 
 def _full_paths(table: "DeltaTable", paths: pl.Series) -> list[str]:

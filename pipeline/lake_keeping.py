@@ -2,22 +2,18 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from pipeline.delta_tables import LakeConflictError
-from pipeline.errors import ConfigurationError, IncompleteError
-from pipeline.gathering import gather_parts
+from pipeline.errors import ConfigurationError
+from pipeline.gathering import gather_parts, gathering_store
 from pipeline.lake import Lake
+from pipeline.lake_retrying import retry_conflicts
 from pipeline.present import count_of
 from pipeline.prices import own_prices_path, read_price_book
-from pipeline.publishing import Publisher
-from pipeline.sync import raw_store, warehouse_path
-
-_Done = TypeVar("_Done")
-_TRIES = 5
+from pipeline.publishing import Published, Publisher
+from pipeline.warehouse import warehouse_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,44 +28,56 @@ class PublishRequest:
     quiet: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a lake's files: how many each table has left, how many were removed; None where nobody asked."""
+
+    files: dict[str, int] | None
+    files_removed: int | None
+
+
 def publish_to_lake(data_dir: Path, request: PublishRequest, *, as_json: bool) -> None:
-    """Publish what the lake does not hold yet and say so on stdout, progress on stderr."""
-    lake = Lake(request.place)
-    store, warehouse = raw_store(data_dir), warehouse_path(data_dir)
-    gather_parts(store, request.folders)
-    if not store.list_parts():
-        raise ConfigurationError(
-            f"there are no raw parts in {store.place}: nothing to publish. `python -m pipeline sync` lands some,"
-            " --data-dir names another data folder"
-        )
-    publisher = Publisher(
-        store, lake, read_price_book(own_prices_path(data_dir)), warehouse, without_pruned=request.without_pruned
-    )
+    """Publish what the lake does not hold yet and say so on stdout, progress and warnings on stderr."""
+    publisher = _make_publisher(data_dir, request)
 
     def say(parts: int) -> None:
         if not request.quiet and not as_json:
             print(f"published {count_of(parts, 'raw parts')}", file=sys.stderr)
 
     done = publisher.publish(published=say)
-    files = _trying(lake.optimize) if request.optimize else None
-    days = request.vacuum_days
-    removed = None if days is None else _trying(lambda: lake.vacuum(days=days))
+    for note in done.notes:
+        print(f"warning: {note}", file=sys.stderr)
+    kept = _keep_in_order(publisher.lake, request)
     if as_json:
-        summary = {"lake": lake.place, **asdict(done), "files": files, "files_removed": removed}
-        print(json.dumps(summary))
-        return
-    print(f"{count_of(done.parts, 'raw parts') if done.parts else 'no new raw parts'}: {lake.place}")
-    if files is not None:
-        print(f"optimized: {count_of(sum(files.values()), 'files')} in {count_of(len(files), 'tables')}")
-    if removed is not None:
-        print(f"vacuumed: {count_of(removed, 'files')} removed")
+        print(json.dumps({"lake": publisher.lake.place, **asdict(done), **asdict(kept)}))
+    else:
+        _report(publisher.lake.place, done, kept)
 
 
-def _trying(work: Callable[[], _Done]) -> _Done:
-    """Work on the lake, done again when a publisher has come between."""
-    for _ in range(_TRIES):
-        try:
-            return work()
-        except LakeConflictError as error:
-            refused = error
-    raise IncompleteError(f"others write to the lake all the time ({refused}): run the same command again later")
+def _make_publisher(data_dir: Path, request: PublishRequest) -> Publisher:
+    lake = Lake(request.place)
+    store, warehouse = gathering_store(data_dir, request.folders), warehouse_path(data_dir)
+    gather_parts(store, request.folders, warehouse)
+    if not store.list_parts():
+        raise ConfigurationError(
+            f"there are no raw parts in {store.place}: nothing to publish. `python -m pipeline sync` lands some,"
+            " --data-dir names another data folder"
+        )
+    book = read_price_book(own_prices_path(data_dir))
+    return Publisher(store, lake, book, warehouse, without_pruned=request.without_pruned)
+
+
+def _keep_in_order(lake: Lake, request: PublishRequest) -> Kept:
+    days = request.vacuum_days
+    return Kept(
+        retry_conflicts(lambda _: lake.optimize(), place=lake.place) if request.optimize else None,
+        None if days is None else retry_conflicts(lambda _: lake.vacuum(days=days), place=lake.place),
+    )
+
+
+def _report(place: str, done: Published, kept: Kept) -> None:
+    print(f"{count_of(done.parts, 'raw parts') if done.parts else 'no new raw parts'}: {place}")
+    if kept.files is not None:
+        print(f"optimized: {count_of(sum(kept.files.values()), 'files')} in {count_of(len(kept.files), 'tables')}")
+    if kept.files_removed is not None:
+        print(f"vacuumed: {count_of(kept.files_removed, 'files')} removed")

@@ -1,11 +1,12 @@
 """What a batch of parts touches of a lake: brought into a warehouse in memory, where a load's statements change it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from pipeline.catalog import read_sql_files
-from pipeline.delta_tables import Change
+from pipeline.delta_tables import Change, key_of
 from pipeline.duck import Connection, read_frame, register, unregister
 from pipeline.lake import PART_TABLES, Snapshot
 from pipeline.part_frames import Frames
@@ -52,13 +53,21 @@ def touched_by(batch: Frames) -> Touched:
 
 def read_slices(snapshot: Snapshot, touched: Touched) -> Frames:
     """The rows of each table of parts that the load of such a batch reads or changes."""
-    slices = {name: _of_threads_or_runs(snapshot, name, touched) for name in ("walks", "runs")}
+    slices = {
+        name: _of_either(
+            snapshot.scan(name), touched.threads, touched.runs, chosen=pl.col("of_thread") | pl.col("of_run")
+        )
+        for name in ("walks", "runs")
+    }
     known = pl.concat([frame.select("source", "run_id") for frame in slices.values()]).drop_nulls().unique()
     runs = touched.runs.join(known, on=["source", "run_id"], how="semi")
     for name in _OF_RUNS:
-        slices[name] = _semi(snapshot.scan(name), runs).collect()
-    slices["rejects"] = _rejects(snapshot.scan("rejects"), runs, touched.threads)
-    slices["threads"] = _semi(snapshot.scan("threads"), touched.threads).collect()
+        slices[name] = _read_near(snapshot.scan(name), [runs]).join(runs, on=runs.columns, how="semi")
+    of_steps = pl.col("resource") == "steps"
+    chosen = (of_steps & pl.col("of_run")) | (~of_steps & pl.col("of_thread"))
+    slices["rejects"] = _of_either(snapshot.scan("rejects"), touched.threads, runs, chosen=chosen)
+    threads = touched.threads
+    slices["threads"] = _read_near(snapshot.scan("threads"), [threads]).join(threads, on=threads.columns, how="semi")
     of_source = pl.col("source").is_in(touched.sources.to_list())
     slices["syncs"] = snapshot.scan("syncs").filter(of_source).collect()
     slices["billed_usage"] = snapshot.scan("billed_usage").filter(of_source & touched.has_bills).collect()
@@ -91,7 +100,7 @@ def read_change(connection: Connection, name: str) -> Change:
     columns = ", ".join(
         f"cast({column} as varchar) as {column}" if sql == "json" else column for column, sql in table.columns.items()
     )
-    key = ", ".join(table.grain)
+    key = ", ".join(key_of(table))
     connection.execute(
         f"create or replace temp table upserts as select {columns} from main.{name}"
         f" except all select {columns} from lake_{name}"
@@ -113,27 +122,26 @@ def _copy(connection: Connection, name: str, frame: pl.DataFrame) -> None:
     unregister(connection, "copied")
 
 
-def _of_threads_or_runs(snapshot: Snapshot, name: str, touched: Touched) -> pl.DataFrame:
-    rows = _marked(snapshot.scan(name), touched.threads, touched.runs)
-    return rows.filter(pl.col("of_thread") | pl.col("of_run")).drop("of_thread", "of_run").collect()
-
-
-def _marked(rows: pl.LazyFrame, threads: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
-    """Rows with `of_thread` and `of_run`: whether their thread or run is among these."""
-    of_thread = threads.lazy().with_columns(of_thread=True)
-    of_run = runs.lazy().with_columns(of_run=True)
+def _of_either(rows: pl.LazyFrame, threads: pl.DataFrame, runs: pl.DataFrame, *, chosen: pl.Expr) -> pl.DataFrame:
+    """Rows that are `chosen` by `of_thread` and `of_run`: whether their thread or run is among these."""
+    of_thread = threads.with_columns(of_thread=True)
+    of_run = runs.with_columns(of_run=True)
     return (
-        rows.join(of_thread, on=["source", "thread_id"], how="left")
+        _read_near(rows, [threads, runs])
+        .join(of_thread, on=["source", "thread_id"], how="left")
         .join(of_run, on=["source", "run_id"], how="left")
         .with_columns(pl.col("of_thread", "of_run").fill_null(value=False))
+        .filter(chosen)
+        .drop("of_thread", "of_run")
     )
 
 
-def _rejects(rows: pl.LazyFrame, runs: pl.DataFrame, threads: pl.DataFrame) -> pl.DataFrame:
-    of_steps = pl.col("resource") == "steps"
-    chosen = (of_steps & pl.col("of_run")) | (~of_steps & pl.col("of_thread"))
-    return _marked(rows, threads, runs).filter(chosen).drop("of_thread", "of_run").collect()
+def _read_near(rows: pl.LazyFrame, owners: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rows whose source and thread or run occur among the owners', perhaps not together.
 
-
-def _semi(rows: pl.LazyFrame, owners: pl.DataFrame) -> pl.LazyFrame:
-    return rows.join(owners.lazy(), on=owners.columns, how="semi")
+    A filter by values is the one thing that keeps memory small: Parquet is then read column by column and only the
+    rows that pass are made. Of a join Polars 2.1 makes every row first, also in its streaming engine.
+    """
+    sources = pl.concat([owner["source"] for owner in owners]).unique()
+    near = [pl.col(name).is_in(owner[name].unique().to_list()) for owner in owners for name in owner.columns[1:]]
+    return rows.filter(pl.col("source").is_in(sources.to_list()), pl.any_horizontal(near)).collect(engine="streaming")

@@ -1,6 +1,7 @@
 """Raw parts on disk: pages exactly as received, in immutable Parquet files that appear whole or not at all."""
 
 import contextlib
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.pages import ArchiveFile, BilledPage, Certificate, LandedWalk, Page, SyncSummary
 from pipeline.part_digest import digest_rows
 from pipeline.private_files import aside_of, make_private_folder, open_private, sync_folder
+from pipeline.whole_files import write_once
 
 # A row of a part: columns of PART_SCHEMA by name, absent ones null.
 PartRow = dict[str, Any]
@@ -131,16 +133,43 @@ class RawStore:
         path = self.path(part)
         return path.replace(path.with_name(f"{path.name}{DAMAGED}"))
 
+    def remove_part(self, part: PartName) -> None:
+        """Remove a part for good, if it is there."""
+        try:
+            self.path(part).unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"cannot remove {self.path(part)}: {error.strerror or error}") from error
+
+    def read_file(self, part: PartName) -> bytes:
+        """A part as it is stored. Raises PipelineError if it cannot be read."""
+        try:
+            return self.path(part).read_bytes()
+        except OSError as error:
+            raise _unreadable(self.where(part), error) from error
+
+    def read_digest(self, part: PartName) -> str:
+        """What tells its content from any other: its own SHA-256, that of the file where it has none or is damaged."""
+        own = None
+        with contextlib.suppress(*_TORN, OSError, ValueError):
+            own = self.read_metadata(part).get(_DIGEST)
+        return own or hashlib.sha256(self.read_file(part)).hexdigest()
+
+    def write_file(self, part: PartName, content: bytes) -> None:
+        """Store a part of another store as it is, if its name is free. Raises OSError."""
+        write_once(self.path(part), content)
+
     def read_archives(self, source: str) -> list[ArchiveFile]:
         """Files that imports into this source have read to their end; what a damaged part says does not count."""
-        archives: list[ArchiveFile] = []
-        for part in self._imports(source, f"-{IMPORT_KIND}"):
-            with contextlib.suppress(*_TORN, ValueError):
-                bodies = pl.read_parquet(self._source(part), columns=["kind", "body"], glob=False).filter(
-                    kind="archive"
-                )["body"]
-                archives += [msgspec.json.decode(body, type=ArchiveFile) for body in bodies]
-        return archives
+        return [archive for part in self._imports(source) for archive in self.read_archives_of(part)]
+
+    def read_archives_of(self, part: PartName) -> list[ArchiveFile]:
+        """Files that an import has read to their end when it landed this part; none if it is damaged or no import's."""
+        if f"-{IMPORT_KIND}" not in part.name:
+            return []
+        with contextlib.suppress(*_TORN, ValueError):
+            rows = pl.read_parquet(self._source(part), columns=["kind", "body"], glob=False)
+            return [msgspec.json.decode(body, type=ArchiveFile) for body in rows.filter(kind="archive")["body"]]
+        return []
 
     def read_body_bytes(self, part: PartName) -> int:
         """Bytes of all bodies in a part, from its footer; those of the file where that is damaged.
@@ -186,9 +215,9 @@ class RawStore:
         """What Polars reads a part from, also twice."""
         return self.path(part)
 
-    def _imports(self, source: str, sign: str) -> list[PartName]:
-        """Parts of a source with a sign in their name, in their order."""
-        paths = sorted(self.folder.joinpath(source).glob(f"*{sign}*{PART_SUFFIX}"))
+    def _imports(self, source: str) -> list[PartName]:
+        """Parts of imports into a source, in their order."""
+        paths = sorted(self.folder.joinpath(source).glob(f"*-{IMPORT_KIND}*{PART_SUFFIX}"))
         return [PartName(source, path.stem) for path in paths]
 
 

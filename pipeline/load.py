@@ -13,7 +13,8 @@ from pipeline.landing import Part, PartName, RawStore, batches_of
 from pipeline.ledger import drop_unfinished, keep_ledger
 from pipeline.load_frames import load_frames
 from pipeline.part_frames import Frames, frames_of
-from pipeline.pruning import forget_pruned, refuse_if_parts_are_gone, refuse_if_pruned
+from pipeline.pruned import forget_pruned
+from pipeline.pruning import refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.

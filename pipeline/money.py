@@ -14,7 +14,6 @@ import polars as pl
 from pipeline.budgets import BUDGETS_FILE, check_budgets, read_budgets
 from pipeline.catalog import read_sql_files
 from pipeline.checks import Finding, check_grains, run_checks
-from pipeline.config import Settings
 from pipeline.errors import CheckFailedError, ConfigurationError
 from pipeline.landing import new_sync_id
 from pipeline.present import count_of, format_decimal, frame_table, join_counts, stdout_console
@@ -30,8 +29,8 @@ from pipeline.pricing import (
     read_source_kind,
     reprice,
 )
-from pipeline.sync import warehouse_path
-from pipeline.warehouse import open_for_reading, open_for_writing
+from pipeline.settings import Settings
+from pipeline.warehouse import open_for_reading, open_for_writing, warehouse_path
 
 _LISTED = ("model", "valid_from", "valid_to", "match")
 _RATES = ("input_usd_per_mtok", "cached_input_usd_per_mtok", "output_usd_per_mtok")

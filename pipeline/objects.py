@@ -11,7 +11,18 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"^(?P<scheme>s3a?|gs|az|abfss?)://(?P<bucket>[^/]+)(?:/.*)?$")
 # What the libraries take credentials from; their own messages do not say.
-BUCKET_HINT = " (address and credentials come from the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...)"
+_VARIABLES = {
+    "s3": "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT_KEY, ...",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, ...",
+}
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_QUERY = re.compile(r"(\b\w+://)(?:[^\s/@]*@)?([^\s?]*)\?\S*")
+_OS_ERROR = re.compile(r"(?:Error: )?Os \{.*?message: \"([^\"]*)\" \}")
+# What a server sends with a status, of which only the code of its error is told.
+_BODY = re.compile(r":?\s*(?:<[?!a-zA-Z]|\{|Debug source:).*", re.DOTALL)
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_LONGEST_CAUSE = 300
 _EXTRA = "a bucket needs the libraries obstore and fsspec: pip install 'run-steps-pipeline[lake]'"
 
 
@@ -36,7 +47,7 @@ def open_store(place: str) -> "ObjectStore":
     try:
         store: ObjectStore = library.from_url(place)
     except (ValueError, library_errors()) as error:
-        raise ConfigurationError(f"{place} cannot be opened: {first_line(error)}") from error
+        raise ConfigurationError(f"{place} cannot be opened: {tell_cause(error)}{hint_at(place)}") from error
     return store
 
 
@@ -70,9 +81,23 @@ def library_errors() -> type[Exception]:
     return errors
 
 
-def first_line(error: Exception) -> str:
-    """What a person needs of an error of obstore, which quotes requests."""
-    return str(error).strip().partition("\n")[0]
+def tell_cause(error: Exception) -> str:
+    """One line of an error of obstore or deltalake, without query strings and what the server sent with a status."""
+    told = _OS_ERROR.sub(r"\1", _COLOURS.sub("", str(error)))
+    code = _CODE.search(told)
+    causes = (line.strip(" \u21b3") for line in _QUERY.sub(r"\1\2", _BODY.sub("", told)).splitlines())
+    cause = ": ".join(cause for cause in causes if cause)[:_LONGEST_CAUSE]
+    return f"{cause} ({code[1]})" if code else cause
+
+
+def hint_at(place: str) -> str:
+    """What to look at when a bucket or a folder cannot be used, to be put after the cause."""
+    found = _PLACE.match(place)
+    if found is None:
+        return ": name a folder that can be made and written"
+    # s3a, abfs and abfss are other names.
+    scheme = {"s3a": "s3", "abfs": "az", "abfss": "az"}.get(found["scheme"], found["scheme"])
+    return f" (address and credentials come from the environment: {_VARIABLES[scheme]})"
 
 
 def _library(name: str) -> Any:

@@ -11,6 +11,9 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from pipeline.plain_text import plain_line
 
 _LEAST_CENTS = 2
 # Of a float: at least so many digits behind the point, at most so many for what is below 1.
@@ -30,10 +33,11 @@ def frame_table(frame: pl.DataFrame, *, title: str | None = None, limit: int | N
     """A table of the first `limit` rows: numbers right-aligned with thousands separators, money with cents or more."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+        table.add_column(Text(plain_line(name)), justify="right" if dtype.is_numeric() else "left", overflow="fold")
     shown = frame.head(limit if limit is not None else frame.height)
     for row in zip(*(format_column(column) for column in shown.iter_columns()), strict=True):
-        table.add_row(*row)
+        # Not plain strings: rich would take what is in brackets for markup.
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -60,7 +64,7 @@ def format_value(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    text = " ".join(str(value).split())
+    text = plain_line(str(value))
     return text if len(text) <= _WIDEST_TEXT else text[: _WIDEST_TEXT - 1] + "…"
 
 

@@ -125,7 +125,7 @@ def explain_price(
 
     `kind` is the kind of server that the source is.
     """
-    with open_in_memory() as connection:
+    with open_in_memory(views=["price_periods", "source_providers"]) as connection:
         refresh_prices(connection, book)
         connection.execute(
             "insert into runs by name select $1 as source, 'run' as run_id, $2 as model, true as sealed,"

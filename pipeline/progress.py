@@ -16,6 +16,7 @@ from rich.table import Table
 
 from pipeline.client import Traffic
 from pipeline.extract import Progress
+from pipeline.plain_text import plain_text
 
 LogFormat = Literal["text", "json"]
 _LINE_EVERY_S = 5.0
@@ -80,7 +81,7 @@ class Reporter:
             self._stream.write(json.dumps(record | fields) + "\n")
             self._stream.flush()
         else:
-            self._console.print(message if level == "info" else f"{level}: {message}", markup=False)
+            self._console.print(plain_text(message if level == "info" else f"{level}: {message}"), markup=False)
 
     @contextmanager
     def watching(self, meter: Watched) -> Iterator[None]:

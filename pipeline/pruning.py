@@ -1,4 +1,4 @@
-"""Raw parts that the warehouse holds and that are no longer kept: which they are, and a record of those removed."""
+"""Raw parts that the warehouse holds and that need not be kept: which they are, and their removal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,36 +7,19 @@ from pathlib import Path
 
 import msgspec
 import polars as pl
-from msgspec import Struct
 
 from pipeline.duck import Connection, attached, read_frame
-from pipeline.errors import ConfigurationError, IncompleteError, PipelineError
+from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.flat_parts import FlatStore
-from pipeline.landing import PartName, RawStore
+from pipeline.landing import RawStore
 from pipeline.present import count_of
-from pipeline.private_files import replace_private, sweep
+from pipeline.private_files import sweep
+from pipeline.pruned import PrunedPart, add_pruned, read_pruned
 from pipeline.warehouse import open_for_reading
 from pipeline.writer_lock import only_writer
 
-# In the folder of raw parts, not in the warehouse: who rebuilds may have lost the warehouse.
-_RECORD = "pruned.jsonl"
 _NAMED = 3
 _LOADED = "select part, source, size_bytes, landed_at from loaded_parts order by landed_at, part"
-
-
-class PrunedPart(Struct, frozen=True):
-    """A part that was removed on purpose; instants are UTC."""
-
-    source: str
-    part: str
-    size_bytes: int
-    landed_at: datetime
-    pruned_at: datetime | None = None
-
-    @property
-    def name(self) -> PartName:
-        """The part's name."""
-        return PartName(self.source, self.part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +78,8 @@ def prune_parts(store: RawStore, warehouse: Path, *, before: datetime, now: date
         prunable = find_prunable(store, warehouse, before=before)
         if not prunable.parts:
             return prunable
-        gone = [msgspec.structs.replace(part, pruned_at=now) for part in prunable.parts]
-        lines = [msgspec.json.encode(part) + b"\n" for part in (*read_pruned(store), *gone)]
         try:
-            replace_private(store.folder / _RECORD, b"".join(lines))
+            add_pruned(store, (_recorded(store, part, now) for part in prunable.parts))
             FlatStore(store).drop([part.name for part in prunable.parts])
             for part in prunable.parts:
                 store.path(part.name).unlink(missing_ok=True)
@@ -107,22 +88,8 @@ def prune_parts(store: RawStore, warehouse: Path, *, before: datetime, now: date
     return prunable
 
 
-def read_pruned(store: RawStore) -> list[PrunedPart]:
-    """Parts that were pruned and are not there, each once. Raises PipelineError if the record cannot be read."""
-    path = store.folder / _RECORD
-    if not path.exists():
-        return []
-    try:
-        recorded = [msgspec.json.decode(line, type=PrunedPart) for line in path.read_bytes().splitlines()]
-    except (OSError, msgspec.DecodeError) as error:
-        raise PipelineError(f"the record of pruned parts {path} cannot be read ({error}): restore it") from error
-    present = {(part.source, part.name) for part in store.list_parts()}
-    return list({part.part: part for part in recorded if (part.source, part.part) not in present}.values())
-
-
-def forget_pruned(store: RawStore) -> None:
-    """Drop the record: there is no warehouse any more that holds what those parts held."""
-    (store.folder / _RECORD).unlink(missing_ok=True)
+def _recorded(store: RawStore, part: PrunedPart, now: datetime) -> PrunedPart:
+    return msgspec.structs.replace(part, pruned_at=now, archives=store.read_archives_of(part.name))
 
 
 def refuse_if_pruned(store: RawStore, warehouse: Path) -> None:

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-import tenacity
 
-from pipeline.delta_tables import LakeConflictError, naming_place
+from pipeline.delta_tables import LakeConflictError
 from pipeline.duck import Connection, read_frame, register, unregister
-from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteError
+from pipeline.errors import ConfigurationError, DamagedPartError
 from pipeline.flat_parts import FlatStore
 from pipeline.forgotten import read_forgotten
 from pipeline.lake import PART_TABLES, Lake, Snapshot
+from pipeline.lake_evolution import release_parts
 from pipeline.lake_forgetting import forgotten_changes
+from pipeline.lake_retrying import ATTEMPTS, retry_conflicts
 from pipeline.lake_slices import Touched, put_slices, put_whole, read_change, read_changes, read_slices, touched_by
 from pipeline.landing import PartName, RawStore, batches_of
 from pipeline.ledger import KEPT_TABLES, drop_unfinished
@@ -26,12 +27,10 @@ from pipeline.load import BATCH_BODY_BYTES, load_flat
 from pipeline.part_frames import Frames, frames_of
 from pipeline.present import count_of
 from pipeline.prices import PriceBook
-from pipeline.pruning import read_pruned
+from pipeline.pruned import read_pruned
 from pipeline.schema import open_in_memory, record_version, refresh_prices
 from pipeline.warehouse import open_for_reading
 
-ATTEMPTS = 40
-_LONGEST_WAIT_S = 5.0
 # Conflicts before another publisher's unfinished parts are taken over: it may well be alive.
 _PATIENCE = 3
 # The ledger is written through it.
@@ -68,6 +67,8 @@ class Published:
     parts: int = 0
     batches: int = 0
     refused: int = 0
+    # What is not in the lake though parts of it are, in words.
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,9 @@ class Publisher:
 
         Raises DamagedPartError at the end if parts were damaged, IncompleteError if other publishers never stop,
         ConfigurationError if parts were pruned before they were published, unless that is known (`without_pruned`).
+        A lake that lacks columns gets them, and the parts of its rows are brought in once more.
         """
+        self._retrying(self._release)
         if not self.without_pruned:
             self._retrying(self._refuse_if_pruned)
         self._retrying(self._publish_book)
@@ -117,6 +120,10 @@ class Publisher:
             )
         return self.done
 
+    def _release(self, _: int) -> bool:
+        self.done.notes = release_parts(self.lake, self.store, without_pruned=self.without_pruned)
+        return True
+
     def _refuse_if_pruned(self, _: int) -> bool:
         pruned = {part.part for part in read_pruned(self.store)}
         if pruned and (gone := sorted(pruned - _held(self.lake.open_for_writing()))):
@@ -128,23 +135,11 @@ class Publisher:
         return True
 
     def _retrying(self, step: Callable[[int], bool]) -> bool:
-        """The step, done again from its reading on whenever somebody else has written meanwhile."""
-        try:
-            for attempt in tenacity.Retrying(
-                retry=tenacity.retry_if_exception_type(LakeConflictError),
-                wait=tenacity.wait_random_exponential(multiplier=0.1, max=_LONGEST_WAIT_S),
-                stop=tenacity.stop_after_attempt(self.attempts),
-                reraise=True,
-            ):
-                with attempt, naming_place(self.lake.place):
-                    number = attempt.retry_state.attempt_number
-                    self.done.refused += number > 1
-                    return step(number)
-        except LakeConflictError as error:
-            raise IncompleteError(
-                f"the lake {self.lake.place} did not let us write ({error}): run the same command again"
-            ) from error
-        return False
+        def count(attempt: int) -> bool:
+            self.done.refused += attempt > 1
+            return step(attempt)
+
+        return retry_conflicts(count, place=self.lake.place, attempts=self.attempts)
 
     def _publish_book(self, _: int) -> bool:
         """Prices, discounts and the version of the schema."""
@@ -171,7 +166,7 @@ class Publisher:
         batch = {name: pl.concat([of_part[name] for of_part in frames.values()]) for name in _any(frames)}
         touched = touched_by(batch)
         slices = read_slices(snapshot, touched)
-        _check_strangers(slices["walks"], held | {part.name for part in frames})
+        _check_strangers(slices["walks"], held | {part.name for part in waiting if part not in self.damaged})
         with open_in_memory(views=_VIEWS_OF_A_LOAD) as connection:
             refresh_prices(connection, self.book)
             put_slices(connection, slices, batch)

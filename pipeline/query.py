@@ -119,13 +119,16 @@ def _parameters(named: SqlFile | None, params: Mapping[str, str]) -> dict[str, A
 def render(frame: pl.DataFrame, output: str, *, raw_csv: bool = False) -> bytes:
     """The frame as csv (lists and structures as JSON texts), json (an array of objects) or parquet.
 
-    In csv texts that begin like a formula have an apostrophe before them, unless it is to be raw.
+    Unless csv is to be raw, all texts are quoted and have an apostrophe where a spreadsheet would begin a formula.
     """
     buffer = io.BytesIO()
     if output == "csv":
         flat = frame.with_columns(_json_texts(column) for column in frame.iter_columns() if column.dtype.is_nested())
         flat = flat.with_columns(pl.col(pl.Boolean).cast(pl.String))
-        (flat if raw_csv else guard_formulas(flat)).write_csv(buffer)
+        if raw_csv:
+            flat.write_csv(buffer)
+        else:
+            guard_formulas(flat).write_csv(buffer, quote_style="non_numeric")
     elif output == "json":
         frame.with_columns(pl.col(pl.Decimal).cast(pl.String)).write_json(buffer)
         buffer.write(b"\n")

@@ -9,7 +9,8 @@ from pipeline.objects import is_bucket
 from pipeline.whole_files import write_once
 
 if TYPE_CHECKING:
-    from pipeline.config import Settings
+    from pipeline.bucket_store import BucketStore
+    from pipeline.settings import Settings
 
 RAW = "raw"
 _RECORD = "raw.place"
@@ -23,12 +24,7 @@ def raw_store(data_dir: Path) -> RawStore:
 def open_raw(folder: Path, *, named: str | None = None) -> RawStore:
     """The raw parts that are in this folder, or in the bucket that is named or that its data folder remembers."""
     place = named or read_place(folder.parent)
-    if place is None:
-        return RawStore(folder)
-    # obstore is an extra.
-    from pipeline.bucket_store import BucketStore
-
-    return BucketStore(folder, place)
+    return RawStore(folder) if place is None else _open_bucket(folder, place)
 
 
 def read_place(data_dir: Path) -> str | None:
@@ -37,10 +33,25 @@ def read_place(data_dir: Path) -> str | None:
     return path.read_text("utf-8").strip() if path.exists() else None
 
 
+def holds_parts(data_dir: Path) -> bool:
+    """Whether there are raw parts in the data folder itself."""
+    return any(data_dir.glob(f"{RAW}/*/*{PART_SUFFIX}"))
+
+
+def remember_place(data_dir: Path, place: str) -> None:
+    """Have a data folder without raw parts of its own keep them in a bucket.
+
+    Raises ConfigurationError, with nothing remembered, if the bucket cannot be used.
+    """
+    _open_bucket(data_dir / RAW, place).is_empty()
+    (data_dir / _RECORD).unlink(missing_ok=True)
+    write_once(data_dir / _RECORD, f"{place}\n".encode())
+
+
 def keep_place(settings: "Settings") -> None:
     """Have the data folder remember the bucket that the settings name.
 
-    Raises ConfigurationError if its raw parts are elsewhere already, or if the place is no bucket.
+    Raises ConfigurationError if its raw parts are elsewhere already, or if the place is no bucket that can be used.
     """
     if (named := settings["raw"]) is None:
         return
@@ -51,9 +62,29 @@ def keep_place(settings: "Settings") -> None:
             f"{where} is not s3://, gs:// or az:// with a bucket: a folder is named with --data-dir"
         )
     known = read_place(data_dir)
-    if known is None and any(data_dir.glob(f"{RAW}/*/*{PART_SUFFIX}")):
+    if known == place:
+        return
+    if known is None and holds_parts(data_dir):
         known = str(data_dir / RAW)
-    if known is None:
-        write_once(data_dir / _RECORD, f"{place}\n".encode())
-    elif known != place:
+    elif known is not None and _is_empty(data_dir, known, where):
+        known = None
+    if known is not None:
         raise ConfigurationError(f"{where}, but the raw parts of {data_dir} are in {known}: name another --data-dir")
+    remember_place(data_dir, place)
+
+
+def _is_empty(data_dir: Path, known: str, where: str) -> bool:
+    try:
+        return _open_bucket(data_dir / RAW, known).is_empty()
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{where}, but the raw parts of {data_dir} are in {known}, where nobody can look now ({error}):"
+            f" name another --data-dir, or remove {data_dir / _RECORD} if that was never their place"
+        ) from error
+
+
+def _open_bucket(folder: Path, place: str) -> "BucketStore":
+    # obstore is an extra.
+    from pipeline.bucket_store import BucketStore
+
+    return BucketStore(folder, place)

@@ -1,6 +1,5 @@
 """Ray: a cluster to work on, one of this machine unless an address is given; all of ray is in here."""
 
-import contextlib
 import importlib
 import itertools
 import logging
@@ -17,9 +16,14 @@ from pipeline.errors import ConfigurationError, PipelineError
 _MOST_RETRIES = 5
 _MOST_STARTS = 3
 _WAIT_S = 0.5
+_ACTOR_DIED = (
+    "the process on the cluster that keeps the common pace and the counts of all workers died: run the same command"
+    " again, what landed is kept"
+)
 _NOT_INSTALLED = "No module named 'pipeline'"
-# Loopback; Ray takes 127.0.0.1 for a name of the machine and would listen on its network.
-_LOCAL = "127.0.0.2"
+_LOCAL = "127.0.0.1"
+# Who has few processors, or none as long as nothing is to do, gets so many tasks to make more for.
+_LEAST_TASKS = 4
 # The least that Ray accepts is 75 MiB; nothing large goes through it.
 _OBJECT_STORE_BYTES = 80 * 2**20
 
@@ -40,9 +44,11 @@ class Cluster:
         """Start an object that tasks can call; it takes no processor of theirs."""
         return self.ray.remote(kind).options(num_cpus=0).remote(*arguments)
 
-    def wait(self, tickets: Sequence[Any], *, timeout_s: float) -> list[Any]:
-        """Tickets of tasks that have ended; waits for one, but not for long."""
-        return list(self.ray.wait(list(tickets), timeout=timeout_s)[0])
+    def wait(self, tickets: Sequence[Any], *, timeout_s: float, count: int = 1) -> list[Any]:
+        """Tickets of tasks that have ended, at most `count`; waits for so many, but no longer than that."""
+        if not tickets:
+            return []
+        return list(self.ray.wait(list(tickets), num_returns=count, timeout=timeout_s)[0])
 
     def get(self, ticket: Any) -> Any:
         """What a task or a call gave. Raises its PipelineError, or one that says what happened to Ray."""
@@ -56,6 +62,8 @@ class Cluster:
                 raise ConfigurationError(
                     "the cluster's machines cannot import this program: install run-steps-pipeline there, the same one"
                 ) from error
+            if isinstance(error, self.ray.exceptions.RayActorError):
+                raise PipelineError(_ACTOR_DIED) from error
             if isinstance(error, self.ray.exceptions.RayTaskError):
                 raise
             raise PipelineError(
@@ -83,14 +91,13 @@ class Cluster:
 def open_cluster(address: str | None, *, workers: int) -> Cluster:
     """Connect to a cluster, or start one on loopback with so many workers (0: one for each processor but one).
 
-    On a cluster 0 is as many as it has processors. Raises ConfigurationError where ray is not installed or the cluster
-    cannot be reached.
+    On a cluster 0 is as many as it has processors now, but some tasks in any case. Raises ConfigurationError where ray
+    is not installed or the cluster cannot be reached.
     """
     # Ray would tell its makers that and how it is used.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if address is None and "RAY_AUTH_MODE" not in os.environ:
-        # Nobody else on this machine may use it, and no token is left in the home folder. Read at the import.
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    if address is None:
+        _stay_on_this_machine()
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
@@ -106,21 +113,52 @@ def open_cluster(address: str | None, *, workers: int) -> Cluster:
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ConfigurationError(f"--ray-address {address}: there is no cluster that can be used ({reason})") from error
-    return Cluster(ray, workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+    return Cluster(ray, count_tasks(workers, processors=ray.cluster_resources().get("CPU", 0)))
+
+
+async def call(method: Any, *arguments: Any) -> Any:
+    """For a task: what a method of an actor gives. Raises PipelineError if the actor is dead."""
+    try:
+        return await method.remote(*arguments)
+    except Exception as error:
+        exceptions: Any = importlib.import_module("ray.exceptions")
+        if isinstance(error, exceptions.RayActorError):
+            raise PipelineError(_ACTOR_DIED) from error
+        raise
+
+
+def count_tasks(asked: int, *, processors: float) -> int:
+    """How many tasks are handed to a cluster at a time: as asked; 0 asked is one for each processor, at least four.
+
+    Those that find no processor wait for one, which is what makes a cluster that can grow do so.
+    """
+    return asked or max(_LEAST_TASKS, int(processors))
+
+
+def _stay_on_this_machine() -> None:
+    """What a cluster of this machine needs in the environment. All of it is read when ray is imported."""
+    # Ray's own switch of the systems where it only ever uses loopback. Without it Ray takes 127.0.0.1 for a name of the
+    # machine and listens on its network (2.60).
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if "RAY_AUTH_MODE" not in os.environ:
+        # Nobody else on this machine may use it, and no token is left in the home folder.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _start_local(ray: Any, workers: int) -> Cluster:
     """A cluster that ends with us. Ray gives its processes 30 s to start: on a busy machine it is tried again."""
-    for _ in range(_MOST_STARTS - 1):
-        with contextlib.suppress(Exception):
+    for _ in range(_MOST_STARTS):
+        try:
             return _start_once(ray, workers)
-    try:
-        return _start_once(ray, workers)
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise PipelineError(
-            f"Ray did not start on this machine ({reason}): try again when it is less busy, or leave --executor away"
-        ) from error
+        except Exception as error:
+            # Where its processes come too late Ray raises the class Exception itself.
+            if type(error) is not Exception and not isinstance(error, (RuntimeError, OSError, ray.exceptions.RayError)):
+                raise
+            last = error
+    reason = str(last).strip().partition("\n")[0]
+    raise PipelineError(
+        f"Ray did not start on this machine ({reason}): try again when it is less busy, or leave --executor away"
+    ) from last
 
 
 def _start_once(ray: Any, workers: int) -> Cluster:
@@ -128,6 +166,8 @@ def _start_once(ray: Any, workers: int) -> Cluster:
     folder = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
     try:
         ray.init(
+            # Said outright: RAY_ADDRESS would send what a task carries, the key among it, to another cluster.
+            address="local",
             num_cpus=workers,
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,

@@ -1,30 +1,28 @@
 """Extraction on a Ray cluster: many shares of the threads as tasks that are started again if their process dies."""
 
 import asyncio
-import platform
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from pipeline import __version__
-from pipeline.client import Traffic
-from pipeline.config import Settings
 from pipeline.connect import make_client
-from pipeline.errors import ConfigurationError, PipelineError
-from pipeline.extract import ExtractOptions, Outcome, Progress
+from pipeline.errors import PipelineError
+from pipeline.extract import ExtractOptions, Outcome
 from pipeline.garbage import tune_garbage_collector
 from pipeline.landing import PartName, RawStore
 from pipeline.pace_budget import PaceBudget
 from pipeline.pages import LandedWalk
 from pipeline.plan import thread_tasks
 from pipeline.raw_places import open_raw
-from pipeline.ray_cluster import Cluster, open_cluster
+from pipeline.ray_cluster import Cluster, call, open_cluster
+from pipeline.ray_tasks import check_folder, check_version
 from pipeline.resume import go_on
-from pipeline.share import Job, Report, Share, joint_outcome, sum_up
+from pipeline.settings import Settings
+from pipeline.share import Assignment, Job, Report, Share, joint_outcome, sum_up
 from pipeline.share_desk import Desk
 
 # So much is lost at most when a machine goes, and is held in a worker's memory of its plan.
@@ -44,41 +42,34 @@ class RayFleet:
     full: bool
     address: str | None = None
     cluster: Cluster | None = None
+    _desk: Any = field(default=None, init=False)
 
-    async def extract(
-        self,
-        states: pl.DataFrame,
-        sync_id: str,
-        started_at: datetime,
-        *,
-        progress: Progress,
-        traffic: Traffic,
-        landed: Callable[[], None],
-    ) -> Outcome:
-        """Walk all threads of `states`; `progress` and `traffic` hold the sums, `landed` hears of new parts."""
-        if states.is_empty():
+    async def extract(self, work: Assignment) -> Outcome:
+        """Walk all of it; a cancelled extraction, or one that met an error, ends when all workers have landed."""
+        if work.states.is_empty():
             return Outcome()
         if self.cluster is None:
-            self.cluster = await asyncio.to_thread(
-                open_cluster, self.address, workers=min(self.settings["workers"], states.height)
-            )
-        jobs = self._jobs(states, sync_id, started_at, workers=self.cluster.workers)
-        return await _Round(self.cluster, jobs, self.settings["requests_per_minute"]).run(progress, traffic, landed)
+            self.cluster = await _connect(self.address, min(self.settings["workers"], work.states.height))
+        if self._desk is None:
+            budget = PaceBudget(requests_per_minute=self.settings["requests_per_minute"], sharers=self.cluster.workers)
+            self._desk = self.cluster.start_actor(Desk, budget)
+        return await _Round(self.cluster, self._desk, self._jobs(work, self.cluster.workers), work).run()
 
     async def close(self) -> None:
         """Leave the cluster."""
         if self.cluster is not None:
             await asyncio.to_thread(self.cluster.close)
 
-    def _jobs(self, states: pl.DataFrame, sync_id: str, started_at: datetime, *, workers: int) -> list[Job]:
-        shares = min(states.height, max(workers, -(-states.height // SHARE_THREADS)))
+    def _jobs(self, work: Assignment, workers: int) -> list[Job]:
+        threads = work.states.height
+        shares = min(threads, max(workers, -(-threads // SHARE_THREADS)))
         return [
             Job(
                 settings=self.settings.for_workers(),
                 folder=self.folder.resolve(),
-                sync_id=sync_id,
-                started_at=started_at,
-                states=states.gather_every(shares, number),
+                sync_id=work.sync_id,
+                started_at=work.started_at,
+                states=work.states.gather_every(shares, number),
                 options=self.options,
                 full=self.full,
                 # Writer 0 is who started it all.
@@ -89,46 +80,84 @@ class RayFleet:
         ]
 
 
-class _Round:
-    """One extraction on a cluster."""
+async def _connect(address: str | None, workers: int) -> Cluster:
+    starting = asyncio.ensure_future(asyncio.to_thread(open_cluster, address, workers=workers))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # The thread goes on: what it has started is to end as well.
+        with contextlib.suppress(PipelineError):
+            (await starting).close()
+        raise
 
-    def __init__(self, cluster: Cluster, jobs: list[Job], requests_per_minute: float | None) -> None:
+
+@dataclass(frozen=True, slots=True)
+class ShareTask:
+    """One of `shares` shares for a cluster on which `workers` run at a time, started by a program of that version."""
+
+    job: Job
+    number: int
+    shares: int
+    workers: int
+    version: str
+
+
+class _Round:
+    """One extraction on a cluster. What it does in threads it does one after another."""
+
+    def __init__(self, cluster: Cluster, desk: Any, jobs: list[Job], work: Assignment) -> None:
         self._cluster = cluster
-        self._jobs = jobs
-        self._waiting = list(enumerate(jobs))[::-1]
+        self._desk = desk
+        self._work = work
+        self._waiting = [
+            ShareTask(job, number, len(jobs), cluster.workers, __version__) for number, job in enumerate(jobs)
+        ][::-1]
         self._running: list[Any] = []
         self._outcomes: list[Outcome | None] = []
-        budget = PaceBudget(requests_per_minute=requests_per_minute, sharers=cluster.workers)
-        self._desk = cluster.start_actor(Desk, budget)
+        self._parts = 0
+        self._is_stopping = False
+        self._in_thread: asyncio.Future[None] | None = None
 
-    async def run(self, progress: Progress, traffic: Traffic, landed: Callable[[], None]) -> Outcome:
-        parts = 0
+    async def run(self) -> Outcome:
+        """How it ended, when no share of it runs any more; sums and news go to the work's owner meanwhile."""
         try:
+            await self._do(self._open)
             while self._waiting or self._running:
                 self._start_more()
-                await asyncio.to_thread(self._take_ended)
-                reports = await asyncio.to_thread(self._read)
-                sum_up(reports, progress, traffic)
-                if (landed_parts := sum(report.parts for report in reports)) != parts:
-                    parts = landed_parts
-                    landed()
-                if any(outcome and outcome.error for outcome in self._outcomes):
-                    await asyncio.to_thread(self._stop)
+                await self._do(self._take_ended)
+                await self._do(self._tell)
+                if not self._is_stopping and any(outcome and outcome.error for outcome in self._outcomes):
+                    await self._do(self._stop)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
-            await asyncio.to_thread(self._stop)
-            sum_up(await asyncio.to_thread(self._read), progress, traffic)
-            return Outcome(interrupted=True)
+            return await self._give_up(Outcome(interrupted=True))
         except PipelineError as error:
-            return Outcome(error=error)
+            return await self._give_up(Outcome(error=error))
         return joint_outcome(self._outcomes)
+
+    async def _give_up(self, outcome: Outcome) -> Outcome:
+        """Have all shares land what they hold, and wait for that; the outcome."""
+        if self._in_thread is not None:
+            # A thread is not cancelled with who waits for it.
+            await asyncio.wait([self._in_thread])
+        with contextlib.suppress(PipelineError):
+            await self._do(self._stop)
+        with contextlib.suppress(PipelineError):
+            await self._do(self._wait_for_all)
+            await self._do(self._tell)
+        return outcome
+
+    async def _do(self, act: Callable[[], None]) -> None:
+        self._in_thread = asyncio.ensure_future(asyncio.to_thread(act))
+        await asyncio.shield(self._in_thread)
+
+    def _open(self) -> None:
+        self._cluster.get(self._desk.open.remote())
 
     def _start_more(self) -> None:
         while self._waiting and len(self._running) < self._cluster.workers:
-            number, job = self._waiting.pop()
-            arguments = (job, number, len(self._jobs), self._cluster.workers, __version__)
-            self._running.append(self._cluster.start(walk_share, self._desk, *arguments))
+            self._running.append(self._cluster.start(walk_share, self._desk, self._waiting.pop()))
 
     def _take_ended(self) -> None:
         for ticket in self._cluster.wait(self._running, timeout_s=_WAIT_S):
@@ -136,56 +165,59 @@ class _Round:
             report: Report = self._cluster.get(ticket)
             self._outcomes.append(report.outcome)
 
-    def _read(self) -> list[Report]:
+    def _tell(self) -> None:
         reports: list[Report] = self._cluster.get(self._desk.read.remote())
-        return reports
+        sum_up(reports, self._work.progress, self._work.traffic)
+        if (parts := sum(report.parts for report in reports)) != self._parts:
+            self._parts = parts
+            self._work.landed()
 
     def _stop(self) -> None:
-        """Have all shares land what they hold, and wait for that."""
         self._waiting.clear()
+        self._is_stopping = True
         self._cluster.get(self._desk.stop.remote())
-        for ticket in self._cluster.ray.wait(self._running, num_returns=len(self._running), timeout=_STOP_TIMEOUT_S)[0]:
-            self._running.remove(ticket)
+
+    def _wait_for_all(self) -> None:
+        self._cluster.wait(self._running, timeout_s=_STOP_TIMEOUT_S, count=len(self._running))
 
 
-def walk_share(desk: Any, job: Job, number: int, shares: int, workers: int, version: str) -> Report:
+def walk_share(desk: Any, task: ShareTask) -> Report:
     """A task: one share, from its beginning or from where its predecessors, which have died, had landed it."""
     tune_garbage_collector()
-    if version != __version__:
-        raise ConfigurationError(
-            f"{platform.node()} has run-steps-pipeline {__version__} and not {version}: install the same everywhere"
-        )
-    return asyncio.run(_walk(desk, job, number, shares=shares, workers=workers))
+    check_version(task.version)
+    return asyncio.run(_walk(desk, task))
 
 
-async def _walk(desk: Any, job: Job, number: int, *, shares: int, workers: int) -> Report:
-    attempt: int = await desk.begin.remote(number)
+async def _walk(desk: Any, task: ShareTask) -> Report:
+    job = task.job
+    attempt: int = await call(desk.begin, task.number)
     store = open_raw(job.folder, named=job.settings["raw"])
-    _check_folder(store, job)
-    before = await asyncio.to_thread(_landed_before, store, job, shares) if attempt else []
+    check_folder(store, PartName(job.settings.source, f"{job.sync_id}-0-000001"))
+    before = await asyncio.to_thread(_landed_before, store, job, task.shares) if attempt else []
     tasks, progress = go_on(thread_tasks(job.states, full=job.full), before)
-    client = make_client(job.settings, share=workers, budget=desk.grant.remote)
-    mine = replace(job, writer=job.writer + attempt * shares)
+    client = make_client(job.settings, share=task.workers, budget=partial(call, desk.grant))
+    mine = replace(job, writer=job.writer + attempt * task.shares)
     share = Share(mine, client, tasks=tasks, progress=progress)
-    working = asyncio.create_task(share.run())
-    while not working.done():
-        if not await desk.report.remote(number, attempt, share.report()):
-            working.cancel()
-        await asyncio.wait([working], timeout=_REPORT_EVERY_S)
-    last = working.result()
-    await desk.report.remote(number, attempt, last)
+
+    async def report(said: Report) -> bool:
+        return bool(await call(desk.report, task.number, attempt, said))
+
+    last = await _run_reporting(share, report)
+    await report(last)
     return last
 
 
-def _check_folder(store: RawStore, job: Job) -> None:
-    """Raises ConfigurationError unless this machine sees what the one that started the sync has landed."""
+async def _run_reporting(share: Share, report: Callable[[Report], Awaitable[bool]]) -> Report:
+    """Run a share while its reports may be given and say that it may go on; it lands what it has in any case."""
+    working = asyncio.create_task(share.run())
     try:
-        store.read_body_bytes(PartName(job.settings.source, f"{job.sync_id}-0-000001"))
-    except PipelineError as error:
-        raise ConfigurationError(
-            f"{platform.node()} does not see the raw parts of this sync in {store.place}:"
-            " --data-dir must be a folder that all machines of the cluster share"
-        ) from error
+        while not working.done() and await report(share.report()):
+            await asyncio.wait([working], timeout=_REPORT_EVERY_S)
+    finally:
+        # Once only: what it does now is to land what it has.
+        working.cancel()
+        await asyncio.wait([working])
+    return share.report(Outcome(interrupted=True)) if working.cancelled() else working.result()
 
 
 def _landed_before(store: RawStore, job: Job, shares: int) -> list[LandedWalk]:

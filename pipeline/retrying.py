@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from pipeline.plain_text import plain_line
+
 RETRIED_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 # 429 that no waiting heals: somebody must pay, raise a limit or ask for it.
 QUOTA_CODES = frozenset(
@@ -114,7 +116,7 @@ def _plain_code(word: str | None) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    return " ".join(value.split()) if isinstance(value, str) and value.strip() else None
+    return plain_line(value) if isinstance(value, str) and value.strip() else None
 
 
 def _number(value: str | None) -> float | None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.config import SAMPLE_KEY
 from pipeline.errors import PipelineError
+from pipeline.settings import SAMPLE_KEY
 
 _STOP_TIMEOUT_S = 5.0
 

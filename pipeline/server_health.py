@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from pipeline.config import Settings
 from pipeline.diagnosis import Diagnosis
 from pipeline.endpoint import Endpoint, check_base_url, hide_credentials
 from pipeline.errors import ConfigurationError, RefusedError
 from pipeline.kinds import KINDS, find_hint
 from pipeline.probing import Probe, probe_server
 from pipeline.retrying import judge_status
+from pipeline.settings import Settings
 from pipeline.tokens import TokenSource
 
 # No server has it: that it does not is the answer we hope for.

@@ -11,7 +11,6 @@ from typing import Protocol
 import polars as pl
 
 from pipeline.client import ApiClient, Traffic
-from pipeline.config import Settings
 from pipeline.content import hiding_with
 from pipeline.errors import PipelineError
 from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
@@ -21,22 +20,29 @@ from pipeline.lander import Lander
 from pipeline.part_writer import PartWriter
 from pipeline.plan import ThreadTask, thread_tasks
 from pipeline.raw_places import open_raw
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a sync leaves to other processes: rows of thread states, all to be walked.
+
+    `progress` and `traffic` are to hold the sums of all processes, `landed` is to be called when there are new parts.
+    """
+
+    states: pl.DataFrame
+    sync_id: str
+    started_at: datetime
+    progress: Progress
+    traffic: Traffic
+    landed: Callable[[], None]
 
 
 class Extraction(Protocol):
     """A way to walk threads in other processes."""
 
-    async def extract(
-        self,
-        states: pl.DataFrame,
-        sync_id: str,
-        started_at: datetime,
-        *,
-        progress: Progress,
-        traffic: Traffic,
-        landed: Callable[[], None],
-    ) -> Outcome:
-        """Walk all threads of `states`; `progress` and `traffic` hold the sums, `landed` hears of new parts."""
+    async def extract(self, work: Assignment) -> Outcome:
+        """Walk all of it. A cancelled extraction has what was fetched landed, and ends as interrupted."""
         ...
 
 
@@ -107,13 +113,23 @@ class Share:
                     self._client, tasks, lander=self._lander, options=self._job.options, progress=self._progress
                 )
             try:
-                await self._lander.flush()
+                await self._flush()
             except PipelineError as error:
                 outcome = Outcome(error=error)
         if self._flattener is not None:
             await asyncio.to_thread(self._flattener.join)
             await asyncio.to_thread(self._flattener.finish)
         return self.report(outcome)
+
+    async def _flush(self) -> None:
+        """Land what is left; who is told to stop meanwhile does that first."""
+        landing = asyncio.create_task(self._lander.flush())
+        try:
+            await asyncio.shield(landing)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            await landing
 
     def _landed(self) -> None:
         if self._flattener is not None:

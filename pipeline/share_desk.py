@@ -1,4 +1,4 @@
-"""What the workers of one extraction have in common: their pace, their reports, and whether to go on."""
+"""What the workers of one sync have in common: their pace, their reports, and whether to go on."""
 
 from dataclasses import dataclass, field
 
@@ -16,12 +16,19 @@ class _Seat:
 
 @dataclass(slots=True)
 class Desk:
-    """One for each extraction; any number of processes may call it, one after another."""
+    """One for all extractions of a sync, so that each goes on with the pace that the one before has learned.
+
+    Any number of processes may call it, one after another.
+    """
 
     budget: PaceBudget
     seats: dict[int, _Seat] = field(default_factory=dict)
     dead: list[Report] = field(default_factory=list)
     stopping: bool = False
+
+    def open(self) -> None:
+        """Begin an extraction: what was said in the one before is forgotten, but for the pace."""
+        self.seats, self.dead, self.stopping = {}, [], False
 
     def begin(self, share: int) -> int:
         """How many processes have begun this share before: each but the last of them died."""
@@ -39,8 +46,8 @@ class Desk:
 
     def report(self, share: int, attempt: int, report: Report) -> bool:
         """Take the state of a share; whether it may go on."""
-        seat = self.seats[share]
-        if attempt + 1 != seat.attempts:
+        seat = self.seats.get(share)
+        if seat is None or attempt + 1 != seat.attempts:
             return False
         seat.report = report
         return not self.stopping

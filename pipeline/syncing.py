@@ -13,25 +13,26 @@ from pathlib import Path
 
 from pipeline.agents import sync_with_agents
 from pipeline.client import ApiClient
-from pipeline.config import SAMPLE_SOURCE, Settings
 from pipeline.connect import make_client
 from pipeline.content_key import check_content, read_content_key, read_history
 from pipeline.dry_run import plan_sync, print_plan
-from pipeline.errors import ConfigurationError, IncompleteError, PipelineError, RequestError
+from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError, PipelineError, RequestError
 from pipeline.executors import Executor, Fleets
 from pipeline.extract import ExtractOptions, Progress, list_thread_ids
 from pipeline.forgotten import leave_out_forgotten
 from pipeline.hiding import ContentKey
 from pipeline.kinds import KINDS, hint_for_all
-from pipeline.naming import Naming
+from pipeline.naming import Named, Naming
 from pipeline.plan_source import PlanSource
 from pipeline.present import count_of, join_counts
 from pipeline.progress import LogFormat, Meter, Reporter
+from pipeline.raw_places import raw_store
 from pipeline.sample import sample_server
-from pipeline.sync import SyncOptions, SyncResult, raw_store, run_sync, warehouse_path
+from pipeline.settings import SAMPLE_SOURCE, Settings
+from pipeline.sync import SyncOptions, SyncResult, run_sync
 from pipeline.telling import print_outcome
+from pipeline.warehouse import warehouse_path
 
-INTERRUPTED = 130
 _NOT_FOUND = 404
 
 
@@ -83,8 +84,8 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
     with _open_plan(settings, request) as warehouse:
         named = request.naming.read(warehouse, source=settings.source)
         if request.naming.all_threads:
-            named = list(dict.fromkeys([*named, *asyncio.run(_list_threads(make_client(settings)))]))
-        selection = request.naming.select(named, warehouse, source=settings.source, now=now)
+            named.add(asyncio.run(_list_threads(make_client(settings))))
+        selection = request.naming.select(named.ids, warehouse, source=settings.source, now=now)
         plan = plan_sync(
             selection.thread_ids,
             warehouse,
@@ -120,7 +121,7 @@ async def _list_threads(client: ApiClient) -> list[str]:
 def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
     client = make_client(settings)
     with _open_plan(settings, request) as warehouse:
-        thread_ids = request.naming.read(warehouse, source=settings.source)
+        named = request.naming.read(warehouse, source=settings.source, keeps_others=settings.follows_agents)
         request = replace(request, content_key=read_content_key(settings))
         history = read_history(warehouse, settings.source)
     for notice in check_content(history, settings, settings.source, request.content_key):
@@ -128,7 +129,7 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
     meter = Meter(Progress(), client.traffic)
     try:
         with reporter.watching(meter):
-            result = asyncio.run(_run(client, settings, request, thread_ids, meter.progress))
+            result = asyncio.run(_run(client, settings, request, named, meter.progress))
     except asyncio.CancelledError:
         result = None
     if result is None or result.verdict == "interrupted":
@@ -141,14 +142,14 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
 
 
 async def _run(
-    client: ApiClient, settings: Settings, request: SyncRequest, thread_ids: list[str], progress: Progress
+    client: ApiClient, settings: Settings, request: SyncRequest, named: Named, progress: Progress
 ) -> SyncResult:
     _cancel_on_signals()
     async with client:
         if request.naming.all_threads:
-            thread_ids = list(dict.fromkeys([*thread_ids, *await list_thread_ids(client)]))
+            named.add(await list_thread_ids(client))
         with _open_plan(settings, request) as warehouse:
-            selection = request.naming.select(thread_ids, warehouse, source=settings.source, now=client.clock.now())
+            selection = request.naming.select(named.ids, warehouse, source=settings.source, now=client.clock.now())
         progress.threads_not_due = selection.not_due
         options = SyncOptions(
             source=settings.source,
@@ -186,7 +187,7 @@ async def _run(
                 source=options.source,
                 full=options.full,
                 progress=progress,
-                others=selection.others,
+                others=named.others or (),
             )
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.config import Settings
 from pipeline.overview import next_commands, read_row_counts, read_status, read_top_tools
 from pipeline.present import frame_table, stdout_console
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.settings import Settings
+from pipeline.warehouse import warehouse_path
 
 
 def print_outcome(warehouse: Path, *, source: str) -> None:

@@ -1,9 +1,10 @@
 """Thread ids out of databases: a query of the user's own, and the registry of the warehouse."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -18,6 +19,7 @@ from pipeline.warehouse import find_holder, open_for_reading
 _WAREHOUSE = re.compile(r"\bwarehouse\b", re.IGNORECASE)
 _READ_ONLY = re.compile(r"\(\s*(?:[^()]*,\s*)?read_only\b(?!\s+(?:false|0|off))", re.IGNORECASE)
 _WHERE = "--threads-sql"
+_BATCH_ROWS = 10_000
 
 _KNOWN = "select thread_id from threads where source = $source order by first_seen_at, thread_id"
 
@@ -59,7 +61,7 @@ order by named_threads.position
 """
 
 
-def query_thread_ids(sql: str, warehouse: Path) -> list[str]:
+def query_thread_ids(sql: str, warehouse: Path) -> Iterator[str]:
     """Ids that a SELECT of DuckDB gives: its column `thread_id`, else its only one; null is passed over.
 
     It runs in memory and changes nothing. It reads any file that DuckDB reads, our warehouse as `warehouse`, and other
@@ -72,22 +74,23 @@ def query_thread_ids(sql: str, warehouse: Path) -> list[str]:
         if _WAREHOUSE.search(sql) and warehouse.exists():
             _attach_warehouse(connection, warehouse)
         try:
-            frame = _run(connection, sql)
+            *before, last = _checked(connection, sql)
+            for statement in before:
+                connection.execute(statement)
+            rows = _rows(connection, last.query)
+            place = _place_of_ids([name for name, *_ in connection.description or ()])
+            for number, row in enumerate(rows, 1):
+                if row[place] is not None:
+                    yield check_id(str(row[place]).strip(), where=f"{_WHERE}, row {number}")
         except duckdb.Error as error:
             raise ConfigurationError(f"{_WHERE}: DuckDB cannot run this: {first_line(error)}") from error
-    if COLUMN not in frame.columns and frame.width > 1:
-        raise ConfigurationError(
-            f"{_WHERE}: of several columns none of them is named {COLUMN!r}: {', '.join(frame.columns)}"
-        )
-    column = frame[COLUMN] if COLUMN in frame.columns else frame.to_series(0)
-    rows = enumerate(column.cast(pl.String).to_list(), 1)
-    return [check_id(value.strip(), where=f"{_WHERE}, row {number}") for number, value in rows if value is not None]
 
 
-def known_thread_ids(warehouse: Path, *, source: str) -> list[str]:
+def known_thread_ids(warehouse: Path, *, source: str) -> Iterator[str]:
     """All threads of a source that the registry has, first seen first."""
     with open_for_reading(warehouse) as connection:
-        return read_frame(connection, _KNOWN, {"source": source})[COLUMN].to_list()
+        for (thread_id,) in _rows(connection, _KNOWN, {"source": source}):
+            yield thread_id
 
 
 def recent_thread_ids(thread_ids: Sequence[str], warehouse: Path, *, source: str, since: datetime) -> list[str]:
@@ -119,11 +122,17 @@ def due_thread_ids(
         return read_frame(connection, _DUE, parameters)[COLUMN].to_list()
 
 
-def _run(connection: Connection, sql: str) -> pl.DataFrame:
-    *before, last = _checked(connection, sql)
-    for statement in before:
-        connection.execute(statement)
-    return read_frame(connection, last.query)
+def _place_of_ids(columns: Sequence[str]) -> int:
+    """Which of the columns has the ids."""
+    if COLUMN not in columns and len(columns) > 1:
+        raise ConfigurationError(f"{_WHERE}: of several columns none of them is named {COLUMN!r}: {', '.join(columns)}")
+    return columns.index(COLUMN) if COLUMN in columns else 0
+
+
+def _rows(connection: Connection, sql: str, parameters: object = None) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query as they come: there may be too many for memory. It is run at once."""
+    connection.execute(sql, parameters)
+    return (row for rows in iter(lambda: connection.fetchmany(_BATCH_ROWS), []) for row in rows)
 
 
 def _checked(connection: Connection, sql: str) -> list[duckdb.Statement]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.errors import ConfigurationError
 from pipeline.present import count_of
 from pipeline.pruning import Prunable, find_prunable, prune_parts, sweep_leftovers
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import warehouse_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ def _ask(found: Prunable, warehouse: Path, *, as_json: bool) -> bool:
         "That warehouse is then the only place that has what they held, and cannot be rebuilt from raw parts any more:"
     )
     print("keep a copy of it, and of the parts if you may want them.")
+    print("A later version of this program may need to rebuild it: that would then lack what the parts held, and only")
+    print("the version that wrote the warehouse could still query all of it.")
     return input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
 
 

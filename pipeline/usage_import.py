@@ -1,17 +1,18 @@
 """Bills, read from files or fetched with an admin key, and landed untouched."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from pipeline.bills import UsageAnswer, billed_frame
 from pipeline.client import ApiClient, decode_with
 from pipeline.endpoint import Endpoint, check_base_url
-from pipeline.errors import ConfigurationError, PipelineError, WalkError
-from pipeline.landing import RawStore, new_sync_id
+from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError, WalkError
+from pipeline.landing import PartName, RawStore, new_sync_id
 from pipeline.pages import BilledPage
 from pipeline.part_writer import PartWriter
+from pipeline.pruned import read_pruned
 
 ADMIN_KEY_VARIABLE = "OPENAI_ADMIN_KEY"
 ADMIN_BASE_URL = "https://api.openai.com/v1"
@@ -21,6 +22,10 @@ _REPORTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("organization", "usage", "completions"): ("project_id", "model"),
     ("organization", "costs"): ("project_id", "line_item"),
 }
+# Marks the ids of imports of bills.
+_BILL_KIND = "bill-"
+_BILL_SIGN = f"-{_BILL_KIND}"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _decode_answer = decode_with(UsageAnswer, "a usage or cost answer")
 
 
@@ -96,9 +101,28 @@ async def _walk_pages(client: ApiClient, segments: tuple[str, ...], params: list
         cursor = [("page", following)]
 
 
+def make_newest(store: RawStore, pages: Sequence[BilledPage], *, source: str) -> list[BilledPage]:
+    """The pages, as if imported after all bills that have landed for the source: a clock may have been set back."""
+    parts = [part for part in store.list_parts() if part.source == source and _BILL_SIGN in part.name]
+    landed = [page.imported_at for part in parts for page in _bills_of(store, part)]
+    landed += [part.landed_at for part in read_pruned(store) if part.source == source and _BILL_SIGN in part.part]
+    late_by = max(landed, default=_LONG_AGO) - min((page.imported_at for page in pages), default=_LONG_AGO)
+    if late_by < timedelta(0):
+        return list(pages)
+    return [replace(page, imported_at=page.imported_at + late_by + timedelta(microseconds=1)) for page in pages]
+
+
+def _bills_of(store: RawStore, part: PartName) -> list[BilledPage]:
+    try:
+        return store.read_part(part).bills
+    except DamagedPartError:
+        # The load says so.
+        return []
+
+
 def land_bills(store: RawStore, pages: Sequence[BilledPage], *, source: str, now: datetime) -> BillsImported:
     """Write the pages as one raw part; what they hold."""
-    writer = PartWriter(store, source=source, sync_id=new_sync_id(now, kind="bill-"))
+    writer = PartWriter(store, source=source, sync_id=new_sync_id(now, kind=_BILL_KIND))
     for page in pages:
         writer.add_bill(page)
     writer.land(writer.take_rows())

@@ -14,8 +14,11 @@ import duckdb
 
 from pipeline.duck import Connection, first_line, quoted, read_frame
 from pipeline.errors import ConfigurationError, WarehouseLockedError
+from pipeline.landing import RawStore
 from pipeline.prices import own_prices_path, read_price_book
 from pipeline.private_files import OWNER_ONLY, make_private_folder
+from pipeline.pruned import advise_rebuild
+from pipeline.raw_places import RAW
 from pipeline.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
 from pipeline.writer_lock import only_writer
 
@@ -43,6 +46,11 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid} ({Path(self.program).name})"
+
+
+def warehouse_path(data_dir: Path) -> Path:
+    """The DuckDB file of a data folder."""
+    return data_dir / "warehouse.duckdb"
 
 
 @contextlib.contextmanager
@@ -177,8 +185,20 @@ def _check_version(connection: Connection, path: Path) -> None:
     if found != SCHEMA_VERSION:
         raise ConfigurationError(
             f"{path} has schema version {found}, this program works with {SCHEMA_VERSION}:"
-            " `python -m pipeline load --rebuild` makes it anew from the raw parts"
+            f" {_advise(path, f'query it with {_writer_of(connection)}')}"
         )
+
+
+def _writer_of(connection: Connection) -> str:
+    try:
+        versions = read_frame(connection, "select pipeline_version from schema_version order by version desc")
+    except duckdb.Error:
+        return "the version of this program that wrote it"
+    return f"run-steps-pipeline {versions.item(0, 0)}, which wrote it"
+
+
+def _advise(path: Path, else_: str) -> str:
+    return advise_rebuild(RawStore(path.parent / RAW), else_)
 
 
 @contextlib.contextmanager
@@ -194,7 +214,7 @@ def _retrying(path: Path, *, wait_s: float, attempt: Callable[[], Connection]) -
             if holder is None:
                 raise ConfigurationError(
                     f"cannot open the warehouse {path}: {first_line(error)}."
-                    " `python -m pipeline load --rebuild` makes it anew from the raw parts"
+                    f" {_advise(path, 'restore a copy of the file')}"
                 ) from error
             if time.monotonic() >= deadline:
                 raise WarehouseLockedError(

@@ -10,10 +10,10 @@ from pipeline.duck import read_frame
 from pipeline.lake import Lake
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
 from pipeline.usage_import import land_bills
-from pipeline.warehouse import open_for_reading
-from tests.archived import function_step, import_here, run_object, step_object, write_json
+from pipeline.warehouse import open_for_reading, warehouse_path
+from tests.archived import JsonObject, function_step, import_here, run_object, step_object, write_json
 from tests.landed import Listing, land
 from tests.test_bills import answer, cost, page, usage
 from tests.test_load import HISTORY, land_history
@@ -22,13 +22,14 @@ Tables = dict[str, pl.DataFrame]
 
 
 def land_everything(data_dir: Path) -> RawStore:
-    """Syncs, broken walks, three imports that disagree, and a bill that is imported twice: loaded, too."""
+    """Syncs, broken walks, imports of which three disagree, and a bill that is imported twice: loaded, too."""
     store = raw_store(data_dir)
     land_history(store, HISTORY)
     archives = [
         [run_object(total=20), function_step("step_1", "short"), step_object("step_2", at=2)],
         [function_step("step_1", "a longer output"), step_object("step_3", at=3, usage="many")],
         [run_object(run_id="run_9"), function_step("step_1", None, status="in_progress")],
+        [run_object(run_id="run_8"), tools_step("step_8", run_id="run_8")],
     ]
     for number, objects in enumerate(archives):
         import_here(data_dir, write_json(data_dir / f"archive_{number}.json", objects))
@@ -39,6 +40,18 @@ def land_everything(data_dir: Path) -> RawStore:
         land_bills(store, [bill], source="main", now=bill.imported_at)
     load_new_parts(store, warehouse_path(data_dir), wait_s=5)
     return store
+
+
+def tools_step(step_id: str, *, run_id: str) -> JsonObject:
+    """A step of one call of each of the server's own tools, each with a result."""
+    output = {"type": "logs", "logs": "2"}
+    result = {"file_id": "file_1", "file_name": "a.txt", "score": 0.5}
+    calls = [
+        {"id": "call_1", "type": "code_interpreter", "code_interpreter": {"input": "1 + 1", "outputs": [output]}},
+        {"id": "call_2", "type": "file_search", "file_search": {"results": [result]}},
+    ]
+    details = {"type": "tool_calls", "tool_calls": calls}
+    return step_object(step_id, run_id=run_id, type="tool_calls", step_details=details)
 
 
 def read_lake(lake: Path | str) -> Tables:

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 from pipeline.lake import Lake
-from pipeline.prices import read_price_book
+from pipeline.prices import own_prices_path, read_price_book
 from pipeline.publishing import Published, Publisher
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import warehouse_path
 
 
 def publish(
@@ -21,7 +22,7 @@ def publish(
     publisher = Publisher(
         raw_store(data_dir),
         lake if isinstance(lake, Lake) else Lake(str(lake)),
-        read_price_book(),
+        read_price_book(own_prices_path(data_dir)),
         warehouse_path(data_dir),
         without_pruned=without_pruned,
         batch_bytes=batch_bytes,

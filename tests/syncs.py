@@ -23,8 +23,8 @@ from pipeline.extract import ExtractOptions, Progress
 from pipeline.hiding import ContentKey
 from pipeline.pacing import Pacer
 from pipeline.pages import PART_SCHEMA
-from pipeline.sync import SyncOptions, SyncResult, run_sync, warehouse_path
-from pipeline.warehouse import open_for_reading
+from pipeline.sync import SyncOptions, SyncResult, run_sync
+from pipeline.warehouse import open_for_reading, warehouse_path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "default"

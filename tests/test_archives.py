@@ -4,6 +4,7 @@ import gzip
 import json
 import signal
 import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,15 +14,15 @@ import polars as pl
 import pytest
 from backports import zstd
 
-from pipeline.archive_files import Damage, Document, find_archives, read_documents
+from pipeline.archive_files import Damage, Document, LineNumbers, find_archives, read_documents
 from pipeline.errors import ConfigurationError
 from pipeline.landing import RawStore, new_sync_id
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pages import Certificate, Page, Verdict, Walk
 from pipeline.part_writer import PartWriter
 from pipeline.planning import read_thread_states
-from pipeline.sync import raw_store, warehouse_path
-from pipeline.warehouse import open_for_reading
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import open_for_reading, warehouse_path
 from tests.archived import (
     NOW,
     START,
@@ -530,3 +531,46 @@ def test_an_interrupted_import_keeps_what_landed_and_the_next_one_completes_it(t
     assert "run the same command again" in stderr
     assert again.returncode == 0
     assert read_all(tmp_path / "data", "select count(*), max(step_index) from run_steps") == [(1_300, 1_299)]
+
+
+class CountedText(str):
+    """A text that knows how many of its signs were looked through."""
+
+    looked_at = 0
+
+    def count(self, sub: str, start: Any = None, end: Any = None, /) -> int:
+        self.looked_at += end - start
+        return super().count(sub, start, end)
+
+
+def test_lines_are_numbered_in_one_pass_however_many_are_asked_for() -> None:
+    text = CountedText("{\n}\n" * 1_000)
+    numbers = LineNumbers(text)
+
+    asked = [numbers.at(position) for position in range(0, len(text), 4)]
+
+    assert asked == list(range(1, 2_001, 2))
+    assert text.looked_at < len(text)
+
+
+def test_many_small_documents_of_several_lines_are_not_held_together(tmp_path: Path) -> None:
+    content = b"{\n}\n" * 50_000
+    (tmp_path / "small.json.gz").write_bytes(gzip.compress(content))
+
+    tracemalloc.start()
+    [last] = deque(read_documents(tmp_path / "small.json.gz", whole_bytes=len(content)), maxlen=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert last == Document("line 99999", b"{\n}")
+    assert peak < 4 * 2**20
+
+
+def test_documents_before_a_broken_one_are_read_and_its_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_bytes(b"\n{\n}\n\n{\n}\n\n{\n")
+
+    *found, damage = read_documents(tmp_path / "cut.json")
+
+    assert found == [Document("line 2", b"{\n}"), Document("line 5", b"{\n}")]
+    assert isinstance(damage, Damage)
+    assert damage.where == "line 8"

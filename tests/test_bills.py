@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.landing import RawStore
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pacing import Pacer
 from pipeline.pages import BilledPage
+from pipeline.pruning import prune_parts
 from pipeline.usage_import import admin_endpoint, fetch_bills, land_bills, read_bill_files
 from pipeline.warehouse import open_for_reading
 from tests.asking import asked_url
@@ -167,6 +168,25 @@ def test_of_each_day_and_project_the_newest_import_counts(tmp_path: Path) -> Non
     rows = read(warehouse, "select project_id, row_index, amount from billed_usage order by project_id, row_index")
 
     assert [tuple(row.values()) for row in rows] == [("proj_1", 0, Decimal(5)), ("proj_2", 0, Decimal(7))]
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_an_import_counts_as_the_newest_also_where_the_clock_was_set_back(tmp_path: Path, pruned: bool) -> None:
+    ahead = NOW.replace(year=2999)
+    store = RawStore(tmp_path / "data" / "raw")
+    land_bills(store, [BilledPage("main", "", 0, "json", ahead, "bill", answer(cost(9)))], source="main", now=ahead)
+    if pruned:
+        load_new_parts(store, tmp_path / "data" / "warehouse.duckdb", wait_s=5)
+        prune_parts(
+            store, tmp_path / "data" / "warehouse.duckdb", before=ahead + timedelta(days=1), now=ahead, wait_s=5
+        )
+    (tmp_path / "cost.json").write_bytes(answer(cost(5)))
+
+    ended = run_cli(tmp_path, "import-usage", "cost.json", "--source", "main")
+
+    assert ended.returncode == 0, ended.stderr
+    rows = read(tmp_path / "data" / "warehouse.duckdb", "select amount from billed_usage")
+    assert [row["amount"] for row in rows] == [Decimal(5)]
 
 
 def test_a_rebuild_gives_the_same_bills(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Raw parts and lakes in a bucket: a real S3 server on loopback, and nothing of it on this disk."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import obstore
@@ -9,18 +9,22 @@ import polars as pl
 import pytest
 from obstore.store import from_url
 
-from pipeline.config import Settings, read_settings
+from pipeline.config import read_settings
 from pipeline.delta_tables import Change, LakeConflictError
 from pipeline.duck import read_frame
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import ConfigurationError, DamagedPartError
+from pipeline.flat_parts import FlatStore
+from pipeline.gathering import gather_parts, gathering_store
 from pipeline.lake import Lake
 from pipeline.lake_reading import open_lake
 from pipeline.landing import PART_SUFFIX, RawStore
 from pipeline.load import load_new_parts, rebuild
+from pipeline.objects import hint_at
 from pipeline.pruning import prune_parts
-from pipeline.raw_places import RAW, keep_place, open_raw, raw_store
-from pipeline.sync import warehouse_path
+from pipeline.raw_places import RAW, keep_place, open_raw, raw_store, read_place
+from pipeline.settings import Settings
+from pipeline.warehouse import warehouse_path
 from tests.archived import import_here, run_object, write_json
 from tests.buckets import BUCKET, S3, running_s3
 from tests.lakes import assert_same, read_lake, read_warehouse
@@ -148,20 +152,23 @@ def test_a_sync_of_several_processes_and_its_lake_live_in_a_bucket(s3: S3, place
         stale.commit("threads", Change(expected["threads"], expected["threads"].clear(), only_new=True), epoch=99)
 
 
-def test_a_data_folder_keeps_to_the_place_of_its_parts(place: str, tmp_path: Path) -> None:
-    def settings(raw: str, data_dir: str) -> Settings:
-        return read_settings({"raw": raw, "data_dir": str(tmp_path / data_dir)}, {}, tmp_path)
+def with_raw(raw: str, data_dir: Path) -> Settings:
+    return read_settings({"raw": raw, "data_dir": str(data_dir)}, {}, data_dir.parent)
 
-    keep_place(settings(f"{place}/raw/", "data"))
-    keep_place(settings(f"{place}/raw", "data"))
+
+def test_a_data_folder_keeps_to_the_place_of_its_parts(place: str, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    keep_place(with_raw(f"{place}/raw/", data_dir))
+    keep_place(with_raw(f"{place}/raw", data_dir))
+    land(raw_store(data_dir), *LISTINGS[0])
     land(RawStore(tmp_path / "local" / RAW), *LISTINGS[0])
 
     with pytest.raises(ConfigurationError) as elsewhere:
-        keep_place(settings(f"{place}/elsewhere", "data"))
+        keep_place(with_raw(f"{place}/elsewhere", data_dir))
     with pytest.raises(ConfigurationError, match=f"but the raw parts of {tmp_path}/local are in {tmp_path}/local/raw"):
-        keep_place(settings(f"{place}/raw", "local"))
+        keep_place(with_raw(f"{place}/raw", tmp_path / "local"))
     with pytest.raises(ConfigurationError, match="is not s3://, gs:// or az:// with a bucket: a folder is named with"):
-        keep_place(settings("some/folder", "new"))
+        keep_place(with_raw("some/folder", tmp_path / "new"))
 
     assert str(elsewhere.value) == (
         f"raw = {place}/elsewhere (--raw), but the raw parts of {tmp_path}/data are in {place}/raw:"
@@ -170,12 +177,119 @@ def test_a_data_folder_keeps_to_the_place_of_its_parts(place: str, tmp_path: Pat
     assert not (tmp_path / "new").exists()
 
 
+def test_a_bucket_that_refuses_is_not_remembered(place: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="the bucket of s3://no-such-bucket/raw cannot be used"):
+        keep_place(with_raw("s3://no-such-bucket/raw", tmp_path / "data"))
+    assert read_place(tmp_path / "data") is None
+
+    keep_place(with_raw(f"{place}/raw", tmp_path / "data"))
+
+    assert read_place(tmp_path / "data") == f"{place}/raw"
+
+
+def test_a_place_where_nothing_has_landed_gives_way_to_another(place: str, tmp_path: Path) -> None:
+    keep_place(with_raw(f"{place}/rwa", tmp_path / "data"))
+
+    keep_place(with_raw(f"{place}/raw", tmp_path / "data"))
+
+    assert read_place(tmp_path / "data") == f"{place}/raw"
+
+
+def test_a_place_that_cannot_be_looked_into_stays_and_its_record_is_named(place: str, tmp_path: Path) -> None:
+    (tmp_path / "raw.place").write_text("s3://no-such-bucket/raw\n")
+
+    with pytest.raises(ConfigurationError, match=f"remove {tmp_path}/raw.place if that was never their place"):
+        keep_place(with_raw(f"{place}/raw", tmp_path))
+
+    assert read_place(tmp_path) == "s3://no-such-bucket/raw"
+
+
+def shard_in(folder: Path, place: str | None, *numbers: int) -> Path:
+    """A data folder of a shard that has landed and flattened these, in its bucket or its own folder."""
+    folder.mkdir()
+    if place is not None:
+        (folder / "raw.place").write_text(f"{place}\n")
+    for number in numbers:
+        flat = FlatStore(raw_store(folder))
+        flat.write(land(flat.store, *LISTINGS[number], sync_id=f"sync_{number}", started=number, verdict="complete"))
+    return folder
+
+
+def gather_and_load(data_dir: Path, folders: Sequence[Path]) -> tuple[int, int]:
+    """What `load FOLDER... --data-dir DATA_DIR` does; parts that were gathered, and loaded."""
+    store, warehouse = gathering_store(data_dir, folders), warehouse_path(data_dir)
+    return gather_parts(store, folders, warehouse), load_new_parts(store, warehouse, wait_s=0)
+
+
+def test_shards_in_one_bucket_are_loaded_from_there_with_what_they_flattened(
+    s3: S3, place: str, tmp_path: Path, data_dir: Path
+) -> None:
+    load_new_parts(raw_store(data_dir), warehouse_path(data_dir), wait_s=0)
+    shards = [shard_in(tmp_path / f"shard-{n + 1}", f"{place}/shards", n, n + 2) for n in (0, 1)]
+    before = len(s3.asked())
+
+    shell = environ_for(None, **s3.environ)
+    ended = run_cli(tmp_path, "load", "shard-1", "shard-2", "--data-dir", "all", "--json", environ=shell)
+    keep_place(with_raw(f"{place}/shards", tmp_path / "named"))
+    gathered = gather_parts(raw_store(tmp_path / "named"), shards, warehouse_path(tmp_path / "named"))
+
+    assert ended.returncode == 0, ended.stderr
+    assert [json.loads(ended.stdout)[name] for name in ("gathered", "parts")] == [0, 4]
+    assert_same(read_warehouse(tmp_path / "all" / "warehouse.duckdb"), read_warehouse(warehouse_path(data_dir)))
+    assert (gathered, len(list(tmp_path.glob("named/flat/*/*.flat")))) == (0, 4)
+    # Nothing is copied.
+    assert not [line for line in s3.asked()[before:] if line.startswith(("PUT", "POST"))]
+    assert not list(tmp_path.glob(f"*/{RAW}"))
+
+
+@pytest.mark.parametrize("target", [None, "all", "shard-1"], ids=["folder", "bucket", "bucket_of_one_shard"])
+def test_shards_in_different_places_are_copied_once_and_byte_for_byte(
+    place: str, tmp_path: Path, data_dir: Path, target: str | None
+) -> None:
+    load_new_parts(raw_store(data_dir), warehouse_path(data_dir), wait_s=0)
+    shards = [
+        shard_in(tmp_path / "shard-1", f"{place}/shard-1", 0, 2),
+        shard_in(tmp_path / "shard-2", f"{place}/shard-2", 1),
+        shard_in(tmp_path / "shard-3", None, 3),
+    ]
+    together = shard_in(tmp_path / "all", target and f"{place}/{target}")
+
+    counts = [gather_and_load(together, shards) for _ in range(2)]
+
+    assert counts == [(2 if target == "shard-1" else 4, 4), (0, 0)]
+    assert_same(read_warehouse(warehouse_path(together)), read_warehouse(warehouse_path(data_dir)))
+    for store in (raw_store(shard) for shard in shards):
+        for part in store.list_parts():
+            assert raw_store(together).read_file(part) == store.read_file(part)
+
+
 def test_a_bucket_that_refuses_is_named_and_no_key_is_shown(place: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
         open_raw(tmp_path / RAW, named="s3://no-such-bucket/raw").list_parts()
 
-    assert str(refused.value).startswith("the bucket of s3://no-such-bucket/raw cannot be used: ")
-    assert "marker-key" not in str(refused.value)
+    with pytest.raises(ConfigurationError) as no_lake:
+        Lake("s3://no-such-bucket/lake").open()
+
+    told = [str(refused.value), str(no_lake.value)]
+    assert told[0].startswith("the bucket of s3://no-such-bucket/raw cannot be used: ")
+    assert told[1].startswith("the lake s3://no-such-bucket/lake cannot be used: ")
+    hint = " (address and credentials come from the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...)"
+    assert [text.endswith(f"404 Not Found (NoSuchBucket){hint}") for text in told] == [True, True]
+    # One line each, without what was asked and what the server sent.
+    assert [sign for sign in ("marker-key", "?", "<", "\n") if sign in "".join(told)] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "variables"),
+    [
+        ("s3://box/lake", "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ..."),
+        ("gs://box", "GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT_KEY, ..."),
+        ("az://box/lake", "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, ..."),
+        ("abfss://box/lake", "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, ..."),
+    ],
+)
+def test_each_kind_of_bucket_is_told_where_its_own_credentials_come_from(place: str, variables: str) -> None:
+    assert hint_at(place) == f" (address and credentials come from the environment: {variables})"
 
 
 def test_what_needs_files_says_so(data_dir: Path, place: str) -> None:

@@ -349,4 +349,4 @@ def test_a_reader_that_goes_away_is_no_error(server: RunningEmulator, tmp_path: 
         check=False,
     )
 
-    assert (ended.stdout, ended.stderr) == ("range\n0\n", "")
+    assert (ended.stdout, ended.stderr) == ('"range"\n0\n', "")

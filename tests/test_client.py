@@ -3,7 +3,8 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 
 import httpx
 import pytest
@@ -306,6 +307,20 @@ def test_an_answer_that_is_too_large_is_given_up() -> None:
     assert stream.given_bytes == (512 + 16) * 2**20
 
 
+def test_a_packed_answer_that_unpacks_to_too_much_is_given_up() -> None:
+    packer = zlib.compressobj(level=1, wbits=zlib.MAX_WBITS | 16)
+    head, block = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH), bytes(2**24)
+    packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        # A flush lets the same packed block follow itself: 34 of 16 MiB each.
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=_Chunks([head, *[packed] * 34]))
+
+    with pytest.raises(RequestError, match=r"^/threads/thread_1/runs: the answer is larger than 512 MiB$"):
+        _get_mocked(handle)
+    assert len(packed) < 2**17
+
+
 # --- redirects --------------------------------------------------------------------------------------------------------
 
 
@@ -526,6 +541,15 @@ class _Endless(httpx.AsyncByteStream):
         while True:
             self.given_bytes += len(block)
             yield block
+
+
+class _Chunks(httpx.AsyncByteStream):
+    def __init__(self, chunks: Sequence[bytes]) -> None:
+        self.chunks = chunks
+
+    async def __aiter__(self):  # type: ignore[no-untyped-def]
+        for chunk in self.chunks:
+            yield chunk
 
 
 def _get_mocked(handle: Callable[[httpx.Request], httpx.Response]) -> list[object]:

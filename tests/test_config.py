@@ -6,18 +6,27 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import DEFAULTS, Settings, read_settings
+from pipeline.config import DEFAULTS, read_settings
 from pipeline.errors import ConfigurationError
 from pipeline.kinds import KINDS
 from pipeline.profiles import Profile
+from pipeline.settings import Settings
 
 MARKER = "marker-key"
 SERVER = "https://api.example/v1"
 
 
-def write(folder: Path, *, toml: str | None = None, dotenv: str | bytes | None = None, mode: int = 0o600) -> Path:
+def write(
+    folder: Path,
+    *,
+    toml: str | None = None,
+    dotenv: str | bytes | None = None,
+    mode: int = 0o600,
+    toml_mode: int = 0o600,
+) -> Path:
     if toml is not None:
         (folder / "pipeline.toml").write_text(toml, "utf-8")
+        (folder / "pipeline.toml").chmod(toml_mode)
     if dotenv is not None:
         path = folder / ".env"
         path.write_bytes(dotenv.encode() if isinstance(dotenv, str) else dotenv)
@@ -322,6 +331,54 @@ def test_a_dotenv_with_a_key_that_others_can_read_is_refused(tmp_path: Path, mod
     with pytest.raises(ConfigurationError, match=r"\.env holds a key and others can read it: chmod 600") as raised:
         read(tmp_path)
     assert MARKER not in str(raised.value)
+
+
+GATEWAY = "[profiles.default]\nheaders_env = { X-Gateway = 'GATEWAY_PASS' }\n[profiles.b]\napi_key_env = 'ACCESS'\n"
+
+
+@pytest.mark.parametrize("variable", ["GATEWAY_PASS", "ACCESS", "ANY_TOKEN", "AZURE_CLIENT_SECRET"])
+def test_a_dotenv_with_any_variable_that_a_secret_is_taken_from_is_refused_where_others_can_read_it(
+    tmp_path: Path, variable: str
+) -> None:
+    write(tmp_path, toml=GATEWAY, dotenv=f"{variable}={MARKER}\n", mode=0o644)
+    with pytest.raises(ConfigurationError, match=rf"chmod 600 .*\.env \(the key: {variable}\)") as raised:
+        read(tmp_path)
+    assert MARKER not in str(raised.value)
+
+
+WRITTEN = {
+    "headers = { Authorization = 'Bearer %s' }": r"\[profiles.b\] spells out the header Authorization.* in headers_env",
+    "headers = { api-key = '%s' }": "the header api-key",
+    "headers = { x-portkey-api-key = '%s' }": "the header x-portkey-api-key",
+    "headers = { X-Vault-Token = '%s' }": "the header X-Vault-Token",
+    "headers = { X-My-ClientSecret = '%s' }": "the header X-My-ClientSecret",
+    "headers = { X-Gateway = 'Basic %s' }": "the header X-Gateway",
+    "params = { subscription-key = '%s' }": r"the parameter subscription-key.*chmod 600 \S+$",
+}
+
+
+@pytest.mark.parametrize("line", WRITTEN)
+def test_a_credential_that_the_file_spells_out_is_refused_where_others_can_read_it(tmp_path: Path, line: str) -> None:
+    write(tmp_path, toml=f"[profiles.b]\n{line % MARKER}\n", toml_mode=0o644)
+    with pytest.raises(ConfigurationError, match=WRITTEN[line]) as raised:
+        read(tmp_path)
+    assert MARKER not in str(raised.value)
+    (tmp_path / "pipeline.toml").chmod(0o600)
+    assert read(tmp_path, {"profile": "b"}).source == "b"
+
+
+def test_other_headers_may_be_read_by_others(tmp_path: Path) -> None:
+    line = "headers = { x-max-tokens = '5', x-portkey-provider = 'openai', x-team = 'blue', x-empty-key = '' }"
+    write(tmp_path, toml=f"[profiles.default]\n{line}\nparams = {{ api-version = 'v1' }}\n", toml_mode=0o644)
+    assert read(tmp_path)["params"] == {"api-version": "v1"}
+
+
+def test_of_a_command_only_the_program_is_shown(tmp_path: Path) -> None:
+    command = f'["/usr/bin/curl", "-H", "X-Vault-Token: {MARKER}"]'
+    write(tmp_path, toml=f'[profiles.default]\napi_key_command = {command}\ncontent_key_command = ["keys"]\n')
+    rows = {name: value for name, value, _ in read(tmp_path).describe()}
+    assert (rows["api_key_command"], rows["content_key_command"]) == ("curl (arguments not shown)", "keys")
+    assert MARKER not in str(rows)
 
 
 def test_a_dotenv_without_a_key_may_be_read_by_others(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_an_output_that_tells_of_an_error_says_so_behind_its_hash(output: str, f
 
 
 def test_logs_with_a_traceback_say_so_and_empty_ones_are_hidden_as_well() -> None:
-    failed = "Traceback (most recent call last):\nNameError"
+    failed = "Traceback (most recent call last):\nZeroDivisionError"
     outputs = [{"type": "logs", "logs": ""}, {"type": "logs", "logs": failed}]
 
     call = hidden_call({"type": "code_interpreter", "code_interpreter": {"input": "1/0", "outputs": outputs}})

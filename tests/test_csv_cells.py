@@ -1,8 +1,11 @@
 """Texts that a spreadsheet would run as formulas leave `query --format csv` as texts."""
 
+import csv
+import io
 import subprocess
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -37,15 +40,32 @@ def test_texts_of_other_types_and_names_of_columns_are_guarded_too() -> None:
 def test_lists_and_structures_are_json_and_need_no_guard() -> None:
     frame = pl.DataFrame({"list": [["=1"]], "object": [{"a": "=1"}]})
 
-    assert render(frame, "csv") == b'list,object\n"[""=1""]","{""a"":""=1""}"\n'
+    assert render(frame, "csv") == b'"list","object"\n"[""=1""]","{""a"":""=1""}"\n'
 
 
 def test_only_csv_is_guarded_and_it_can_be_had_raw() -> None:
     frame = pl.DataFrame({"text": ["=1"]})
 
-    assert render(frame, "csv") == b"text\n'=1\n"
+    assert render(frame, "csv") == b'"text"\n"\'=1"\n'
     assert render(frame, "csv", raw_csv=True) == b"text\n=1\n"
     assert render(frame, "json") == b'[{"text":"=1"}]\n'
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\n"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_NONE])
+def test_no_cell_begins_a_formula_whatever_the_cells_are_told_apart_by(separator: str, quoting: Any) -> None:
+    text = f'a{separator}=1+1{separator} "-2'
+    written = render(pl.DataFrame({"n": [1], "text": [text], text: [text]}), "csv").decode()
+
+    rows = list(csv.reader(io.StringIO(written), delimiter=";" if separator == "\n" else separator, quoting=quoting))
+
+    assert [cell for row in rows for cell in row if cell.strip(' "')[:1] in ("=", "-")] == []
+
+
+def test_texts_are_quoted_and_numbers_are_not() -> None:
+    frame = pl.DataFrame({"n": [1, None], "text": ["a;=1+1", None]})
+
+    assert render(frame, "csv") == b'"n","text"\n1,"a;\'=1+1"\n,\n'
 
 
 @pytest.fixture(scope="module")
@@ -61,5 +81,5 @@ def query(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_line_guards_unless_asked_for_raw_texts(folder: Path) -> None:
-    assert query(folder).stdout == "a,b,c\n'=1+1,-5,'-5\n"
+    assert query(folder).stdout == """"a","b","c"\n"'=1+1",-5,"'-5"\n"""
     assert query(folder, "--csv-raw").stdout == "a,b,c\n=1+1,-5,-5\n"

@@ -16,11 +16,11 @@ from pipeline.pages import ArchiveFile
 from pipeline.part_writer import PartWriter
 from pipeline.plan import ThreadTask, thread_tasks
 from pipeline.planning import read_thread_states
-from pipeline.sync import raw_store, warehouse_path
-from pipeline.warehouse import open_for_reading
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import open_for_reading, warehouse_path
 from tests.landed import Listing, instant, land, run_of, step_of
+from tests.measuring import measured
 from tests.syncs import environ_for, raw_files, read_all, run_cli, sync_here
-from tests.test_sync import measured
 
 
 def flip_bit(path: Path, position: int, bit: int = 0) -> None:

@@ -23,7 +23,8 @@ from pipeline.landing import PartName
 from pipeline.load import load_new_parts
 from pipeline.private_files import aside_of
 from pipeline.pruning import prune_parts
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import warehouse_path
 from pipeline.writer_lock import only_writer
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.scripted_server import ScriptedServer, error_body, list_body, reply

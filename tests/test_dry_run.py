@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.dry_run import SyncPlan, plan_sync
 from pipeline.emulator import RunningEmulator, running_emulator
-from pipeline.sync import warehouse_path
+from pipeline.warehouse import warehouse_path
 from tests.syncs import SOURCE, environ_for, read_all, run_cli, sync_here
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -159,6 +159,15 @@ def test_milliseconds_become_seconds_and_say_so_and_minus_one_is_null() -> None:
     }
 
 
+def test_milliseconds_are_noted_whichever_instant_has_them() -> None:
+    step = {**read_item("step_usage_empty"), "created_at": None, "completed_at": 1731000004456}
+
+    row = only_row(data_rows(step)["run_steps"], "completed_at", "extra")
+
+    assert row["completed_at"] == at(1731000004.456)
+    assert json.loads(row["extra"] or "{}").get("timestamp_unit") == "ms"
+
+
 def test_missing_usage_is_null_and_zero_usage_is_zero() -> None:
     names = ("step_2023_no_usage_key", "step_usage_empty", "step_failed_last_error")
     steps = [read_item(name) for name in names]
@@ -175,6 +184,26 @@ def test_cached_tokens_are_read_in_either_spelling(spelling: str) -> None:
     step = {**read_item("step_usage_empty"), "usage": {"prompt_tokens": 9, spelling: {"cached_tokens": 4}}}
 
     assert data_rows(step)["run_steps"]["cached_tokens"].to_list() == [4]
+
+
+@pytest.mark.parametrize(
+    ("singular", "plural", "cached_tokens", "extra"),
+    [
+        ({"cached_tokens": 4}, {"cached_tokens": 5}, 4, {"prompt_tokens_details": {"cached_tokens": 5}}),
+        ({}, {"cached_tokens": 5}, 5, None),
+        ({"cached_tokens": 4}, {}, 4, None),
+        ({}, {}, None, None),
+    ],
+)
+def test_of_two_spellings_of_cached_tokens_the_one_with_a_number_counts(
+    singular: Json, plural: Json, cached_tokens: int | None, extra: Json | None
+) -> None:
+    usage = {"prompt_tokens": 9, "prompt_token_details": singular, "prompt_tokens_details": plural}
+
+    row = only_row(data_rows({**read_item("step_usage_empty"), "usage": usage})["run_steps"], "cached_tokens", "extra")
+
+    assert row["cached_tokens"] == cached_tokens
+    assert json.loads(row["extra"] or "{}").get("usage") == extra
 
 
 def test_a_steps_own_type_and_that_of_its_details_are_both_kept() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,23 @@ import pytest
 
 from pipeline.config import read_settings
 from pipeline.content import hiding_with
+from pipeline.data_folder import DataFolder
 from pipeline.erasure import ForgetRequest
 from pipeline.erasure import forget as forget_data
-from pipeline.errors import ConfigurationError, DamagedPartError, WarehouseLockedError
+from pipeline.errors import ConfigurationError, IncompleteError, WarehouseLockedError
 from pipeline.flat_parts import FlatStore
-from pipeline.forgetting import DataFolder, Wanted, find_targets, forget_threads
+from pipeline.forget_targets import Wanted, find_targets
+from pipeline.forgetting import forget_contents, forget_threads
 from pipeline.forgotten import RECORD, leave_out_forgotten, read_forgotten
 from pipeline.hiding import ContentKey
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pages import SyncSummary
+from pipeline.part_digest import digest_rows
 from pipeline.part_writer import PartWriter
 from pipeline.raw_places import raw_store
 from pipeline.rewriting import rewrite_part, without_threads
-from pipeline.sync import warehouse_path
+from pipeline.warehouse import warehouse_path
 from pipeline.writer_lock import only_writer
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.marked import MARK, find_marks
@@ -91,7 +95,7 @@ def folder(original: Path, tmp_path: Path) -> DataFolder:
 def forget(folder: DataFolder, wanted: Wanted, keys: dict[str, ContentKey] | None = None) -> list[str]:
     """Forget them; the ids of what was found."""
     targets = find_targets(folder, wanted, keys or {})
-    forget_threads(folder, targets, now=NOW)
+    forget_threads(folder, targets, folder.unreadable(), now=NOW)
     return [target.thread_id for target in targets]
 
 
@@ -145,6 +149,8 @@ def test_parts_stay_whole_and_private(folder: DataFolder) -> None:
     for path in (*raw_files(folder.data_dir), folder.warehouse, folder.data_dir / RECORD):
         assert path.stat().st_mode & 0o077 == 0
     assert [len(folder.store.read_part(part).walks) for part in folder.store.list_parts()] == [2, 0, 0]
+    for part in folder.store.list_parts():
+        assert folder.store.read_metadata(part)["sha256"] == digest_rows(folder.store.read_rows(part))
 
 
 def test_threads_are_found_by_metadata_also_by_what_it_was_before(folder: DataFolder) -> None:
@@ -190,7 +196,7 @@ def test_a_forget_that_dies_after_any_part_is_finished_by_the_same_command(folde
     dying = DataFolder(folder.data_dir, DyingStore(folder.store.folder, writes=parts), folder.warehouse, 1.0)
     if parts < len(raw_files(folder.data_dir)):
         with pytest.raises(KilledError):
-            forget_threads(dying, targets, now=NOW)
+            forget_threads(dying, targets, dying.unreadable(), now=NOW)
     loaded = load_new_parts(folder.store, folder.warehouse, wait_s=1)
 
     forget(folder, Wanted(metadata=[("customer", "ay")]))
@@ -230,14 +236,48 @@ def test_flattened_and_damaged_files_and_leftovers_go_as_well(folder: DataFolder
     assert not old_warehouse.exists()
 
 
-def test_a_part_that_is_not_what_was_written_stops_the_forgetting_and_is_named(folder: DataFolder) -> None:
-    path = raw_files(folder.data_dir)[0]
+def flip_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[40] ^= 1
     path.write_bytes(content)
 
-    with pytest.raises(DamagedPartError, match=path.name):
-        forget(folder, Wanted(["thread_9k_a"]))
+
+@pytest.mark.parametrize("by", [("--thread", "thread_9k_a"), ("--metadata", "customer=ay now")])
+def test_a_loaded_part_that_was_damaged_since_is_named_and_goes_with_yes(folder: DataFolder, by: Sequence[str]) -> None:
+    path = raw_files(folder.data_dir)[0]
+    flip_bit(path)
+
+    asked = run_cli(folder.data_dir.parent, "forget", *by)
+    assert (asked.returncode, path.exists(), (folder.data_dir / RECORD).exists()) == (2, True, False)
+    ended = run_cli(folder.data_dir.parent, "forget", *by, "--yes")
+
+    assert str(path.relative_to(folder.data_dir.parent)) in asked.stdout
+    assert "no rebuild will have it" in " ".join(asked.stdout.split())
+    assert (ended.returncode, path.exists()) == (0, False)
+    assert find_marks(folder.data_dir) == []
+    assert read_all(folder.data_dir, "select thread_id from threads") == [("thread_9k_b",)]
+
+
+def test_a_part_that_is_damaged_meanwhile_leaves_the_forgetting_unfinished_and_that_is_said(folder: DataFolder) -> None:
+    targets, sound = find_targets(folder, Wanted(["thread_9k_a"]), {}), folder.unreadable()
+    flip_bit(raw_files(folder.data_dir)[0])
+
+    with pytest.raises(IncompleteError, match=r"not finished.*Run the same command again") as caught:
+        forget_threads(folder, targets, sound, now=NOW)
+
+    assert "sync --full" not in str(caught.value)
+    assert forget(folder, Wanted(["thread_9k_a"])) == ["thread_9k_a", "thread_9k_c"]
+    assert find_marks(folder.data_dir) == []
+
+
+def test_contents_are_not_half_hidden_where_a_part_is_damaged(folder: DataFolder) -> None:
+    flip_bit(raw_files(folder.data_dir)[-1])
+    before = [path.read_bytes() for path in raw_files(folder.data_dir)]
+
+    with pytest.raises(IncompleteError, match=r"nothing was hidden: the raw part .* is not what was written"):
+        forget_contents(folder, "main", KEY)
+
+    assert [path.read_bytes() for path in raw_files(folder.data_dir)] == before
 
 
 def test_later_syncs_leave_a_forgotten_thread_out_until_it_is_named(folder: DataFolder) -> None:

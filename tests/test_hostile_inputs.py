@@ -90,7 +90,7 @@ def test_a_data_folder_whose_name_looks_like_sql_is_a_folder(tmp_path: Path) -> 
     run_import(request, progress=ImportProgress(), now=datetime.now(UTC))
 
     ended = run_cli(tmp_path, "query", "select count(*) as runs from runs", "--format", "csv", "--data-dir", name)
-    assert (ended.returncode, ended.stdout) == (0, "runs\n1\n"), ended.stderr
+    assert (ended.returncode, ended.stdout) == (0, '"runs"\n1\n'), ended.stderr
 
 
 @pytest.mark.parametrize("packed", ["one frame", "packed twice"])

@@ -33,7 +33,7 @@ SPEAKERS = {
 OWNERS = {
     "httpx": {"client", "probing", "transport"},
     "httpx_aiohttp": {"transport"},
-    "tenacity": {"client", "publishing"},
+    "tenacity": {"client", "lake_retrying"},
     "aiohttp": {"client", "transport"},
     # connecting knows their errors only.
     "ssl": {"connecting", "transport"},
@@ -43,7 +43,7 @@ OWNERS = {
     "filelock": {"writer_lock"},
     "deltalake": {"delta_tables", "lake"},
     "obstore": {"objects"},
-    "dotenv": {"config"},
+    "dotenv": {"secret_files"},
     "tomllib": {"budgets", "profiles"},
     "typer": COMMAND_LINE,
     "random": {"pacing"},
@@ -75,20 +75,34 @@ FLOW = {
     "hiding": {"json_text"},
     "content": {"hiding", "pages"},
     "json_text": set[str](),
-    "retrying": set[str](),
+    "plain_text": set[str](),
+    "retrying": {"plain_text"},
     "pacing": set[str](),
     "kinds": set[str](),
     "connecting": set[str](),
     "endpoint": {"errors", "kinds"},
     "decay": {"errors"},
-    "threads": {"decay", "endpoint", "errors"},
+    "threads": {"decay", "errors"},
+    "thread_files": {"endpoint", "errors", "threads"},
     "pace_budget": {"pacing"},
     "resume": {"client", "extract", "pages", "plan", "wire"},
     "part_frames": {"bills", "catalog", "flatten", "landing", "pages"},
     "flat_parts": {"__version__", "catalog", "errors", "landing", "part_frames", "whole_files"},
     "flattener": {"errors", "flat_parts", "landing"},
     "paging": {"errors", "pages", "wire"},
-    "client": {"connecting", "endpoint", "errors", "json_text", "kinds", "pacing", "retrying", "tokens", "transport"},
+    "body_budget": set[str](),
+    "client": {
+        "body_budget",
+        "connecting",
+        "endpoint",
+        "errors",
+        "json_text",
+        "kinds",
+        "pacing",
+        "retrying",
+        "tokens",
+        "transport",
+    },
     "transport": {"endpoint", "errors"},
     "extract": {"client", "errors", "hiding", "lander", "pages", "paging", "plan", "wire"},
     "salvage": {"wire"},
@@ -96,14 +110,18 @@ FLOW = {
     "extras": {"json_text", "pages", "wire"},
     "landed_items": {"json_text", "pages", "salvage", "wire"},
     "flatten": {"calls", "catalog", "extras", "json_text", "landed_items", "pages", "wire"},
-    "landing": {"errors", "pages", "part_digest", "private_files"},
+    "landing": {"errors", "pages", "part_digest", "private_files", "whole_files"},
     "private_files": set[str](),
+    "whole_files": {"private_files"},
     "part_digest": {"pages"},
     "part_writer": {"landing", "pages"},
     "lander": {"__version__", "landing", "pages", "part_writer"},
 }
 # What those of the flow must not reach in any number of steps.
-BEHIND = {"duck", "schema", "warehouse", "load", "sync", "syncing", "query", "planning", "config", *COMMAND_LINE}
+BEHIND = {
+    *("duck", "schema", "warehouse", "load", "sync", "syncing", "query", "planning", "config", "settings"),
+    *COMMAND_LINE,
+}
 
 
 @cache

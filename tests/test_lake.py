@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from deltalake import DeltaTable, Field, Schema
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
 from deltalake.schema import PrimitiveType
 
 from pipeline.delta_tables import Change, LakeConflictError
@@ -20,10 +20,12 @@ from pipeline.lake import Lake, Snapshot
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pricing import reprice
 from pipeline.pruning import prune_parts
-from pipeline.sync import raw_store, warehouse_path
-from pipeline.warehouse import open_for_writing
+from pipeline.raw_places import raw_store
+from pipeline.schema import SCHEMA_VERSION
+from pipeline.warehouse import open_for_writing, warehouse_path
+from tests.grown_lake import RUNS_PER_THREAD, THREAD, grow_lake, measure_publish
 from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
-from tests.landed import NOON, Listing, land, run_of
+from tests.landed import NOON, Listing, instant, land, run_of
 from tests.publish_parts import publish
 from tests.syncs import ROOT, environ_for, run_cli, wait_until
 from tests.test_load import HISTORY, land_history
@@ -47,6 +49,23 @@ def lake(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def reprice_at_own_prices(data_dir: Path) -> None:
+    """A price and a discount of one's own, and the ledger at them."""
+    lines = ["model,valid_from,input_usd_per_mtok,output_usd_per_mtok,discount", "gpt-4o,2020-01-01,7.00,9.00,"]
+    (data_dir / "own-prices.csv").write_text("\n".join([*lines, "gpt-4.1*,2020-01-01,,,0.5", ""]))
+    with open_for_writing(warehouse_path(data_dir), wait_s=0) as connection:
+        reprice(connection, repricing_id="repricing_1", now=NOON)
+
+
+@pytest.fixture(scope="module")
+def forgetful(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same data folder after it has forgotten a thread."""
+    folder = tmp_path_factory.mktemp("forgetful")
+    shutil.copytree(data_dir, folder / "data")
+    run_cli(folder, "forget", "--thread", "thread_1", "--yes", "--data-dir", "data")
+    return folder / "data"
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five parts that nobody has loaded."""
@@ -55,18 +74,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_warehouse_the_lake_and_a_rebuild_from_raw_are_the_same_whole(
-    data_dir: Path, lake: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(data_dir, tmp_path / "data")
-    rebuild(raw_store(tmp_path / "data"), warehouse_path(tmp_path / "data"), wait_s=0)
+def test_the_warehouse_the_lake_and_a_rebuild_from_raw_are_the_same_whole(data_dir: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(data_dir, data)
+    reprice_at_own_prices(data)
+    before = read_warehouse(warehouse_path(data))
 
-    tables = read_lake(lake)
+    publish(data, tmp_path / "lake")
+    rebuild(raw_store(data), warehouse_path(data), wait_s=0)
 
-    assert_same(tables, read_warehouse(warehouse_path(data_dir)))
-    assert_same(tables, read_warehouse(warehouse_path(tmp_path / "data")))
-    empty = {name for name, table in tables.items() if table.is_empty()}
-    assert empty == {"code_interpreter_outputs", "file_search_results", "price_discounts", "repricings"}
+    tables = read_lake(tmp_path / "lake")
+    assert_same(tables, before)
+    assert_same(tables, read_warehouse(warehouse_path(data)))
+    assert [name for name, table in tables.items() if table.is_empty()] == []
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -157,18 +177,30 @@ class DiedError(Exception):
 class DyingSnapshot(Snapshot):
     """Ends after the commit of one table."""
 
+    last = "tool_calls"
+
     def commit(self, name: str, change: Change, *, epoch: int, parts: Sequence[str] = ()) -> None:
         super().commit(name, change, epoch=epoch, parts=parts)
-        if name == "tool_calls":
+        if name == self.last:
             raise DiedError
+
+
+class DyingLate(DyingSnapshot):
+    """Ends as late as it can before all is said."""
+
+    last = "threads"
 
 
 class DyingLake(Lake):
     """Its publishers die between two tables."""
 
+    def __init__(self, place: str, dying: type[DyingSnapshot] = DyingSnapshot) -> None:
+        super().__init__(place)
+        self.dying = dying
+
     def open_for_writing(self) -> Snapshot:
         snapshot = super().open_for_writing()
-        return DyingSnapshot(snapshot.place, snapshot.tables)
+        return self.dying(snapshot.place, snapshot.tables)
 
 
 def test_what_a_dead_publisher_has_begun_the_next_one_ends(small: Path, tmp_path: Path) -> None:
@@ -203,6 +235,55 @@ def test_columns_that_the_tables_have_got_since_are_added_to_the_lake(
     assert_same(read_lake(tmp_path), read_lake(lake))
 
 
+def lake_without(lake: Path, place: Path, table: str, column: str) -> None:
+    """A copy of a lake as a program left it that did not know this column yet: its rows and its numbers, no values."""
+    shutil.copytree(lake, place)
+    older = DeltaTable(str(place / table))
+    transactions = [Transaction("run-steps-pipeline", older.transaction_version("run-steps-pipeline") or 0)]
+    rows = pl.scan_delta(older).drop(column).collect()
+    shutil.rmtree(place / table)
+    properties = CommitProperties(app_transactions=transactions)
+    write_deltalake(str(place / table), rows, partition_by=["source"], commit_properties=properties)
+
+
+def test_columns_that_rows_have_got_since_are_filled_from_their_parts(
+    data_dir: Path, lake: Path, tmp_path: Path
+) -> None:
+    lake_without(lake, tmp_path / "lake", "run_steps", "message_id")
+
+    done = publish(data_dir, tmp_path / "lake", batch_bytes=6_000)
+
+    assert (done.parts, done.notes) == (24, [])
+    assert done.batches > 1
+    assert_same(read_lake(tmp_path / "lake"), read_lake(lake))
+
+
+def test_what_only_other_data_folders_can_fill_is_refused_or_said(data_dir: Path, lake: Path, tmp_path: Path) -> None:
+    copy, data = tmp_path / "lake", tmp_path / "data"
+    lake_without(lake, copy, "run_steps", "message_id")
+    shutil.copytree(data_dir, data)
+    raw_store(data).path(raw_store(data).list_parts()[0]).unlink()
+
+    with pytest.raises(ConfigurationError, match=r"does not have run_steps.message_id yet, and 1 raw part of its rows"):
+        publish(data, copy)
+    done = publish(data, copy, without_pruned=True)
+
+    assert done.notes == ["rows of 1 raw part that is not here have no run_steps.message_id"]
+    assert done.parts == 23
+    assert publish(data, copy).parts == 0
+
+
+def test_a_publisher_killed_while_columns_are_filled_loses_nothing(data_dir: Path, lake: Path, tmp_path: Path) -> None:
+    lake_without(lake, tmp_path / "lake", "run_steps", "message_id")
+    with pytest.raises(DiedError):
+        publish(data_dir, DyingLake(str(tmp_path / "lake")), batch_bytes=6_000)
+
+    publish(data_dir, tmp_path / "lake", batch_bytes=6_000)
+
+    assert not Lake(str(tmp_path / "lake")).open().is_torn
+    assert_same(read_lake(tmp_path / "lake"), read_lake(lake))
+
+
 def test_columns_and_rows_of_others_stay_where_they_are(data_dir: Path, lake: Path, tmp_path: Path) -> None:
     copy = tmp_path / "lake"
     shutil.copytree(lake, copy)
@@ -214,7 +295,7 @@ def test_columns_and_rows_of_others_stay_where_they_are(data_dir: Path, lake: Pa
     publish(tmp_path / "data", copy)
 
     notes = pl.scan_delta(str(copy / "runs")).select("run_id", "note").collect()
-    assert (notes["run_id"].n_unique(), notes["note"].null_count()) == (5, 6)
+    assert (notes["run_id"].n_unique(), notes["note"].null_count()) == (6, 7)
     load_new_parts(store, warehouse_path(tmp_path / "data"), wait_s=0)
     assert_same(read_lake(copy), read_warehouse(warehouse_path(tmp_path / "data")))
 
@@ -225,8 +306,13 @@ def test_a_lake_of_another_version_is_refused(data_dir: Path, lake: Path, tmp_pa
     version = DeltaTable(str(copy / "schema_version"))
     version.update({"version": "1"})
 
-    with pytest.raises(ConfigurationError, match="has schema version 1, this program works with"):
+    with pytest.raises(ConfigurationError) as refused:
         publish(data_dir, copy)
+
+    assert str(refused.value) == (
+        f"the lake {copy} has schema version 1, this program works with {SCHEMA_VERSION}:"
+        " `python -m pipeline publish delta OTHER_PLACE` makes a new one of all raw parts"
+    )
 
 
 def test_optimized_and_vacuumed_it_holds_the_same_in_fewer_files(small: Path, tmp_path: Path) -> None:
@@ -269,16 +355,28 @@ def test_what_was_repriced_in_the_warehouse_is_repriced_in_the_lake(data_dir: Pa
     copy, data = tmp_path / "lake", tmp_path / "data"
     shutil.copytree(lake, copy)
     shutil.copytree(data_dir, data)
-    own = "model,valid_from,input_usd_per_mtok,output_usd_per_mtok\ngpt-4o,2020-01-01,7.00,9.00\n"
-    (data / "own-prices.csv").write_text(own)
-    with open_for_writing(warehouse_path(data), wait_s=0) as connection:
-        reprice(connection, repricing_id="repricing_1", now=NOON)
+    reprice_at_own_prices(data)
 
     publish(data, copy)
 
     tables = read_lake(copy)
     assert tables["repricings"]["new_cost_usd"].to_list() != tables["repricings"]["old_cost_usd"].to_list()
-    assert_same(tables, read_warehouse(warehouse_path(data)), without=["prices"])
+    assert_same(tables, read_warehouse(warehouse_path(data)))
+
+
+def test_prices_that_the_warehouse_has_charged_at_are_the_lakes_whatever_they_are_now(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(data_dir, data)
+    # What the runs were charged at when they ended: a price that no book has any more.
+    with open_for_writing(warehouse_path(data), wait_s=0) as connection:
+        connection.execute("update cost_ledger set price_id = 'old', input_usd_per_mtok = 7")
+
+    publish(data, tmp_path / "lake")
+
+    charged = read_lake(tmp_path / "lake")["cost_ledger"]
+    assert set(charged.select("price_id", "input_usd_per_mtok").rows()) == {("old", 7)}
 
 
 def test_a_damaged_part_is_named_and_the_others_are_published(small: Path, tmp_path: Path) -> None:
@@ -301,23 +399,96 @@ def test_parts_that_were_pruned_before_they_were_published_are_missed(data_dir: 
     prune_parts(raw_store(data), warehouse_path(data), before=later, now=later, wait_s=0)
     land(raw_store(data), Listing(50, [run_of("run_7")]), sync_id="sync_kept")
 
-    with pytest.raises(ConfigurationError, match="would lack what 23 raw parts held that were pruned"):
+    with pytest.raises(ConfigurationError, match="would lack what 24 raw parts held that were pruned"):
         publish(data, tmp_path / "lake")
     publish(data, tmp_path / "lake", without_pruned=True)
 
     assert read_lake(tmp_path / "lake")["runs"]["run_id"].to_list() == ["run_7"]
 
 
-def test_threads_that_were_forgotten_leave_the_lake_too(data_dir: Path, lake: Path, tmp_path: Path) -> None:
-    copy, data = tmp_path / "lake", tmp_path / "data"
+def test_threads_that_were_forgotten_leave_the_lake_too(forgetful: Path, lake: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "lake"
     shutil.copytree(lake, copy)
-    shutil.copytree(data_dir, data)
-    run_cli(tmp_path, "forget", "--thread", "thread_1", "--yes", "--data-dir", "data")
 
-    publish(data, copy)
+    publish(forgetful, copy)
 
     tables = read_lake(copy)
     # What is left is what the warehouse has left; parts were written anew, and are as large as they are now.
-    assert_same(tables, read_warehouse(warehouse_path(data)), without=["loaded_parts"])
+    assert_same(tables, read_warehouse(warehouse_path(forgetful)), without=["loaded_parts"])
     assert tables["threads"]["thread_id"].to_list() == ["thread_2", "thread_3"]
     assert not Lake(str(copy)).open().is_torn
+
+
+@pytest.mark.parametrize("dying", [DyingSnapshot, DyingLate])
+def test_a_publisher_killed_while_threads_leave_the_lake_is_followed_by_the_next(
+    forgetful: Path, lake: Path, tmp_path: Path, dying: type[DyingSnapshot]
+) -> None:
+    copy = tmp_path / "lake"
+    shutil.copytree(lake, copy)
+    with pytest.raises(DiedError):
+        publish(forgetful, DyingLake(str(copy), dying))
+
+    publish(forgetful, copy)
+
+    assert not Lake(str(copy)).open().is_torn
+    assert "thread_1" not in read_lake(copy)["threads"]["thread_id"].to_list()
+    assert_same(read_lake(copy), read_warehouse(warehouse_path(forgetful)), without=["loaded_parts"])
+
+
+def test_a_vacuum_removes_files_that_no_version_names_and_the_log_of_old_versions(small: Path, tmp_path: Path) -> None:
+    publish(small, tmp_path, batch_bytes=1_000)
+    Lake(str(tmp_path)).vacuum(days=1)
+    file = next((tmp_path / "tool_calls").glob("source=*/*.parquet"))
+    orphan = file.with_name("part-00000-of-a-killed-publisher.zstd.parquet")
+    shutil.copy(file, orphan)
+    log = list((tmp_path / "tool_calls" / "_delta_log").glob("*.json"))
+    for path in (orphan, *log):
+        os.utime(path, (0, 0))
+    expected = read_lake(tmp_path)
+
+    removed = Lake(str(tmp_path)).vacuum(days=1)
+
+    assert removed == 1
+    assert not orphan.exists()
+    assert sum(path.exists() for path in log) == 1
+    assert_same(read_lake(tmp_path), expected)
+    assert publish(small, tmp_path).parts == 0
+
+
+def test_the_memory_to_publish_a_part_does_not_grow_with_the_lake(tmp_path: Path) -> None:
+    few, many = 120_000, 420_000
+    peaks_mb = {}
+    for rows in (few, many):
+        grow_lake(tmp_path / str(rows), rows)
+        peaks_mb[rows] = measure_publish(tmp_path / str(rows))["peak_mb"]
+
+    tables = {name: Lake(str(tmp_path / str(many) / "lake")).open().scan(name) for name in ("runs", "walks")}
+    changed = tables["runs"].filter(pl.col("thread_id") == f"thread_{THREAD}", pl.col("observed_at") > instant(1))
+    assert changed.select(pl.len()).collect().item() == RUNS_PER_THREAD
+    assert [rows.select(pl.len()).collect().item() for rows in tables.values()] == [many + 1, many + 4]
+    # With every row of both tables in memory it would be more than 300 MB.
+    assert peaks_mb[many] - peaks_mb[few] < 120
+
+
+def test_many_rows_of_a_large_table_change_and_the_others_stay(lake: Path, tmp_path: Path) -> None:
+    copy, rows, steps = tmp_path / "lake", 160_000, 1_200
+    shutil.copytree(lake, copy)
+    one = Lake(str(copy)).open().scan("tool_calls").head(1).collect()
+    numbers = pl.DataFrame({"number": range(rows)})
+    # Two calls for each step, of which one changes, one goes, or none does either.
+    many = one.join(numbers, how="cross").with_columns(
+        step_id=pl.format("it's_{}", pl.col("number") // 2), call_index=pl.col("number") % 2
+    )
+    write_deltalake(str(copy / "tool_calls"), many.drop("number"), mode="append")
+    snapshot = Lake(str(copy)).open()
+    before = snapshot.scan("tool_calls").collect()
+    chosen = many.filter(pl.col("number") < 2 * steps).select(before.columns)
+    upserts = chosen.filter(pl.col("call_index") == 0).with_columns(output=pl.lit("changed"))
+    key = ["source", "step_id", "call_index"]
+    deletes = chosen.filter(pl.col("call_index") == 1).head(10).select(key)
+
+    snapshot.commit("tool_calls", Change(upserts, deletes, only_new=False), epoch=snapshot.epochs["tool_calls"])
+
+    after = Lake(str(copy)).open().scan("tool_calls").collect()
+    kept = before.join(pl.concat([upserts.select(key), deletes]), on=key, how="anti")
+    assert after.sort(key).equals(pl.concat([kept, upserts]).sort(key))

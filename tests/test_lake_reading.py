@@ -15,8 +15,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.lake_keeping import PublishRequest, publish_to_lake
 from pipeline.lake_reading import open_lake
 from pipeline.query import render, run_query
-from pipeline.sync import warehouse_path
-from pipeline.warehouse import open_for_reading
+from pipeline.warehouse import open_for_reading, warehouse_path
 from tests.lakes import land_everything
 from tests.publish_parts import publish
 from tests.syncs import environ_for, run_cli
@@ -102,6 +101,28 @@ def test_wrong_places_are_told_what_to_do(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("below", ["", "/lake"])
+def test_a_lake_where_a_file_is_says_that_it_is_one(data_dir: Path, tmp_path: Path, below: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("no lake")
+    refusal = f"the lake {file}{below} cannot be there, {file} is a file: name a folder"
+
+    for work in (lambda: run_query(f"{file}{below}", "select 1", {}), lambda: publish(data_dir, f"{file}{below}")):
+        with pytest.raises(ConfigurationError) as refused:
+            work()
+        assert str(refused.value) == refusal
+
+
+def test_a_lake_that_cannot_be_made_says_where_and_why_in_words(data_dir: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        publish(data_dir, "/proc/nowhere")
+
+    assert str(refused.value) == (
+        "the lake /proc/nowhere cannot be used: Could not create local directory: /proc/nowhere/billed_usage:"
+        " No such file or directory: name a folder that can be made and written"
+    )
+
+
 def test_without_the_extra_a_lake_says_which_one_it_needs(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_EXTRAS, EXTRAS, "publish", "delta", "lake"]
     ended = subprocess.run(command, cwd=tmp_path, env=environ_for(), capture_output=True, text=True, check=False)
@@ -115,7 +136,7 @@ def test_without_the_extra_everything_else_works(data_dir: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_EXTRAS, EXTRAS, *arguments]
     ended = subprocess.run(command, cwd=data_dir, env=environ_for(), capture_output=True, text=True, check=False)
 
-    assert (ended.returncode, ended.stdout) == (0, "one\n1\n")
+    assert (ended.returncode, ended.stdout) == (0, '"one"\n1\n')
 
 
 def test_a_lake_needs_no_pyarrow(lake: Path) -> None:
@@ -123,14 +144,14 @@ def test_a_lake_needs_no_pyarrow(lake: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_EXTRAS, "pyarrow,fsspec,obstore", *arguments]
     ended = subprocess.run(command, cwd=lake, env=environ_for(), capture_output=True, text=True, check=False)
 
-    assert (ended.returncode, ended.stdout) == (0, "runs\n6\n")
+    assert (ended.returncode, ended.stdout) == (0, '"runs"\n7\n')
 
 
 def test_publish_says_what_it_did(data_dir: Path, tmp_path: Path) -> None:
     place = str(tmp_path / "lake")
     done = run_cli(data_dir, "publish", "delta", place, "--data-dir", ".", "--optimize", "--vacuum", "7")
 
-    assert (done.returncode, done.stderr) == (0, "published 23 raw parts\n")
-    assert done.stdout.splitlines()[0] == f"23 raw parts: {place}"
+    assert (done.returncode, done.stderr) == (0, "published 24 raw parts\n")
+    assert done.stdout.splitlines()[0] == f"24 raw parts: {place}"
     assert done.stdout.splitlines()[1].startswith("optimized: ")
     assert done.stdout.splitlines()[2] == "vacuumed: 0 files removed"

@@ -16,8 +16,8 @@ from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.landing import Part, RawStore
 from pipeline.load import load_new_parts, load_parts, rebuild
-from pipeline.sync import raw_store, warehouse_path
-from pipeline.warehouse import open_for_writing
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import open_for_writing, warehouse_path
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.syncs import read_all, read_tables
 

@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
 from pipeline.errors import WarehouseLockedError
 from pipeline.load import load_new_parts, rebuild
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import warehouse_path
 from pipeline.writer_lock import only_writer
 from tests.landed import Listing, land, run_of
 from tests.syncs import (

@@ -8,7 +8,8 @@ import pytest
 
 from tests.mutants.groups import GROUPS, all_mutants
 from tests.mutants.mutant import Mutant, apply
-from tests.mutants.planting import ROOT, judge, take_snapshot, try_mutant
+from tests.mutants.planting import ROOT, Outcome, judge, take_snapshot, try_mutant
+from tests.mutants.table import read_table, render_table, row_start
 
 
 @cache
@@ -95,6 +96,14 @@ def test_only_a_test_that_ran_and_failed_has_caught_a_fault(
     assert outcome.reason.startswith(reason)
     if verdict == "caught":
         assert outcome.red == ("tests/test_a.py::test_b",)
+
+
+def test_a_document_is_read_back_as_it_was_written() -> None:
+    first, second = (Outcome(mutant, "caught", tuple(mutant.node_ids)) for mutant in all_mutants()[:2])
+
+    rows = read_table(render_table({"a group": [first], "another": [second]}))
+
+    assert rows == {row_start(outcome.mutant): outcome.red for outcome in (first, second)}
 
 
 def test_the_document_has_every_fault_and_none_that_was_not_caught() -> None:

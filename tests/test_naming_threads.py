@@ -1,21 +1,25 @@
 """All ways to name the threads of a sync, alone and together."""
 
 import json
+import tracemalloc
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from pipeline.emulator import running_emulator
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.naming import Naming
-from pipeline.sync import warehouse_path
 from pipeline.thread_queries import known_thread_ids, query_thread_ids, recent_thread_ids
 from pipeline.threads import Shard, parse_shard, parse_since
+from pipeline.warehouse import warehouse_path
 from tests.archived import import_here, run_object, write_json
 from tests.syncs import environ_for, read_all, run_cli, sync_here
 
+MANY = Shard(3, 256)
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -69,14 +73,14 @@ def test_a_since_that_is_neither_is_refused(text: str) -> None:
 def test_sql_takes_the_column_thread_id_wherever_it_stands_and_passes_over_null(tmp_path: Path) -> None:
     (tmp_path / "ids.csv").write_text("name,thread_id\na,thread_1\nb,\nc,thread_2\n")
 
-    assert query_thread_ids(f"from '{tmp_path}/ids.csv' select name, thread_id", tmp_path / "none") == [
+    assert list(query_thread_ids(f"from '{tmp_path}/ids.csv' select name, thread_id", tmp_path / "none")) == [
         "thread_1",
         "thread_2",
     ]
 
 
 def test_sql_takes_its_only_column_whatever_its_name(tmp_path: Path) -> None:
-    assert query_thread_ids("select 't' || x from range(2) as r(x)", tmp_path / "none") == ["t0", "t1"]
+    assert list(query_thread_ids("select 't' || x from range(2) as r(x)", tmp_path / "none")) == ["t0", "t1"]
 
 
 def test_sql_reads_the_warehouse_and_other_databases_and_changes_neither(tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_sql_reads_the_warehouse_and_other_databases_and_changes_neither(tmp_pat
         select thread_id from warehouse.threads union all select thread_id from app.chats
     """
 
-    assert query_thread_ids(sql, warehouse_path(tmp_path / "data")) == ["thread_1", "thread_7"]
+    assert list(query_thread_ids(sql, warehouse_path(tmp_path / "data"))) == ["thread_1", "thread_7"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_sql_reads_the_warehouse_and_other_databases_and_changes_neither(tmp_pat
 )
 def test_sql_that_does_not_read_ids_is_refused(tmp_path: Path, sql: str, message: str) -> None:
     with pytest.raises(PipelineError, match=message):
-        query_thread_ids(sql, tmp_path / "none")
+        list(query_thread_ids(sql, tmp_path / "none"))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -136,8 +140,8 @@ def three_threads(data_dir: Path) -> Path:
 def test_known_threads_are_those_of_the_source(tmp_path: Path) -> None:
     warehouse = three_threads(tmp_path / "data")
 
-    assert known_thread_ids(warehouse, source="default") == ["thread_new", "thread_old", "thread_archived"]
-    assert known_thread_ids(warehouse, source="other") == []
+    assert list(known_thread_ids(warehouse, source="default")) == ["thread_new", "thread_old", "thread_archived"]
+    assert list(known_thread_ids(warehouse, source="other")) == []
 
 
 def test_since_passes_over_synced_threads_without_a_young_run_and_takes_those_never_synced(tmp_path: Path) -> None:
@@ -160,7 +164,7 @@ def test_all_ways_combine_each_thread_once_and_are_then_narrowed(tmp_path: Path)
         since=NOW - timedelta(days=30),
     )
 
-    named = naming.read(warehouse, source="default")
+    named = list(naming.read(warehouse, source="default").ids)
 
     assert named == [
         "thread_argument",
@@ -172,6 +176,60 @@ def test_all_ways_combine_each_thread_once_and_are_then_narrowed(tmp_path: Path)
     ]
     selection = naming.select(named, warehouse, source="default", now=NOW)
     assert selection.thread_ids == [t for t in named if t != "thread_old"]
+
+
+def name_in(folder: Path, kind: str, ids: Sequence[str]) -> Naming:
+    """The same threads, named in a file or by a query, for one shard of many."""
+    path = folder / "ids"
+    if kind == "parquet":
+        pl.DataFrame({"thread_id": ids}).write_parquet(path)
+    elif kind == "jsonl":
+        path.write_text("".join(f'{{"thread_id":"{thread_id}"}}\n' for thread_id in ids))
+    else:
+        path.write_text("\n".join(["thread_id", *ids]) if kind == "csv" else "\n".join(ids))
+    query = f"select column0 as thread_id from read_csv('{path}', header=false)"
+    return Naming(queries=[query], shard=MANY) if kind == "sql" else Naming(files=[str(path)], shard=MANY)
+
+
+@pytest.mark.parametrize("kind", ["lines", "csv", "jsonl", "parquet", "sql"])
+def test_of_many_threads_a_shard_holds_only_its_own(tmp_path: Path, kind: str) -> None:
+    ids = [f"thread_{number:024}" for number in range(60_000)]
+    naming = name_in(tmp_path, kind, ids)
+
+    tracemalloc.start()
+    named = naming.read(tmp_path / "none", source="default")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert list(named.ids) == [thread_id for thread_id in ids if MANY.takes(thread_id)]
+    assert named.count == 60_000
+    # All of them are 5 MB; batches of queries and Parquet are some thousands.
+    assert peak_bytes < 4_000_000
+
+
+def test_of_a_registry_of_many_threads_a_shard_takes_its_own_in_their_order(tmp_path: Path) -> None:
+    warehouse = three_threads(tmp_path / "data")
+    shards = [Naming(known=True, shard=Shard(number, 2)).read(warehouse, source="default") for number in (1, 2)]
+
+    assert [list(named.ids) for named in shards] == [["thread_new", "thread_old"], ["thread_archived"]]
+
+
+def test_threads_of_other_shards_are_kept_as_hashes_where_they_are_wanted(tmp_path: Path) -> None:
+    named = Naming(["thread_1", "thread_2", "thread_1"], shard=Shard(1, 3)).read(
+        tmp_path / "none", source="default", keeps_others=True
+    )
+
+    assert list(named.ids) == ["thread_1"]
+    assert named.others is not None
+    assert [(hashed % 3 + 1, named.others.itemsize) for hashed in named.others] == [(2, 8)]
+
+
+def test_a_shard_that_no_named_thread_belongs_to_asks_nothing_and_ends_well(tmp_path: Path) -> None:
+    environ = environ_for(OPENAI_API_KEY="marker-key", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+
+    ended = run_cli(tmp_path, "sync", "thread_1", "--shard", "2/3", "--quiet", environ=environ)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_three_shards_of_a_sync_fetch_what_one_sync_fetches(tmp_path: Path) -> None:

@@ -88,12 +88,18 @@ def test_what_is_stored_is_what_the_sample_gives(path: Path, sample: Path) -> No
     assert len(pictures(executed)) == len(pictures(nbformat.read(path, as_version=4)))
 
 
-def test_over_a_lake_it_shows_what_it_shows_over_the_warehouse(sample: Path, tmp_path: Path) -> None:
-    publish(sample.parent, tmp_path / "lake")
+@pytest.fixture(scope="module")
+def lake(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lake")
+    publish(sample.parent, folder)
+    return folder
 
-    executed = execute_notebook(TOOL_USAGE, tmp_path / "no-database", RUN_STEPS_LAKE=str(tmp_path / "lake"))
 
-    assert words(executed) == words(nbformat.read(TOOL_USAGE, as_version=4))
+@by_notebook
+def test_over_a_lake_it_shows_what_it_shows_over_the_warehouse(path: Path, lake: Path, tmp_path: Path) -> None:
+    executed = execute_notebook(path, tmp_path / "no-database", RUN_STEPS_LAKE=str(lake))
+
+    assert words(executed) == words(nbformat.read(path, as_version=4))
 
 
 def test_both_notebooks_ask_in_the_same_words() -> None:

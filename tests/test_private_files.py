@@ -12,8 +12,9 @@ import pytest
 from pipeline.emulator import RunningEmulator, generate_corpus, running_emulator
 from pipeline.landing import PartName
 from pipeline.private_files import aside_of, sweep
+from pipeline.raw_places import raw_store
 from pipeline.report import Scope, write_report
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.warehouse import warehouse_path
 from tests.landed import Listing, instant, land, run_of
 from tests.syncs import run_cli, sync_here
 

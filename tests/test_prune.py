@@ -7,18 +7,22 @@ import shutil
 import stat
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import ConfigurationError, WarehouseLockedError
+from pipeline.flat_parts import FlatStore
 from pipeline.landing import PartName, RawStore
 from pipeline.load import load_new_parts, rebuild
-from pipeline.pruning import find_prunable, prune_parts, read_pruned
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.pruned import forget_pruned, read_imported, read_pruned
+from pipeline.pruning import find_prunable, prune_parts
+from pipeline.raw_places import raw_store
 from pipeline.upkeep import PruneRequest, prune_raw
+from pipeline.warehouse import warehouse_path
 from pipeline.writer_lock import only_writer
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.syncs import environ_for, read_all, read_tables, run_cli
@@ -128,6 +132,18 @@ def test_a_pruned_part_that_comes_back_is_there_again(store: RawStore, warehouse
     assert rebuild(store, warehouse, wait_s=0) == 3
 
 
+def test_what_goes_is_written_down_before_anything_is_removed(store: RawStore, warehouse: Path) -> None:
+    # No file: the first removal fails.
+    FlatStore(store).path(PartName("main", OLD)).mkdir(parents=True)
+
+    with pytest.raises(ConfigurationError, match="cannot prune"):
+        prune(store, warehouse)
+
+    assert OLD in names(store)
+    store.path(PartName("main", OLD)).unlink()
+    assert [part.part for part in read_pruned(store)] == [OLD]
+
+
 def test_nothing_is_pruned_while_another_process_loads(store: RawStore, warehouse: Path) -> None:
     with only_writer(warehouse, wait_s=0), pytest.raises(WarehouseLockedError):
         prune(store, warehouse)
@@ -176,6 +192,50 @@ def test_what_a_shard_pruned_before_it_was_brought_here_is_missed_by_name(
 
     assert (ended.returncode, f"pruned in another folder before they came here ({OLD})" in ended.stderr) == (4, True)
     assert read_all(tmp_path / "all", "select run_id from runs order by all") == [("run_2",), ("run_3",)]
+
+
+def make_older(warehouse: Path) -> None:
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("update schema_version set version = 1, pipeline_version = '0.0.7'")
+
+
+def test_of_a_warehouse_of_an_older_schema_it_is_said_what_a_rebuild_would_lack(
+    store: RawStore, warehouse: Path, tmp_path: Path
+) -> None:
+    prune(store, warehouse)
+    make_older(warehouse)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_new_parts(store, warehouse, wait_s=0)
+
+    assert "would lack what it has from 1 raw part that were pruned" in str(caught.value)
+    assert "query it with run-steps-pipeline 0.0.7" in str(caught.value)
+    assert "load --rebuild --forget-pruned" in str(caught.value)
+    examined = run_cli(tmp_path, "doctor", "--offline")
+    assert (examined.returncode, "query it with run-steps-pipeline 0.0.7" in examined.stdout) == (5, True)
+    assert rebuild(store, warehouse, wait_s=0, without_pruned=True) == 2
+
+
+def test_of_a_warehouse_that_cannot_be_opened_it_is_said_too(store: RawStore, warehouse: Path) -> None:
+    prune(store, warehouse)
+    warehouse.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(ConfigurationError, match=r"would lack.*restore a copy.*--forget-pruned"):
+        load_new_parts(store, warehouse, wait_s=0)
+
+
+def test_an_import_is_known_also_when_its_parts_were_pruned(tmp_path: Path) -> None:
+    (tmp_path / "dump.jsonl").write_text(json.dumps(run_of("run_1", created_at=1_700_000_000)))
+    assert run_cli(tmp_path, "import", "dump.jsonl", "--quiet").returncode == 0
+    data, later = tmp_path / "data", datetime.now(UTC)
+    prune_parts(raw_store(data), warehouse_path(data), before=later, now=later, wait_s=0)
+
+    again = run_cli(tmp_path, "import", "dump.jsonl", "--json")
+
+    assert json.loads(again.stdout)["files_known"] == 1
+    assert read_imported(raw_store(data), "another") == []
+    forget_pruned(raw_store(data))
+    assert read_imported(raw_store(data), "archive") == []
 
 
 # --- the verb -------------------------------------------------------------------------------------------------------
@@ -232,6 +292,7 @@ def test_on_a_terminal_it_says_what_that_means_and_asks(
     os.close(theirs)
 
     assert "cannot be rebuilt from raw parts any more" in said
+    assert "A later version of this program may need to rebuild" in said
     assert len(names(store)) == left
 
 

@@ -14,7 +14,8 @@ from pipeline.catalog import read_sql_files
 from pipeline.errors import ConfigurationError
 from pipeline.load import load_new_parts
 from pipeline.query import run_query
-from pipeline.sync import raw_store, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import warehouse_path
 from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import environ_for, read_all, run_cli
 
@@ -117,7 +118,7 @@ def test_a_duration_is_text_in_every_format(folder: Path, output: str) -> None:
 def test_columns_with_one_name_are_numbered(folder: Path) -> None:
     ended = query(folder, "select 1 as n, 2 as n, interval 3 day as n, 4 as n_1", "--format", "csv")
 
-    assert ended.stdout.splitlines() == ["n,n_2,n_3,n_1", "1,2,3 days,4"]
+    assert ended.stdout.splitlines() == ['"n","n_2","n_3","n_1"', '1,2,"3 days",4']
 
 
 def test_sql_may_stand_on_several_lines(folder: Path) -> None:
@@ -132,7 +133,7 @@ def test_other_formats_have_all_rows_unless_a_limit_is_given(folder: Path) -> No
     sql = "select range as n from range(60)"
 
     assert len(query(folder, sql, "--format", "csv").stdout.splitlines()) == 61
-    assert query(folder, sql, "--format", "csv", "--limit", "2").stdout.split() == ["n", "0", "1"]
+    assert query(folder, sql, "--format", "csv", "--limit", "2").stdout.split() == ['"n"', "0", "1"]
     assert json.loads(query(folder, sql, "--format", "json", "--limit", "1").stdout) == [{"n": 0}]
 
 

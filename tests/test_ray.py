@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import os
 import signal
 import subprocess
@@ -16,20 +17,35 @@ import polars as pl
 import pytest
 
 from pipeline.archive_lander import ImportProgress
-from pipeline.config import Settings, read_settings
+from pipeline.config import read_settings
 from pipeline.connect import make_client
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.extract import ExtractOptions, Progress
 from pipeline.ray_cluster import Cluster, open_cluster
 from pipeline.ray_fleet import RayFleet
 from pipeline.ray_import import RayImport
+from pipeline.settings import Settings
 from pipeline.sync import SyncOptions, SyncResult, run_sync
-from tests.archived import NOW, import_here
+from tests.archived import NOW, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
-from tests.syncs import ROOT, SOURCE, environ_for, hold_back, read_all, run_cli, sync_here, wait_until
-from tests.test_sync import measured
+from tests.measuring import measured
+from tests.syncs import (
+    ROOT,
+    SOURCE,
+    environ_for,
+    hold_back,
+    raw_files,
+    read_all,
+    run_cli,
+    started_cli,
+    sync_here,
+    wait_until,
+)
 
 WORKERS = 2
+ELSEWHERE = "127.0.0.1:1"
+# What a process needs to reach the cluster of this module, which is on loopback only.
+NEEDED = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +53,8 @@ def cluster() -> Iterator[Cluster]:
     """One cluster for all tests, which has this program installed: to start it takes longer than they do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
+        # Of another cluster, where nobody is.
+        patch.setenv("RAY_ADDRESS", ELSEWHERE)
         cluster = open_cluster(None, workers=WORKERS)
     yield cluster
     cluster.close()
@@ -81,14 +99,41 @@ def test_shares_on_a_cluster_come_to_the_tables_of_one_process(
     assert not list(tmp_path.glob("ray/flat/*/*"))
 
 
-def workers_of(cluster: Cluster) -> list[int]:
-    """Processes of this machine that are in the middle of a share."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def children() -> set[int]:
+    """This process and all that it has started, directly or not."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            if path.read_bytes().startswith(b"ray::walk_share"):
-                found.append(int(path.parent.name))
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(") ")[2].split()[1])
+    found, more = set[int](), {os.getpid()}
+    while more:
+        found |= more
+        more = {pid for pid, parent in parents.items() if parent in more}
     return found
+
+
+def working_on(what: str) -> list[int]:
+    """Processes of the cluster that are in the middle of a task, or are an actor, of this name."""
+    found = []
+    for pid in children():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(f"ray::{what}".encode()):
+                found.append(pid)
+    return found
+
+
+def test_a_cluster_of_this_machine_listens_on_loopback_only_whatever_the_environment_names(cluster: Cluster) -> None:
+    sockets = set[str]()
+    for pid in children():
+        with contextlib.suppress(OSError):
+            sockets |= {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
+
+    listening = [row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+
+    assert cluster.ray.get_runtime_context().gcs_address != ELSEWHERE
+    assert len(listening) > 2
+    assert set(listening) <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
 def test_a_worker_killed_without_warning_loses_nothing_and_duplicates_nothing(
@@ -100,8 +145,8 @@ def test_a_worker_killed_without_warning_loses_nothing_and_duplicates_nothing(
     killed: list[int] = []
 
     def kill_one() -> None:
-        wait_until(lambda: len(emulator.requests()) > 40 and bool(workers_of(cluster)), what="a share under way")
-        killed.extend(workers_of(cluster)[:1])
+        wait_until(lambda: len(emulator.requests()) > 40 and bool(working_on("walk_share")), what="a share under way")
+        killed.extend(working_on("walk_share")[:1])
         os.kill(killed[0], signal.SIGKILL)
         emulator.clear_faults()
 
@@ -121,18 +166,65 @@ def test_a_worker_killed_without_warning_loses_nothing_and_duplicates_nothing(
 def test_the_command_line_on_a_cluster_that_runs_already(
     cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    address = cluster.ray.get_runtime_context().gcs_address
-    token = {name: os.environ[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     sync_here(emulator, tmp_path / "one")
+    command, environ = command_on(cluster, emulator)
 
-    ended = run_cli(
-        tmp_path,
-        *("sync", "--all-threads", "--quiet", "--executor", "ray", "--ray-address", address, "--data-dir", "ray"),
-        environ=environ_for(emulator, **token),
-    )
+    ended = run_cli(tmp_path, *command, "--quiet", environ=environ)
 
     assert (ended.returncode, ended.stdout) == (0, "")
     assert_same_contents(tmp_path / "ray", tmp_path / "one")
+
+
+def test_ctrl_c_lands_what_the_workers_have_and_the_next_sync_goes_on(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    sync_here(emulator, tmp_path / "one")
+    emulator.clear_requests()
+    hold_back(emulator, after_requests=30)
+    command, environ = command_on(cluster, emulator)
+    with started_cli(tmp_path, *command, "--attempts", "1000", environ=environ) as process:
+        wait_until(lambda: len(emulator.requests()) > 40, what="40 requests", of=process)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    emulator.clear_faults()
+    landed = raw_files(tmp_path / "ray")
+
+    result = sync_on(cluster, settings_for(emulator, tmp_path), emulator.corpus.thread_ids())
+
+    assert (process.returncode, result.verdict) == (130, "complete"), said
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    # The opening, the closing, and what the workers had.
+    assert len(landed) > 2
+    assert_same_contents(tmp_path / "ray", tmp_path / "one", but=["walks"])
+
+
+def command_on(cluster: Cluster, server: RunningEmulator) -> tuple[list[str], dict[str, str]]:
+    """A sync of all threads into the folder `ray` on this cluster, as a command and its environment."""
+    address = cluster.ray.get_runtime_context().gcs_address
+    place = ("--ray-address", address, "--workers", str(WORKERS), "--data-dir", "ray")
+    return ["sync", "--all-threads", "--executor", "ray", *place], environ_for(
+        server, **{name: os.environ[name] for name in NEEDED}
+    )
+
+
+def test_the_actor_of_the_pace_killed_without_warning_ends_the_sync_with_all_that_was_landed(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    hold_back(emulator, after_requests=30)
+
+    def kill_it() -> None:
+        wait_until(lambda: len(emulator.requests()) > 40, what="shares under way")
+        for pid in working_on("Desk"):
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_it)
+    killer.start()
+    result = sync_on(cluster, settings_for(emulator, tmp_path, attempts=1000), emulator.corpus.thread_ids())
+    killer.join()
+
+    assert "the process on the cluster that keeps the common pace" in str(result.error)
+    assert len(raw_files(tmp_path / "ray")) > 2
 
 
 def test_the_limit_of_a_key_holds_for_all_workers_together(
@@ -179,6 +271,42 @@ def test_an_import_on_a_cluster_comes_to_the_tables_of_one_process(
     RayImport(cluster, tmp_path / "ray", "archive", None).run(files, progress=progress, now=NOW, lock_wait_s=1.0)
 
     assert (progress.files_done, progress.unrecognised) == (len(files), 0)
+    # What differs is what tells one import from another: walk_id, sync_id, part and times, which are left out.
+    assert_same_contents(tmp_path / "ray", tmp_path / "one")
+
+
+def test_a_worker_killed_in_the_middle_of_an_import_loses_nothing_and_duplicates_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    runs = [
+        (run_object(f"run_{number}"), function_step(f"step_{number}", "x" * 5 * 2**20, run_id=f"run_{number}"))
+        for number in range(3)
+    ]
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines_of([item for pair in runs for item in pair]), 1))
+    (tmp_path / "kept.jsonl").write_bytes(lines_of([run_object("run_9"), step_object("step_9", run_id="run_9")]))
+    # Who reads it waits for what is written into it: once to be hashed, then for good.
+    pipe = tmp_path / "b.jsonl"
+    os.mkfifo(pipe)
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        pipe.write_bytes((tmp_path / "kept.jsonl").read_bytes())
+        wait_until(lambda: len(raw_files(tmp_path / "ray")) > 1, what="a part of a file that is not read to its end")
+        killed.extend(working_on("read_files"))
+        (tmp_path / "kept.jsonl").rename(pipe)
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    files = [tmp_path / "a.jsonl.gz", pipe]
+    progress = ImportProgress()
+    RayImport(cluster, tmp_path / "ray", "archive", None).run(files, progress=progress, now=NOW, lock_wait_s=1.0)
+    killer.join()
+
+    assert len(killed) == 1
+    assert (progress.runs, progress.steps, progress.unrecognised) == (4, 4, 0)
+    import_here(tmp_path / "one", *files)
+    # A walk that a dead worker has landed is there beside that of its successor.
     assert_same_contents(tmp_path / "ray", tmp_path / "one", but=["walks"])
 
 

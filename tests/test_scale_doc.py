@@ -1,4 +1,8 @@
-"""The examples of docs/scale.md, run as they stand there: each ends with the tables that one sync has."""
+"""The examples of docs/scale.md, run as they stand there: each ends with the tables that one sync has.
+
+What runs are the commands, in shells of this machine. No scheduler runs here: of Kubernetes, GitHub Actions and Airflow
+the tests know what the files say, and Airflow's decorators are played by a stand-in.
+"""
 
 import os
 import re
@@ -13,8 +17,10 @@ import pytest
 import yaml
 
 from pipeline.emulator import RunningEmulator, running_emulator
+from pipeline.errors import IncompleteError
+from pipeline.threads import Shard
 from tests.contents import assert_same_contents
-from tests.syncs import ROOT, environ_for, sync_here
+from tests.syncs import ROOT, environ_for, read_all, sync_here
 
 DOC = (ROOT / "docs" / "scale.md").read_text("utf-8")
 
@@ -70,6 +76,23 @@ def test_the_line_for_cron(emulator: RunningEmulator, one: Path, tmp_path: Path)
     assert_same_contents(tmp_path / "all", one)
 
 
+def test_the_line_for_cron_fails_with_a_shard_that_fails_and_loads_what_there_is(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    line = example("cron").strip().split(maxsplit=5)[5].replace("/srv/steps", str(tmp_path))
+    ids = emulator.corpus.thread_ids()
+    refused = next(thread_id for thread_id in ids if Shard(1, 2).takes(thread_id))
+    emulator.set_faults([{"route": "list_runs", "match": {"thread_id": refused}, "fault": "status", "status": 400}])
+
+    process = start(line, tmp_path, emulator)
+    _, said = process.communicate()
+    emulator.clear_faults()
+
+    assert (process.returncode, said.count("incomplete")) == (IncompleteError.exit_code, 1), said
+    synced = read_all(tmp_path / "all", "select thread_id from threads where status = 'synced' order by thread_id")
+    assert [thread_id for (thread_id,) in synced] == sorted(set(ids) - {refused})
+
+
 def test_the_indexed_job_for_kubernetes(emulator: RunningEmulator, one: Path, tmp_path: Path) -> None:
     shards, load = (job["spec"] for job in yaml.safe_load_all(example("Kubernetes")))
     commands = [spec["template"]["spec"]["containers"][0]["args"][0] for spec in (shards, load)]
@@ -79,6 +102,7 @@ def test_the_indexed_job_for_kubernetes(emulator: RunningEmulator, one: Path, tm
     run([commands[1]], tmp_path, emulator)
 
     assert shards["completionMode"] == "Indexed"
+    assert "`ReadWriteMany`" in DOC
     assert_same_contents(tmp_path / "all", one)
 
 
@@ -131,7 +155,7 @@ def stand_in(commands: dict[str, list[str]]) -> Mapping[str, ModuleType]:
     return {"airflow": ModuleType("airflow"), "airflow.sdk": sdk, "pendulum": pendulum}
 
 
-def test_the_mapped_tasks_for_airflow(
+def test_the_commands_of_the_mapped_tasks_for_airflow_given_a_stand_in_for_its_decorators(
     emulator: RunningEmulator, one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: dict[str, list[str]] = {}

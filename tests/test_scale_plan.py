@@ -1,14 +1,82 @@
-"""The plan in docs/scale.md is what its measured figures come to."""
+"""The plan in docs/scale.md, and what its text says in numbers, are what the measured figures come to."""
 
-from bench.scale import DOC, MARKS, due_share, format_plan, read_figures
+from dataclasses import replace
+
+from bench.scale import (
+    ACCOUNT_STEPS,
+    ACCOUNT_THREADS,
+    CHANGED,
+    DAYS_OF_YEAR,
+    DOC,
+    MARKS,
+    due_share,
+    format_plan,
+    per_walk,
+    read_figures,
+    step_requests_per_run,
+)
+from bench.scale_runs import Pair
+from pipeline.extract import MAX_THREAD_PAGES
+from pipeline.paging import PAGE_LIMIT
+
+TEXT = " ".join(DOC.read_text("utf-8").split())
+FIGURES = read_figures()
 
 
 def test_the_tables_in_the_document_are_those_of_the_kept_figures() -> None:
     plan = DOC.read_text("utf-8").partition(MARKS[0])[2].partition(MARKS[1])[0]
 
-    assert plan == format_plan(read_figures())
+    assert plan == format_plan(FIGURES)
 
 
 def test_the_age_rule_asks_for_an_eighth_of_threads_that_last_changed_evenly_over_a_year() -> None:
     # 10 days daily, then a tenth of the age apart up to 300 days, then monthly.
     assert round(due_share(), 3) == 0.127
+
+
+def test_the_hours_of_one_machine_are_those_of_its_share_of_the_plan() -> None:
+    runs = ACCOUNT_STEPS / FIGURES.many.steps * FIGURES.many.runs / ACCOUNT_THREADS
+    first_s, again_s = (100_000 * requests / 100 for requests in (1 + runs * step_requests_per_run(FIGURES), 1))
+
+    assert (
+        f"100,000 threads of the kind planned below in {first_s / 3600:.1f} hours, again in {again_s / 60:.0f} minutes"
+        in TEXT
+    )
+
+
+def test_of_the_requests_of_a_day_as_many_are_for_unchanged_threads_as_the_text_says() -> None:
+    unchanged = ACCOUNT_THREADS * (1 - CHANGED)
+    requests = ACCOUNT_THREADS * (1 + CHANGED * step_requests_per_run(FIGURES))
+
+    assert f"these are {100 * unchanged / requests:.0f} of 100 requests a day" in TEXT
+
+
+def test_a_year_of_walks_takes_more_of_the_warehouse_than_all_steps_as_the_text_says() -> None:
+    year = DAYS_OF_YEAR * ACCOUNT_THREADS * per_walk(FIGURES, "warehouse_bytes")
+
+    assert "a year of these rows takes more of the warehouse than all its steps" in TEXT
+    assert year > ACCOUNT_STEPS * FIGURES.per_step("warehouse_bytes")
+
+
+def test_naming_other_shards_threads_takes_next_to_no_memory_and_the_plan_counts_what_it_takes() -> None:
+    assert 0 <= FIGURES.naming.each("peak_mb") * ACCOUNT_THREADS < 100
+
+    dear = replace(FIGURES, naming=replace(FIGURES.naming, peak_mb=(98.0, 347.0)))
+
+    # A million ids held whole: 249 MB more, ten times that for ten million.
+    [line] = [line for line in format_plan(dear).splitlines() if "threads named in a file" in line]
+    assert int(line.split("|")[2].strip(" MB").replace(",", "")) > 2_490
+
+
+def test_publishing_is_in_the_tables_once_it_is_in_the_file() -> None:
+    publish = Pair("python -m pipeline publish delta lake", (10_000, 20_000), (3.0, 4.0), (300.0, 310.0))
+
+    plan = format_plan(replace(FIGURES, publish=publish))
+
+    assert "| publish 10,000 and 20,000 steps, peak memory, MB | 300, 310 |" in plan
+    # A ten thousandth of a second for each of 500 million steps.
+    assert "| publish: core hours | 14 | processor s of publishing |" in plan
+
+
+def test_the_list_of_ten_million_threads_is_not_taken_for_a_list_without_end() -> None:
+    assert MAX_THREAD_PAGES * PAGE_LIMIT >= ACCOUNT_THREADS

@@ -1,5 +1,7 @@
 """No key in any output: every byte that a sync writes, also of those that fail, is searched for it."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,13 +9,18 @@ from typing import Any
 import pytest
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
-from tests.syncs import environ_for, raw_files, read_raw, run_cli
+from pipeline.settings import SAMPLE_KEY
+from tests.syncs import ROOT, environ_for, raw_files, read_raw, read_tables, run_cli
 
 KEY = "marker-key"
 HEADER = "marker-header"
 ORGANIZATION = "marker-organization"
 SECRETS = (KEY, HEADER)
 PROFILE = '[profiles.default]\nkind = "compatible"\nheaders_env = { "X-Gateway" = "GATEWAY_TOKEN" }\n'
+
+# Keys of OpenAI and of gateways, tokens in headers, the sample server's key and what its variable is set to.
+KEYS = re.compile(rf"\bsk-[A-Za-z0-9_-]{{8,}}|Bearer [A-Za-z0-9._-]{{8,}}|\b{SAMPLE_KEY}\b|API_KEY=\S")
+IMAGES = re.compile(r'"image/png": "[^"]*"')
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +64,47 @@ def test_a_whole_sync_shows_no_key_anywhere(server: RunningEmulator, folder: Pat
     assert ended.returncode == 0, ended.stderr
     assert len(raw_files(folder / "data")) > 0
     assert leaks(folder, ended.stdout, ended.stderr) == []
+
+
+def test_neither_the_report_nor_the_warehouse_of_a_sync_holds_a_key(server: RunningEmulator, folder: Path) -> None:
+    synced = run_cli(folder, "sync", *server.corpus.thread_ids(), environ=environ(server))
+    reported = run_cli(folder, "report", environ=environ(server))
+
+    [report] = folder.rglob("*.html")
+    assert (synced.returncode, reported.returncode) == (0, 0), reported.stderr
+    assert report.stat().st_size > 10_000
+    # A database packs its texts: what it shows is looked through row by row.
+    rows = repr([frame.rows() for frame in read_tables(folder / "data").values()])
+    assert leaks(folder, rows, reported.stdout, reported.stderr) == []
+
+
+def test_the_notebooks_that_are_kept_with_their_results_hold_no_key() -> None:
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    outputs = [
+        json.dumps(cell.get("outputs", []))
+        for path in notebooks
+        for cell in json.loads(path.read_text("utf-8"))["cells"]
+    ]
+
+    assert len(notebooks) > 0
+    assert sum(len(output) > 100 for output in outputs) > 0
+    assert [found.group() for output in outputs for found in KEYS.finditer(IMAGES.sub("", output))] == []
+
+
+def test_a_dotenv_with_a_header_s_secret_that_others_can_read_is_refused_also_by_doctor(
+    server: RunningEmulator, folder: Path
+) -> None:
+    (folder / ".env").write_text(f"GATEWAY_TOKEN={HEADER}\n")
+    (folder / ".env").chmod(0o644)
+
+    ended = run_cli(folder, "sync", "thread_1", environ=environ_for(server))
+    examined = run_cli(folder, "doctor", "--offline", environ=environ_for(server))
+
+    assert (ended.returncode, examined.returncode) == (2, 5)
+    assert "chmod 600" in ended.stderr
+    assert "fail  configuration" in examined.stdout
+    (folder / ".env").unlink()
+    assert leaks(folder, ended.stdout, ended.stderr, examined.stdout, examined.stderr) == []
 
 
 def test_status_shows_where_the_key_comes_from_but_not_what_it_is(server: RunningEmulator, folder: Path) -> None:

@@ -18,13 +18,19 @@ from pipeline.endpoint import Endpoint
 from pipeline.errors import ConfigurationError
 from pipeline.extract import Progress
 from pipeline.flat_parts import FlatStore
-from pipeline.gathering import gather_parts
+from pipeline.flattener import Flattener
+from pipeline.gathering import gather_parts, gathering_store
+from pipeline.landing import PartName
 from pipeline.load import load_new_parts
 from pipeline.pacing import Pacer
+from pipeline.pages import PART_SCHEMA
 from pipeline.plan_source import PlanSource
-from pipeline.sync import SyncOptions, raw_store, run_sync, warehouse_path
+from pipeline.raw_places import raw_store
+from pipeline.sync import SyncOptions, run_sync
 from pipeline.threads import Shard
+from pipeline.warehouse import warehouse_path
 from tests.contents import assert_same_contents, read_contents
+from tests.landed import NOON, Listing, land, run_of
 from tests.syncs import SOURCE, environ_for, raw_files, read_all, run_cli, sync_here
 from tests.test_kinds import linked_thread
 
@@ -77,7 +83,7 @@ def land_here(server: RunningEmulator, data_dir: Path, ids: Sequence[str], *, sh
 
 
 def load_here(data_dir: Path, *folders: Path) -> None:
-    gather_parts(raw_store(data_dir), folders)
+    gather_parts(gathering_store(data_dir, folders), folders, warehouse_path(data_dir))
     load_new_parts(raw_store(data_dir), warehouse_path(data_dir), wait_s=1.0)
 
 
@@ -178,6 +184,38 @@ def test_a_load_takes_flattened_parts_and_flattens_the_torn_one_itself(
     assert [part for part in parts if flat.path(part).exists()] == []
 
 
+@pytest.fixture
+def flattened(tmp_path: Path) -> tuple[FlatStore, PartName]:
+    """A part of one run, flattened."""
+    store = raw_store(tmp_path / "data")
+    part = land(store, Listing(0, [run_of("run_1")]))
+    flat = FlatStore(store)
+    flat.write(part)
+    return flat, part
+
+
+def test_a_flattened_part_of_a_raw_part_that_was_written_anew_is_of_no_use(
+    flattened: tuple[FlatStore, PartName],
+) -> None:
+    flat, part = flattened
+    assert flat.read(part) is not None
+
+    flat.store.write_part(part, flat.store.read_rows(part).head(1), replacing=True)
+
+    assert flat.read(part) is None
+
+
+def test_frames_that_are_not_what_was_written_are_of_no_use(flattened: tuple[FlatStore, PartName]) -> None:
+    flat, part = flattened
+    path = flat.path(part)
+    said = {name: value for name, value in pl.read_parquet_metadata(path).items() if name != "ARROW:schema"}
+
+    exchanged = pl.read_parquet(path).with_columns(pl.col("body").reverse())
+    exchanged.write_parquet(path, metadata=said)
+
+    assert flat.read(part) is None
+
+
 def test_a_flattened_part_says_what_its_raw_part_says(emulator: RunningEmulator, tmp_path: Path) -> None:
     land_here(emulator, tmp_path / "data", emulator.corpus.thread_ids())
     load_here(tmp_path / "from-flat", tmp_path / "data")
@@ -188,6 +226,20 @@ def test_a_flattened_part_says_what_its_raw_part_says(emulator: RunningEmulator,
 
     ours, theirs = read_contents(tmp_path / "from-flat"), read_contents(tmp_path / "from-raw")
     assert [name for name, frame in ours.items() if not frame.equals(theirs[name])] == []
+
+
+def test_walks_of_parts_that_a_load_has_taken_meanwhile_are_still_counted(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    land_here(emulator, tmp_path / "data", emulator.corpus.thread_ids())
+    store = raw_store(tmp_path / "data")
+    flattener = Flattener(FlatStore(store), store.list_parts)
+    landed = flattener.count_walks()
+
+    load_here(tmp_path / "data")
+
+    assert not list(tmp_path.glob("data/flat/*/*"))
+    assert flattener.count_walks() == landed == read_all(tmp_path / "data", "select count(*) from walks")[0][0]
 
 
 def test_a_folder_without_parts_is_named(tmp_path: Path) -> None:
@@ -205,3 +257,31 @@ def test_two_different_parts_of_one_name_are_both_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"data.* and .*other.* have one name and different content"):
         load_here(tmp_path / "data", tmp_path / "other")
+
+
+def test_two_parts_of_one_name_and_length_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    for digit, folder in (("1", "data"), ("2", "other")):
+        store = raw_store(tmp_path / folder)
+        store.write_part(PartName(SOURCE, "x-0-000001"), plan_rows(f'["thread_{digit}"]'))
+
+    with pytest.raises(ConfigurationError, match="have one name and different content: one of them was changed"):
+        load_here(tmp_path / "data", tmp_path / "other")
+
+
+def test_a_part_that_another_version_of_the_library_packed_is_the_same_part(tmp_path: Path) -> None:
+    part, rows = PartName(SOURCE, "x-0-000001"), plan_rows('["thread_1"]')
+    raw_store(tmp_path / "data").write_part(part, rows)
+    other = raw_store(tmp_path / "other").path(part)
+    other.parent.mkdir(parents=True)
+    metadata = raw_store(tmp_path / "data").read_metadata(part)
+    rows.write_parquet(other, compression="uncompressed", metadata={"sha256": metadata["sha256"]})
+
+    load_here(tmp_path / "data", tmp_path / "other")
+
+    assert read_all(tmp_path / "data", "select thread_id from threads") == [("thread_1",)]
+
+
+def plan_rows(body: str) -> pl.DataFrame:
+    """The rows of a part with one plan."""
+    row = {"kind": "plan", "source": SOURCE, "sync_id": "x", "fetched_at": NOON, "body": body.encode()}
+    return pl.DataFrame({name: [row.get(name)] for name in PART_SCHEMA}, schema=PART_SCHEMA)

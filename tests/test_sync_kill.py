@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
 from tests.landed_pairs import asked_pairs, landed_pairs
+from tests.measuring import measured
 from tests.syncs import (
     environ_for,
     hold_back,
@@ -19,7 +20,6 @@ from tests.syncs import (
     started_cli,
     wait_until,
 )
-from tests.test_sync import measured
 
 # Bodies are blown up to this, with spaces, so that a small corpus makes several parts.
 BODY_BYTES = 2_000_000

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.threads import read_thread_file, read_thread_ids
+from pipeline.thread_files import read_thread_file, read_thread_ids
 
 
 def write(folder: Path, content: str | bytes, name: str = "ids") -> str:
@@ -33,7 +33,7 @@ def write(folder: Path, content: str | bytes, name: str = "ids") -> str:
     ids=["lines", "crlf", "blanks", "bom", "empty", "only_blanks", "comment", "odd_signs", "odd_separators"],
 )
 def test_lines(tmp_path: Path, content: str, ids: list[str]) -> None:
-    assert read_thread_file(write(tmp_path, content)) == ids
+    assert list(read_thread_file(write(tmp_path, content))) == ids
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_lines(tmp_path: Path, content: str, ids: list[str]) -> None:
     ],
 )
 def test_csv_with_a_thread_id_column(tmp_path: Path, content: str, ids: list[str]) -> None:
-    assert read_thread_file(write(tmp_path, content)) == ids
+    assert list(read_thread_file(write(tmp_path, content))) == ids
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_csv_with_a_thread_id_column(tmp_path: Path, content: str, ids: list[str
     ],
 )
 def test_jsonl_with_a_thread_id_field(tmp_path: Path, content: str, ids: list[str]) -> None:
-    assert read_thread_file(write(tmp_path, content)) == ids
+    assert list(read_thread_file(write(tmp_path, content))) == ids
 
 
 def test_parquet_with_a_thread_id_column(tmp_path: Path) -> None:
     path = tmp_path / "any.name"
     pl.DataFrame({"n": [1, 2], "thread_id": ["thread_1", " thread_2 "]}).write_parquet(path)
-    assert read_thread_file(str(path)) == ["thread_1", "thread_2"]
+    assert list(read_thread_file(str(path))) == ["thread_1", "thread_2"]
 
 
 @pytest.mark.parametrize("content", ["name,thread_id\nx,thread_1\ny,\n", b""], ids=["csv", "parquet"])
@@ -81,29 +81,59 @@ def test_a_row_without_an_id_is_refused_with_its_line(tmp_path: Path, content: s
         pl.DataFrame({"thread_id": ["thread_0", "thread_1", None]}).write_parquet(path)
 
     with pytest.raises(ConfigurationError, match="line 3: '' cannot be a thread id"):
-        read_thread_file(path)
+        list(read_thread_file(path))
+
+
+def test_a_file_is_read_on_across_pieces_that_cut_its_lines_and_signs(tmp_path: Path) -> None:
+    # Odd lengths, so that the end of a piece falls on a sign of two bytes and between the two signs of a line's end.
+    ids = [f"thread_{'é' * (number % 7)}{number}" for number in range(30_000)]
+
+    assert list(read_thread_file(write(tmp_path, "\r\n".join(ids)))) == ids
+
+
+def test_what_is_not_utf8_is_told_by_its_place_in_the_whole_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="byte 200003 is not UTF-8"):
+        list(read_thread_file(write(tmp_path, b"\xef\xbb\xbf" + b"thread_1\r\n" * 20_000 + b"\xff")))
+
+
+def test_csv_fields_of_several_lines_and_of_any_length_are_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path, f'note,thread_id\n"a\nb",thread_1\n\n{"x" * 200_000},thread_2\n"open')
+
+    ids = read_thread_file(path)
+
+    assert [next(ids), next(ids)] == ["thread_1", "thread_2"]
+    with pytest.raises(ConfigurationError, match="is not a CSV file that can be read: line 6: unexpected end of data"):
+        next(ids)
+
+
+def test_parquet_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.BytesIO()
+    pl.DataFrame({"thread_id": ["thread_1"]}).write_parquet(content)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.getvalue())))
+
+    assert list(read_thread_file("-")) == ["thread_1"]
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfthread_1\nthread_2\n")))
-    assert read_thread_file("-") == ["thread_1", "thread_2"]
+    assert list(read_thread_file("-")) == ["thread_1", "thread_2"]
 
 
 def test_a_bad_line_of_standard_input_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"thread_1\n..\n")))
     with pytest.raises(ConfigurationError, match=r"^standard input, line 2: '\.\.' cannot be a thread id$"):
-        read_thread_file("-")
+        list(read_thread_file("-"))
 
 
-def test_each_id_is_taken_once_in_the_order_of_naming(tmp_path: Path) -> None:
+def test_ids_come_in_the_order_of_naming(tmp_path: Path) -> None:
     first = write(tmp_path, "c\na\nc\n", "first")
     second = write(tmp_path, "thread_id\nd\nb\n", "second")
-    assert read_thread_ids(["b", "a", "b"], [first, second]) == ["b", "a", "c", "d"]
+    assert list(read_thread_ids(["b", "a", "b"], [first, second])) == ["b", "a", "b", "c", "a", "c", "d", "b"]
 
 
 def test_a_bad_id_of_the_command_line_is_named_so() -> None:
     with pytest.raises(ConfigurationError, match=r"^the command line: '' cannot be a thread id$"):
-        read_thread_ids(["thread_1", ""], [])
+        list(read_thread_ids(["thread_1", ""], []))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +157,7 @@ def test_a_bad_id_of_the_command_line_is_named_so() -> None:
 def test_what_cannot_be_used_is_named_with_its_place(tmp_path: Path, content: str | bytes, message: str) -> None:
     file = write(tmp_path, content)
     with pytest.raises(ConfigurationError, match=message) as raised:
-        read_thread_file(file)
+        list(read_thread_file(file))
     assert str(raised.value).startswith(file)
 
 
@@ -135,11 +165,11 @@ def test_parquet_without_the_column_says_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "ids.parquet"
     pl.DataFrame({"id": ["x"], "n": [1]}).write_parquet(path)
     with pytest.raises(ConfigurationError, match="has no column 'thread_id'; it has: id, n"):
-        read_thread_file(str(path))
+        list(read_thread_file(str(path)))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nowhere cannot be read: No such file or directory"):
-        read_thread_file(str(tmp_path / "nowhere"))
+        list(read_thread_file(str(tmp_path / "nowhere")))
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
-        read_thread_file(str(tmp_path))
+        list(read_thread_file(str(tmp_path)))

@@ -21,7 +21,7 @@ class FaultShape:
 
 @dataclass(slots=True)
 class FaultRule:
-    """One rule; `seen` counts the requests that it matched, the two last fields are a token bucket."""
+    """One rule; `seen` counts requests that it matched, `struck` answers that it changed; the last two are a bucket."""
 
     fault: str
     parameters: Mapping[str, Any]
@@ -31,6 +31,7 @@ class FaultRule:
     after_requests: int = 0
     times: int | None = None
     seen: int = 0
+    struck: int = 0
     tokens: float | None = None
     filled_at_s: float = 0.0
 

@@ -1,12 +1,13 @@
 """Everything that can be made to go wrong: the table of faults and their application to one request."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pipeline.emulator.answer_faults import ANSWER_FAULTS, ANSWER_SHAPES
-from pipeline.emulator.exchange import Answer, Exchange
+from pipeline.emulator.exchange import Answer, Exchange, RefusedRequestError
 from pipeline.emulator.fault_rules import FaultRule, FaultShape, match_rule, read_rule
-from pipeline.emulator.page_faults import PAGE_FAULTS, PAGE_SHAPES
+from pipeline.emulator.page_faults import PAGE_FAULTS, PAGE_SHAPES, PageFault
 from pipeline.emulator.record_faults import RECORD_SHAPE, patch_records
 
 SHAPES: Final[Mapping[str, FaultShape]] = {**ANSWER_SHAPES, **PAGE_SHAPES, "record": RECORD_SHAPE}
@@ -35,10 +36,22 @@ def apply_page_faults(rules: Sequence[FaultRule], exchange: Exchange) -> None:
     """Falsify the page of the exchange: first which objects it has, then what is in them."""
     for rule in rules:
         if rule.fault in PAGE_FAULTS and exchange.items is not None:
-            PAGE_FAULTS[rule.fault](exchange, rule)
+            _falsify(PAGE_FAULTS[rule.fault], exchange, rule)
     for rule in rules:
         if rule.fault == "record":
-            patch_records(exchange, rule)
+            _falsify(patch_records, exchange, rule)
+
+
+def _falsify(fault: PageFault, exchange: Exchange, rule: FaultRule) -> None:
+    """Apply a fault; it has struck only if the page is another one afterwards, or is refused."""
+    page = exchange.page
+    before = page and replace(page, bodies=list(page.bodies), omitted=set(page.omitted))
+    try:
+        fault(exchange, rule)
+    except RefusedRequestError:
+        rule.struck += 1
+        raise
+    rule.struck += exchange.page != before
 
 
 def apply_answer_faults(rules: Sequence[FaultRule], exchange: Exchange, answer: Answer) -> Answer:
@@ -46,5 +59,7 @@ def apply_answer_faults(rules: Sequence[FaultRule], exchange: Exchange, answer: 
     for name, fault in ANSWER_FAULTS.items() if rules else ():
         for rule in rules:
             if rule.fault == name:
-                answer = fault(exchange, answer, rule)
+                falsified = fault(exchange, answer, rule)
+                rule.struck += falsified != answer
+                answer = falsified
     return answer

@@ -1,5 +1,6 @@
 """Faults of paging: cursors that are ignored, go round or expire, and envelopes that lie."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, cast
@@ -19,7 +20,8 @@ def _unpack(exchange: Exchange) -> tuple[ItemList, Page]:
 
 def _number_page(exchange: Exchange) -> int:
     items, _ = _unpack(exchange)
-    return items.count_before(exchange.query) // exchange.query.limit
+    # What comes after a last page that is not full is a page of its own.
+    return math.ceil(items.count_before(exchange.query) / exchange.query.limit)
 
 
 def ignore_cursor(exchange: Exchange, _rule: FaultRule) -> None:

@@ -38,9 +38,11 @@ def patch_records(exchange: Exchange, rule: FaultRule) -> None:
     start, every = int(rule.parameters["start"]), max(1, int(rule.parameters["every"]))
     for position in range(start, len(page.bodies), every):
         record = msgspec.json.decode(page.bodies[position])
+        before = json.dumps(record)
         patch(record, rule.parameters)
         # json, not msgspec: it can write a lone surrogate.
-        page.bodies[position] = json.dumps(record).encode()
+        if (after := json.dumps(record)) != before:
+            page.bodies[position] = after.encode()
         if rule.parameters["kind"] == "odd_ids":
             page.first_id = record["id"] if position == 0 else page.first_id
             page.last_id = record["id"] if position == len(page.bodies) - 1 else page.last_id

@@ -46,6 +46,10 @@ class RunningEmulator:
         """Answer honestly again."""
         self.set_faults([])
 
+    def struck(self) -> list[int]:
+        """How many answers each fault rule has really changed, in the order of the rules."""
+        return self._call(lambda: [rule.struck for rule in self.emulation.rules])
+
     def advance(self) -> int:
         """Go on to phase 1."""
         return self._call(self.emulation.advance)

@@ -2,27 +2,32 @@
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
-from tests.faults.cell import make_lists
-from tests.faults.document import write_section
+from tests.faults.cell import GROUPS, make_lists
+from tests.faults.document import read_section, write_section
 from tests.faults.kill_table import render_kills
 from tests.faults.kills import run_seeds
 from tests.faults.load import Load, measure_load
 from tests.faults.load_table import render_load
 from tests.faults.matrix import all_cells
 from tests.faults.running import Result, run_cell
-from tests.faults.table import render_table
+from tests.faults.table import Matrix, matrix_of, read_table, render_table, replaced
 
 
 def main() -> int:
-    """Run one kind of proof and write its section of the document; 1 if something is wrong and no known limit."""
+    """Run one kind of proof and write its section of the document; 1 if something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=main.__doc__)
     out = argparse.ArgumentParser(add_help=False)
     out.add_argument("--out", type=Path, help="the document to write a section of")
     verbs = parser.add_subparsers(dest="verb", required=True)
     cells = verbs.add_parser("cells", parents=[out], help="the matrix: every fault at every stage")
     cells.add_argument("--only", default="", help="only cells with this text in group, fault or stage; writes nothing")
+    groups = "only this group, to be given for each; the others stay in the document as they are"
+    cells.add_argument("--group", action="append", choices=GROUPS, help=groups)
     kills = verbs.add_parser("kills", parents=[out], help="kill -9 at random points")
     kills.add_argument("--seeds", type=int, default=200, help="how many")
     kills.add_argument("--first", type=int, default=0, help="the first seed; with --seeds 1 one is run again")
@@ -32,26 +37,35 @@ def main() -> int:
     load.add_argument("--steps", type=int, default=250_000)
     asked = parser.parse_args()
     if asked.verb == "cells":
-        return _run_cells(asked.only, asked.out)
+        return _run_cells(asked.only, asked.group or GROUPS, asked.out, refuse=parser.error)
     if asked.verb == "kills":
         return _run_kills(range(asked.first, asked.first + asked.seeds), asked.jobs, asked.out)
     return _run_load(asked.threads, asked.steps, asked.out)
 
 
-def _run_cells(only: str, out: Path | None) -> int:
+def _run_cells(only: str, groups: Sequence[str], out: Path | None, *, refuse: Callable[[str], NoReturn]) -> int:
     lists = make_lists()
-    cells = [cell for cell in all_cells(lists) if only in f"{cell.group}: {cell.fault}: {cell.stage}"]
+    cells = [cell for cell in all_cells(lists) if cell.group in groups and only in str(cell)]
+    if not cells:
+        refuse(f"no cell has {only!r} in group, fault or stage")
+    # Read before anything runs: a document that cannot be gone on with is told at once.
+    kept = read_section(out, "matrix") if out is not None and set(groups) < set(GROUPS) else None
+    try:
+        old = read_table(kept) if kept else Matrix([], {})
+    except ValueError as error:
+        refuse(f"{out}: {error}")
     results: list[Result] = []
     for number, cell in enumerate(cells, start=1):
         result = run_cell(cell, lists)
         results.append(result)
-        print(f"{number}/{len(cells)} {cell.group}: {cell.fault} @ {cell.stage}: {result.text}", file=sys.stderr)
+        print(f"{number}/{len(cells)} {cell}: {result.text}", file=sys.stderr)
         for problem in result.problems:
             print(f"    {problem}", file=sys.stderr)
     if out is not None and not only:
-        write_section(out, "matrix", render_table(results))
-    wrong = [result for result in results if result.problems and not result.cell.limit]
-    print(f"{len(results)} cells, {len(wrong)} wrong")
+        write_section(out, "matrix", render_table(replaced(old, matrix_of(results, datetime.now(UTC).date()))))
+    wrong = [result for result in results if result.problems]
+    missed = [result for result in results if not result.has_run]
+    print(f"{len(results)} cells, {len(wrong)} wrong, {len(missed)} not run here")
     return 1 if wrong else 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.emulator import Corpus, RunningEmulator, Truth, generate_corpus
-from pipeline.emulator.corpus import ThreadRecord
+from pipeline.emulator.corpus import Item, RunRecord, ThreadRecord
 from pipeline.emulator.truth import Tally
 from pipeline.paging import PAGE_LIMIT
 
@@ -15,6 +15,22 @@ Json = dict[str, Any]
 # What a step or run of the server becomes in the warehouse; None if it is only in `rejects`.
 Patch = Callable[[Json, int], Json | None]
 GROUPS = ("HTTP", "Cursors", "Records", "Machine")
+# In the order of the columns.
+STAGES = (
+    "list of threads",
+    "runs",
+    "runs, page 2",
+    "steps",
+    "steps, page 2",
+    "listing",
+    "steps, --workers 2",
+    "landing",
+    "before the load",
+    "load",
+    "before a rebuild",
+    "sync",
+    "between syncs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What must come of a cell; `says` must be in what the command prints, `patch` is what the records become."""
+    """What must come of a cell; `says` must be in what the command prints, `patch` is what the records become.
+
+    `refused` in place of a verdict: no walk at all may claim to have ended, however.
+    """
 
     exit_code: int = 0
     verdict: str = "complete"
@@ -64,15 +83,17 @@ class Ended:
 class Act(Protocol):
     """What a cell does in place of one sync: runs of the command line in `folder`; the last one is judged."""
 
-    def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended: ...
+    def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the last command ended. Raises AssertionError if the fault did not come about, or went wrong before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One run: `fault` is the row of the table, `stage` the column.
 
-    The server has `corpus`, or `served` (bytes that the truth cannot be counted from); the truth is that of
-    `expected`, of `corpus`, or of the lists. `limit` is the reason why a cell that is not right is a known limit.
+    `lists` makes other lists of the usual ones. The server has `corpus`, or `served` (bytes that the truth cannot be
+    counted from); the truth is that of `expected`, of `corpus`, or of the lists. `limit` is the reason why the
+    outcome, which is judged as any other, is less than one would wish. A cell that `needs_mount` cannot run everywhere.
     """
 
     group: str
@@ -86,7 +107,13 @@ class Cell:
     expected: Callable[[Lists], Corpus] | None = None
     act: Act | None = None
     base_url: str | None = None
+    lists: Callable[[Lists], Lists] | None = None
     limit: str = ""
+    needs_mount: bool = False
+
+    def __str__(self) -> str:
+        """One line to read, and to choose cells by."""
+        return f"{self.group}: {self.fault}: {self.stage}"
 
 
 def make_lists() -> Lists:
@@ -99,6 +126,41 @@ def make_lists() -> Lists:
     others = [t for t in threads if 1 < len(t.runs) < 6 and t is not thread][:4]
     corpus = with_threads(generated, [long_thread, thread, *others])
     return Lists(corpus, long_thread.item.object_id, thread.item.object_id, run.item.object_id)
+
+
+def lengthened(lists: Lists, count: int) -> Lists:
+    """The lists with so many runs in the long thread and so many steps in the long run, copies under other ids."""
+    threads = []
+    for thread in lists.corpus.threads:
+        runs = list(thread.runs)
+        if thread.item.object_id == lists.long_thread:
+            runs = [_copy_run(runs[place % len(runs)], place // len(runs)) for place in range(count)]
+        for index, run in enumerate(runs):
+            if run.item.object_id == lists.long_run:
+                steps = [_copy_item(run.steps[n % len(run.steps)], n // len(run.steps)) for n in range(count)]
+                runs[index] = replace(run, steps=tuple(steps))
+        threads.append(replace(thread, runs=tuple(runs)))
+    return replace(lists, corpus=with_threads(lists.corpus, threads))
+
+
+def _copy_run(run: RunRecord, number: int) -> RunRecord:
+    """The run under the id of its nth copy, with steps that are of that run; the 0th is the run itself."""
+    old, item = run.item.object_id, _copy_item(run.item, number)
+    steps = [_copy_item(_renamed(step, old, item.object_id), number) for step in run.steps]
+    return RunRecord(item, tuple(steps))
+
+
+def _copy_item(item: Item, number: int) -> Item:
+    new_id = f"{item.object_id}n{number}" if number else item.object_id
+    return replace(_renamed(item, item.object_id, new_id), object_id=new_id)
+
+
+def _renamed(item: Item, old: str, new: str) -> Item:
+    def write(body: bytes) -> bytes:
+        return body.replace(old.encode(), new.encode())
+
+    content = item.body_with_content
+    return Item(item.object_id, write(item.body), None if content is None else write(content))
 
 
 def with_threads(corpus: Corpus, threads: Sequence[ThreadRecord], *, counted: bool = True) -> Corpus:

@@ -22,6 +22,8 @@ from tests.syncs import SOURCE, read_all
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _NONE = timedelta()
 _LONGEST_S = 300.0
+# Clocks that jump while a sync runs do so at this look at them.
+_JUMPS_AT = 100
 _ALIKE = """
 select count(*) from (
     select started_at, lag(started_at) over (order by started_at) as before from walks
@@ -85,8 +87,8 @@ def clock_cells() -> Iterator[Cell]:
 
 
 _ERRORS: dict[str, Error] = {
-    "an hour back": lambda looks: -HOUR if looks > 100 else _NONE,
-    "a day on": lambda looks: DAY if looks > 100 else _NONE,
+    "an hour back": lambda looks: -HOUR if looks > _JUMPS_AT else _NONE,
+    "a day on": lambda looks: DAY if looks > _JUMPS_AT else _NONE,
     "a day on and back, again and again": lambda looks: DAY if looks // 20 % 2 else _NONE,
 }
 
@@ -119,8 +121,10 @@ class _DuringSync:
     error: Error
 
     def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the sync with the clock that jumps ended."""
         wrong = WrongClock(self.error)
         result = _sync(server, folder / "data", wrong.clock())
+        assert wrong.looks > 2 * _JUMPS_AT, f"nobody looked at the clock once it had jumped ({wrong.looks} looks)"
         assert wrong.sleeps < 100, f"it slept {wrong.sleeps} times"
         assert 0 <= result.seconds < _LONGEST_S, f"it says that it took {result.seconds} s"
         assert read_all(folder / "data", _ALIKE) == [(0,)], "records have the same instant"
@@ -136,6 +140,7 @@ class _BetweenSyncs:
     after: timedelta
 
     def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the second sync ended."""
         _sync(server, folder / "data", WrongClock(lambda _: self.before).clock())
         server.advance()
         return _ended(_sync(server, folder / "data", WrongClock(lambda _: self.after).clock()), folder)
@@ -149,6 +154,7 @@ class _AfterInterruption:
     after: timedelta
 
     def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the last sync ended."""
         first = _sync(server, folder / "data", WrongClock(lambda _: self.before).clock(), requests=60)
         assert first.verdict == "interrupted", f"it was not interrupted but {first.verdict}"
         _sync(server, folder / "data", WrongClock(lambda _: self.after).clock())
@@ -163,11 +169,13 @@ class _DatedWait:
     error: timedelta
 
     def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the sync that waited ended."""
         soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
         refused = {"fault": "status", "status": 429, "headers": {"retry-after": soon}}
         server.set_faults([{**refused, "after_requests": 20, "times": 1}])
         wrong = WrongClock(lambda _: self.error)
         ended = _ended(_sync(server, folder / "data", wrong.clock()), folder)
+        assert server.struck() == [1], "nobody was asked to wait"
         # Each start of a request wakes all that wait for theirs.
         assert wrong.sleeps < 5_000, f"it slept {wrong.sleeps} times"
         return ended
@@ -180,11 +188,13 @@ class _EndingTokens:
     error: timedelta
 
     def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the sync with two tokens ended."""
         # By a clock that is behind the first token looks good for long; the server refuses it after a while.
         refused = {"fault": "status", "status": 401, "after_requests": 20, "times": 1}
         server.set_faults([refused])
         tokens = IssuedTokens(server.api_key)
         result = _sync(server, folder / "data", WrongClock(lambda _: self.error).clock(), tokens=tokens)
+        assert server.struck() == [1], "no token was refused"
         assert tokens.issued == 2, f"{tokens.issued} tokens were asked for"
         return _ended(result, folder)
 

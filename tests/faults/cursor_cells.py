@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.emulator import Corpus, RunningEmulator
 from pipeline.emulator.corpus import Item, RunRecord
 from pipeline.emulator.store import ItemList
-from tests.faults.cell import Cell, Ended, Gap, Lists, Outcome, with_threads
+from tests.faults.cell import Act, Cell, Ended, Gap, Lists, Outcome, lengthened, with_threads
 from tests.faults.http_cells import Rule, Stage, stages
 from tests.faults.running import sync
 from tests.syncs import wait_until
@@ -27,8 +27,9 @@ _WHOLE: dict[str, list[Rule]] = {
 # With how many items of the runs and of the steps are kept.
 _BROKEN: dict[str, tuple[list[Rule], int, int]] = {
     "A-A: the cursor is ignored": ([{"fault": "cursor_ignored"}], 100, 100),
-    "A-B-A: a cycle of two pages": ([{"fault": "cursor_cycle", "length": 2}], 120, 200),
-    "a cycle of three pages": ([{"fault": "cursor_cycle", "length": 3}], 120, 300),
+    "A-B-A: a cycle of two pages": ([{"fault": "cursor_cycle", "length": 2}], 200, 200),
+    "a cycle of three pages": ([{"fault": "cursor_cycle", "length": 3}], 300, 300),
+    "a cycle of ten pages": ([{"fault": "cursor_cycle", "length": 10}], 1000, 1000),
     "cursor ignored, has_more missing": ([{"fault": "cursor_ignored"}, {"fault": "missing_has_more"}], 100, 100),
     "answers cut at 20, has_more missing": ([{"fault": "answer_cut"}, {"fault": "missing_has_more"}], 20, 20),
     "answers cut at 20 in one order, has_more missing": (
@@ -42,6 +43,15 @@ _BROKEN: dict[str, tuple[list[Rule], int, int]] = {
     "cursor compared with ids, not places": ([{"fault": "cursor_compares_id"}], 100, 100),
 }
 
+# How many runs or steps the list has where the usual 120 and 300 would not show the fault: all of its pages full, or
+# more pages than the cycle has.
+_LENGTHS = {
+    "full last page says more": 300,
+    "A-B-A: a cycle of two pages": 300,
+    "a cycle of three pages": 300,
+    "a cycle of ten pages": 1050,
+}
+
 
 def cursor_cells(lists: Lists) -> Iterator[Cell]:
     """Every fault of the group, on a list of runs and on a list of steps."""
@@ -49,22 +59,20 @@ def cursor_cells(lists: Lists) -> Iterator[Cell]:
     for stage in (runs, steps):
         is_runs = stage is runs
         for name, rules in _WHOLE.items():
-            yield Cell("Cursors", name, stage.name, Outcome(), [{**rule, **stage.match} for rule in rules])
+            yield _faulty(name, stage, rules, Outcome())
         for name, (rules, runs_kept, steps_kept) in _BROKEN.items():
             gap = replace(stage.gap, kept=runs_kept if is_runs else steps_kept)
             outcome = Outcome(exit_code=4, verdict="broken", gap=gap)
-            yield Cell("Cursors", name, stage.name, outcome, [{**rule, **stage.match} for rule in rules])
+            yield _faulty(name, stage, rules, outcome)
         nowhere = Outcome(exit_code=4, verdict="broken", gap=replace(stage.gap, kept=99), rejects=2)
-        yield Cell(
-            "Cursors",
-            "has_more without a cursor",
-            stage.name,
-            nowhere,
-            [{"fault": "has_more_no_cursor", **stage.match}],
-        )
+        yield _faulty("has_more without a cursor", stage, [{"fault": "has_more_no_cursor"}], nowhere)
         yield from _expiring(stage, pages=1 if is_runs else 2)
         for name, (change, expected, limit) in _CHANGES.items():
-            yield _changing(name, stage, change, expected, limit=limit)
+            yield _changing(name, stage, _ChangeWhilePaging(stage, change), expected, limit=limit)
+        found_later = _ChangeWhilePaging(stage, _insert(0), then_full=True)
+        yield _changing(
+            "an item is inserted before the cursor while paging, then sync --full", stage, found_later, _with_copy(0)
+        )
         # A step that was read stays read; the steps of a run that is gone since it was listed cannot be had.
         outcome = Outcome()
         if is_runs:
@@ -73,6 +81,12 @@ def cursor_cells(lists: Lists) -> Iterator[Cell]:
             outcome = Outcome(exit_code=4, verdict="missing", gap=gap)
         act = _ChangeWhilePaging(stage, _delete(50))
         yield Cell("Cursors", "an item before the cursor is deleted while paging", stage.name, outcome, act=act)
+
+
+def _faulty(name: str, stage: Stage, rules: list[Rule], outcome: Outcome) -> Cell:
+    length = _LENGTHS.get(name)
+    longer = (lambda lists: lengthened(lists, length)) if length else None
+    return Cell("Cursors", name, stage.name, outcome, [{**rule, **stage.match} for rule in rules], lists=longer)
 
 
 def _expiring(stage: Stage, *, pages: int) -> Iterator[Cell]:
@@ -92,7 +106,10 @@ def _insert(position: int | None) -> Change:
 
 
 def _delete(position: int) -> Change:
-    return lambda _server, items: items.delete(items.copy_item(position).object_id)
+    def delete(_server: RunningEmulator, items: ItemList) -> None:
+        assert items.delete(items.copy_item(position).object_id), "there is nothing to delete"
+
+    return delete
 
 
 def _with_copy(position: int | None) -> Expected:
@@ -106,15 +123,20 @@ def _with_copy(position: int | None) -> Expected:
     return expected
 
 
-# What is done once the first page is out, and what the list then is.
+def _as_before(items: list[Item]) -> list[Item]:
+    return items
+
+
+# What is done once the first page is out, and what of the list must come of it.
 _CHANGES: dict[str, tuple[Change, Expected, str]] = {
     "an item is added at the end while paging": (_insert(None), _with_copy(None), ""),
     "an item is inserted after the cursor while paging": (_insert(110), _with_copy(110), ""),
     "an item is inserted before the cursor while paging": (
         _insert(0),
-        _with_copy(0),
-        "it is on no page that was still to come; no cursor API can show it. `sync --full` finds it. Servers of this"
-        " protocol append, so that an open run or thread gets its new items at the end",
+        _as_before,
+        "all is there but this item, which is on no page that was still to come; no cursor API can show it."
+        " `sync --full` finds it. Servers of this protocol append, so that an open run or thread gets its new items at"
+        " the end",
     ),
     "the item of the cursor is deleted while paging": (_delete(99), lambda items: [*items[:99], *items[100:]], ""),
     "an item after the cursor is deleted while paging": (_delete(110), lambda items: [*items[:110], *items[111:]], ""),
@@ -127,8 +149,10 @@ class _ChangeWhilePaging:
 
     stage: Stage
     change: Change
+    then_full: bool = False
 
     def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the sync ended, or the `sync --full` that follows it."""
         held = {"fault": "status", "status": 503, "headers": {"retry-after-ms": "20"}}
         server.set_faults([{**held, **self.stage.match, "after_requests": 1}])
         ended: list[Ended] = []
@@ -141,16 +165,14 @@ class _ChangeWhilePaging:
         self.change(server, items)
         server.clear_faults()
         running.join()
-        return ended[0]
+        return sync(server, folder, cell=cell, more=["--full"]) if self.then_full else ended[0]
 
 
-def _changing(name: str, stage: Stage, change: Change, expected: Expected, *, limit: str) -> Cell:
+def _changing(name: str, stage: Stage, act: Act, expected: Expected, *, limit: str = "") -> Cell:
     def expect(lists: Lists) -> Corpus:
         return change_list(lists.corpus, stage.gap, expected)
 
-    return Cell(
-        "Cursors", name, stage.name, Outcome(), act=_ChangeWhilePaging(stage, change), expected=expect, limit=limit
-    )
+    return Cell("Cursors", name, stage.name, Outcome(), act=act, expected=expect, limit=limit)
 
 
 def change_list(corpus: Corpus, gap: Gap, change: Expected, *, counted: bool = True) -> Corpus:

@@ -10,11 +10,21 @@ _SECTION = re.compile(r"<!-- (?P<name>\w+): written by [^>]+ -->\n(?P<text>.*?)\
 
 def write_section(path: Path, name: str, text: str) -> None:
     """Put a section's new text into the document; what stands outside of sections goes."""
-    old = path.read_text(encoding="utf-8") if path.exists() else ""
-    texts = {match["name"]: match["text"] for match in _SECTION.finditer(old)} | {name: text.rstrip("\n")}
+    texts = _read_sections(path) | {name: text.rstrip("\n")}
     parts = [
         f"<!-- {section}: written by {command} -->\n{texts[section]}\n<!-- end of {section} -->\n"
         for section, command in SECTIONS.items()
         if section in texts
     ]
     path.write_text("\n".join(parts), encoding="utf-8")
+
+
+def read_section(path: Path, name: str) -> str | None:
+    """The text of a section, if the document is there and has it."""
+    text = _read_sections(path).get(name)
+    return None if text is None else f"{text}\n"
+
+
+def _read_sections(path: Path) -> dict[str, str]:
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    return {match["name"]: match["text"] for match in _SECTION.finditer(old)}

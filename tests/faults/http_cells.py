@@ -127,7 +127,7 @@ def _no_connection() -> Iterator[Cell]:
             "HTTP", "TLS failure", stage, replace(outcome, says="no answer"), base_url="https://127.0.0.1:{port}/v1"
         )
     for status in (401, 403):
-        refused = Outcome(exit_code=3, verdict="failed", gap=_EVERYTHING, says="the server refuses us")
+        refused = Outcome(exit_code=3, verdict="refused", gap=_EVERYTHING, says="the server refuses us")
         for stage, route in (("list of threads", "list_threads"), ("runs", "list_runs")):
             yield Cell(
                 "HTTP", f"{status} for ever", stage, refused, [{"fault": "status", "status": status, "route": route}]

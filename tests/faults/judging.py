@@ -8,8 +8,8 @@ from pipeline.emulator import Corpus, Truth
 from pipeline.emulator.corpus import Item
 from pipeline.emulator.truth import Tally
 from tests.faults.cell import Cell, Ended, Gap, Json, Outcome
+from tests.measuring import measured
 from tests.syncs import read_all
-from tests.test_sync import measured
 
 
 def expected_truth(corpus: Corpus, outcome: Outcome) -> Truth:
@@ -45,13 +45,24 @@ def find_problems(cell: Cell, corpus: Corpus, ended: Ended) -> Iterator[str]:
         yield "it reports a bug of ours"
     if outcome.says not in ended.output:
         yield f"it does not say {outcome.says!r}"
-    if not (ended.data_dir / "warehouse.duckdb").exists():
-        if outcome.gap != Gap():
-            yield "there is no warehouse"
-        return
-    if outcome.gap and outcome.gap.thread_id and outcome.gap.thread_id not in ended.output:
-        yield "it does not name the thread"
-    yield from _compare(outcome, corpus, ended)
+    yield from (f"it does not name {name}" for name in _names(cell, corpus) if name not in ended.output)
+    if (ended.data_dir / "warehouse.duckdb").exists():
+        yield from _compare(outcome, corpus, ended)
+    elif cell.stage != "list of threads" or outcome.gap != Gap():
+        yield "there is no warehouse"
+
+
+def _names(cell: Cell, corpus: Corpus) -> list[str]:
+    """What the command has to name: threads of which anything is missing, or the list that nobody could get."""
+    gap = cell.outcome.gap
+    if gap is None:
+        return []
+    if gap.thread_id is not None:
+        return [gap.thread_id]
+    if cell.stage == "list of threads":
+        return ["/threads"]
+    # Who is refused altogether is told so once, at the first request.
+    return [] if cell.outcome.verdict == "refused" else corpus.thread_ids()
 
 
 def _compare(outcome: Outcome, corpus: Corpus, ended: Ended) -> Iterator[str]:
@@ -68,11 +79,12 @@ def _compare(outcome: Outcome, corpus: Corpus, ended: Ended) -> Iterator[str]:
         select distinct verdict, thread_id, run_id from walks
         qualify row_number() over (partition by thread_id, run_id order by started_at desc, walk_id desc) = 1
     """
-    broken = {tuple(row) for row in read_all(ended.data_dir, sql) if row[0] != "complete"}
+    walks = {tuple(row) for row in read_all(ended.data_dir, sql)}
+    broken = {walk for walk in walks if walk[0] != "complete"}
     gap = outcome.gap
     if gap is not None and gap.thread_id is None:
-        if {verdict for verdict, *_ in broken} - {outcome.verdict}:
-            yield f"walks are {broken}"
+        if {verdict for verdict, *_ in walks} - {outcome.verdict}:
+            yield f"walks are {sorted(map(str, walks))}"
     elif broken != ({(outcome.verdict, gap.thread_id, gap.run_id)} if gap else set()):
         yield f"walks that are not complete: {sorted(map(str, broken))}"
 

@@ -12,6 +12,7 @@ from tests.faults.kill_points import (
     after_all_requests,
     after_share,
     at_file,
+    at_removal,
     at_request,
     once_gone,
     one_of,
@@ -24,6 +25,8 @@ _SEED = 11
 _BODY_BYTES = 400_000
 # The same for the objects of the archive.
 _OBJECT_BYTES = 50_000
+# To be pruned: copies of one small part, so that the removal takes long enough to be hit.
+_COPIES = 300
 # All models that the corpus has, at another price than the shipped list has.
 _OWN_PRICES = "model,input_usd_per_mtok,output_usd_per_mtok\n" + "".join(
     f"{model},1.25,2.5\n" for model in ("gpt-4o", "gpt-4o-2024-05-13", "gpt-4o-mini", "gpt-4.1", "gpt-4-turbo")
@@ -49,7 +52,10 @@ Prepare = Callable[[Site, Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line with its stages; `phase` is the state of the server. `alone`: also without its children."""
+    """A command line with its stages; `phase` is the state of the server. `alone`: also without its children.
+
+    `keeps_warehouse`: not one byte of that may change.
+    """
 
     name: str
     arguments: Sequence[str]
@@ -57,6 +63,7 @@ class Command:
     stages: Mapping[str, KillPoint]
     phase: int = 0
     alone: bool = False
+    keeps_warehouse: bool = False
 
     def line(self, site: Site) -> list[str]:
         """The arguments of the command line."""
@@ -130,6 +137,19 @@ def _half_loaded(site: Site, folder: Path) -> None:
         part.with_suffix(".away").rename(part)
 
 
+def _in_many_parts(site: Site, folder: Path) -> None:
+    """A warehouse that has, beside what a sync has left, its smallest part under many more names; made once for all."""
+    made = site.made / "many"
+    if not made.exists():
+        _synced(site, made)
+        smallest = min(raw_files(made / "data"), key=lambda path: path.stat().st_size)
+        for number in range(_COPIES):
+            shutil.copy2(smallest, smallest.with_stem(f"{smallest.stem[:-6]}{number + 100_000:06d}"))
+        ended = run_cli(made, "load", "--data-dir", "data")
+        assert ended.returncode == 0, ended.stderr
+    shutil.copytree(made, folder)
+
+
 def _with_new_prices(site: Site, folder: Path) -> None:
     _synced(site, folder)
     (folder / "data" / "own-prices.csv").write_text(_OWN_PRICES)
@@ -196,5 +216,16 @@ COMMANDS = (
             "load": _TO_NEW,
             "end": once_gone(_NEW),
         },
+    ),
+    Command(
+        "prune",
+        ["prune", "--older-than", "0d", "--yes"],
+        _in_many_parts,
+        {
+            "start": after_share(0.05, 0.4),
+            "removal": at_removal("raw/*/*.parquet", of=_COPIES),
+            "end": at_file("raw/pruned.jsonl", share=0.1),
+        },
+        keeps_warehouse=True,
     ),
 )

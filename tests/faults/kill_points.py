@@ -84,6 +84,17 @@ def at_file(pattern: str, *, of: int = 1, share: float = 0.0) -> KillPoint:
     return choose
 
 
+def at_removal(pattern: str, *, of: int) -> KillPoint:
+    """The Nth file of a pattern below the data folder that was there at the start is gone, N of at most so many."""
+
+    def choose(rng: random.Random, scene: Scene) -> Moment:
+        before = len(set(scene.data_dir.glob(pattern)))
+        wanted = rng.randint(1, of)
+        return lambda: before - sum(1 for _ in scene.data_dir.glob(pattern)) >= wanted
+
+    return choose
+
+
 def once_gone(pattern: str, *, of: int = 1) -> KillPoint:
     """A file of a pattern was there and is gone, for the Nth time."""
 

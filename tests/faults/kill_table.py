@@ -8,12 +8,13 @@ from tests.faults.kills import Ended
 _HEAD = """## kill -9
 
 Each seed starts a command, kills it with SIGKILL at a moment of one stage (the Nth request at the server, the Nth file
-below `data/raw`, the warehouse's copy or log appearing or going, a share of the usual time), and runs the same
-command again. A seed is right only if then: the exit code is 0; every total equals the generator's; no row is there
-twice; no run has fewer steps than its complete walk received; every raw part is loaded; the ledger and `repricings`
-are what they are without a kill; nothing that had landed was fetched again (requests counted at the server); no
-process is left; no half of a warehouse, no log, no damaged part is left. `sync --workers 2` is killed as a whole group
-and, in as many seeds, the parent alone.
+below `data/raw` appearing or, with `prune`, going, the warehouse's copy or log appearing or going, a share of the usual
+time), and runs the same command again. A seed is right only if then: the exit code is 0; every total equals the
+generator's; no row is there twice; no run has fewer steps than its complete walk received; every raw part is loaded;
+the ledger and `repricings` are what they are without a kill; nothing that had landed was fetched again (requests
+counted at the server); no process is left; no half of a warehouse, no log, no damaged part is left; every part that
+was there is there still, or is on record as pruned, also right after the kill; `prune` changes no byte of the
+warehouse. `sync --workers 2` is killed as a whole group and, in as many seeds, the parent alone.
 
 - **n of m**: so many seeds are right.
 - *k over*: in k of them the command had ended before the moment came; what it left is judged all the same.

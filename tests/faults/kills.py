@@ -15,13 +15,15 @@ from typing import Any
 from pipeline.catalog import read_sql_files
 from pipeline.duck import Connection, read_frame
 from pipeline.emulator import Truth
-from pipeline.sync import raw_store, warehouse_path
-from pipeline.warehouse import open_for_reading
+from pipeline.landing import PartName
+from pipeline.pruned import read_pruned
+from pipeline.raw_places import raw_store
+from pipeline.warehouse import open_for_reading, warehouse_path
 from tests.faults.kill_commands import COMMANDS, Command, Site, open_site
 from tests.faults.kill_points import Scene, find_orphans, kill_at, started_group
 from tests.landed_pairs import asked_pairs, landed_pairs
+from tests.measuring import measured
 from tests.syncs import environ_for, read_all, run_cli
-from tests.test_sync import measured
 
 _LEDGER = "select columns(* exclude (sealed_at)) from cost_ledger order by source, step_id"
 _REPRICED = "select count(distinct repricing_id), sum(steps) from repricings"
@@ -140,6 +142,7 @@ class Executions:
         slow.clear_requests()
         fast.clear_requests()
         before = set(raw_store(data_dir).list_parts())
+        held = warehouse_path(data_dir).read_bytes() if command.keeps_warehouse else b""
         rng = random.Random(trial.seed)
         scene = Scene(data_dir, slow, min(usual.seconds, _LONGEST_USUAL_S), usual.requests)
         with started_group(folder, *command.line(self._site), environ=environ_for(slow)) as process:
@@ -147,9 +150,11 @@ class Executions:
             killed = kill_at(moment, process, whole_group=not trial.alone)
             # Workers of a dead parent may still be there: going on at once must not mind them.
             landed = landed_pairs(data_dir, without=before)
+            lost = before - _kept_or_pruned(data_dir)
             again = run_cli(folder, *command.line(self._site), environ=environ_for(fast))
             orphans = find_orphans(process.pid)
         problems = [f"orphans: {orphans}"] if orphans else []
+        problems += _find_losses(data_dir, lost, held)
         if again.returncode != 0 or "Traceback" in again.stderr:
             problems.append(f"exit code {again.returncode} of the second run: {again.stderr[-600:]}")
         else:
@@ -168,8 +173,10 @@ class Executions:
         for run_id, *_ in read_all(data_dir, _SHORT_WALKS):
             yield f"{run_id} has other steps than its complete walk"
         loaded = {name for (name,) in read_all(data_dir, "select part from loaded_parts")}
-        if loaded != {part.name for part in raw_store(data_dir).list_parts()}:
+        if loaded != {part.name for part in _kept_or_pruned(data_dir)}:
             yield "not every raw part is loaded"
+        if command.keeps_warehouse and raw_store(data_dir).list_parts():
+            yield "not every raw part is pruned"
         yield from (f"{path.name} is left" for pattern in _MUST_BE_GONE for path in data_dir.glob(pattern))
 
     def _measure(self, command: Command) -> Usual:
@@ -184,6 +191,19 @@ class Executions:
         usual = _read_usual(folder / "data", seconds=seconds, requests=len(server.requests()))
         shutil.rmtree(folder)
         return self._usual.setdefault(command.name, usual)
+
+
+def _kept_or_pruned(data_dir: Path) -> set[PartName]:
+    """The raw parts that are there, and those that are on record as removed on purpose."""
+    store = raw_store(data_dir)
+    return {*store.list_parts(), *(part.name for part in read_pruned(store))}
+
+
+def _find_losses(data_dir: Path, lost: set[PartName], held: bytes) -> Iterator[str]:
+    """Parts that went without a record, and a warehouse that has changed, if what it was is given."""
+    yield from (f"{part.name} is gone and not recorded as pruned" for part in sorted(lost, key=str))
+    if held and warehouse_path(data_dir).read_bytes() != held:
+        yield "the warehouse is not what it was"
 
 
 def _read_usual(data_dir: Path, *, seconds: float, requests: int) -> Usual:

@@ -5,21 +5,27 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.measure import Measurement, measure
 from tests.faults.load_account import ACCOUNT_FILE
+from tests.measuring import measured
 from tests.syncs import ROOT, environ_for
-from tests.test_sync import measured
 
 _TIMEOUT_S = 3600.0
 _TENTHS = 10
 _KEY = "emulator-key"
+# What must hold: memory at its highest in any sync, and in the first one against that of the account a tenth as large;
+# requests a second in the last tenth of the first sync, against the median tenth.
+MOST_MB = 900
+MOST_GROWTH = 1.5
+LEAST_PACE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,24 @@ class Load:
 
     @property
     def problems(self) -> list[str]:
-        """Totals or requests that are not what they must be."""
-        return [*self.small.problems, *self.large.problems]
+        """Totals, requests, memory or throughput that are not what they must be."""
+        judged = [*_judge_memory(self.small, self.large), *_judge_pace(self.large.first.tenths)]
+        return [*self.small.problems, *self.large.problems, *judged]
+
+
+def _judge_memory(small: Size, large: Size) -> Iterator[str]:
+    highest = max(sync.measurement.peak_mb for size in (small, large) for sync in (size.first, size.second))
+    if highest > MOST_MB:
+        yield f"{highest:,.0f} MB in one sync: more than {MOST_MB}"
+    usual, peak = small.first.measurement.peak_mb, large.first.measurement.peak_mb
+    if peak > MOST_GROWTH * usual:
+        yield f"ten times the account takes {peak:,.0f} MB in place of {usual:,.0f} MB: more than {MOST_GROWTH} times"
+
+
+def _judge_pace(tenths: Sequence[float]) -> Iterator[str]:
+    middle = median(tenths)
+    if tenths[-1] < LEAST_PACE * middle:
+        yield f"{tenths[-1]:,.0f} requests a second at the end, in the median tenth {middle:,.0f}"
 
 
 def measure_load(threads: int, steps: int) -> Load:
@@ -79,6 +101,8 @@ def _measure(threads: int, steps: int) -> Size:
             syncs.append(sync)
         first, second = syncs
         counts = (threads, account["runs"], account["truths"][1]["steps"], account["changed_runs"])
+        if counts[2] < steps:
+            problems.append(f"the account has {counts[2]:,} steps in place of {steps:,}")
         return Size(*counts, first, second, problems)
 
 

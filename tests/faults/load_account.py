@@ -15,8 +15,8 @@ from tests.faults.cell import count_truth
 
 ACCOUNT_FILE = "account.json"
 _STEPS_PER_RUN = 6.0
-# The generator's ordinary threads have a little fewer steps than its two means multiplied.
-_RUNS_MORE = 1.06
+# The generator's ordinary threads have fewer steps than its two means multiplied; with this a few more than asked for.
+_RUNS_MORE = 1.13
 _CHANGED_EVERY = 10
 _ENDS = ("completed_at", "failed_at", "cancelled_at", "expires_at", "last_error", "incomplete_details", "usage")
 

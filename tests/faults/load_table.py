@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from bench.report import describe_machine
-from tests.faults.load import Load, Size, Sync
+from tests.faults.load import LEAST_PACE, MOST_GROWTH, MOST_MB, Load, Size, Sync
 
 _HEAD = """## Load
 
@@ -15,6 +15,9 @@ and every page of steps, the second time one request for each thread and the ste
 Memory is the highest sum of the resident memory of all processes of the sync; both accounts use the same number of
 processes. Throughput is that of the sync with the emulator on the same machine, in each tenth of its requests.
 """
+_BOUNDS = f"""Must hold, or `make load-test` fails: every total and number of requests; at most {MOST_MB} MB in any
+sync; ten times the account takes at most {MOST_GROWTH} times the memory; the last tenth of the requests of the first
+sync comes at least at {LEAST_PACE:.0%} of the median tenth's pace."""
 
 
 def render_load(load: Load) -> str:
@@ -37,7 +40,9 @@ def render_load(load: Load) -> str:
         f"Ten times the account takes {larger:.2f} times the memory. Requests a second in each tenth of the first sync"
         f" of {load.large.threads:,} threads: {', '.join(f'{rate:,.0f}' for rate in load.large.first.tenths)}.",
         "",
-        f"Totals and requests: {'; '.join(load.problems) or 'all right'}.",
+        _BOUNDS,
+        "",
+        f"Totals, requests, memory, throughput: {'; '.join(load.problems) or 'all right'}.",
         "",
         f"({datetime.now(UTC):%Y-%m-%d}, {describe_machine()}.)",
     ]

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.emulator import Corpus
 from pipeline.emulator.corpus import Item, RunRecord
 from tests.faults.cell import Cell, Gap, Json, Lists, Outcome, Patch, with_threads
 from tests.faults.cursor_cells import change_list
-from tests.faults.http_cells import stages
+from tests.faults.http_cells import Stage, stages
 
 # Every tenth record is struck, or the first of each page; pages have 100.
 _TENTH: Mapping[str, object] = {"start": 3, "every": 10}
@@ -101,10 +101,38 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
             says="have no id",
         )
         yield Cell("Records", name, "runs", nameless, [{"fault": "record", "kind": kind_name, **_TENTH, **runs.match}])
+    yield from _usage_of_runs(lists, runs)
     odd = {"fault": "record", "kind": "odd_ids", **runs.match}
     yield Cell("Records", "ids with slash, ?, #, %2F, +, space, é", "runs", Outcome(), [odd])
     yield from _of_bytes(lists)
     yield from _of_ids(lists)
+
+
+def _usage_of_runs(lists: Lists, runs: Stage) -> Iterator[Cell]:
+    """Faults of the usage that runs report themselves; those that report none have none to lose."""
+    reported = [index for index, run in enumerate(_runs_of(lists)) if _reports_usage(run)]
+    struck = [index for index in reported if index % 10 == _TENTH["start"]]
+    for name in ("tokens are strings", "tokens are negative", "tokens are fractions"):
+        kind = _OF_STEPS[name]
+        patch = _every(_if_reported(kind.becomes), _TENTH)
+        outcome = Outcome(rejects=kind.rejects * len(struck), patch=patch, patched=lists.long_thread)
+        yield Cell("Records", name, "runs", outcome, [{"fault": "record", "kind": kind.kind, **_TENTH, **runs.match}])
+    for name in ("tokens beyond 64 bits", "tokens of 400 digits"):
+        found, put, becomes, rejects = _BYTES[name]
+        outcome = Outcome(rejects=rejects * len(reported), patch=becomes, patched=lists.long_thread)
+        yield Cell("Records", name, "runs", outcome, served=_rewriting(Gap(lists.long_thread), found, put))
+
+
+def _runs_of(lists: Lists) -> Sequence[RunRecord]:
+    return next(thread.runs for thread in lists.corpus.threads if thread.item.object_id == lists.long_thread)
+
+
+def _reports_usage(run: RunRecord) -> bool:
+    return json.loads(run.item.body).get("usage") is not None
+
+
+def _if_reported(patch: Patch) -> Patch:
+    return lambda record, position: record if record.get("usage") is None else patch(record, position)
 
 
 def _every(patch: Patch, on: Mapping[str, object]) -> Patch:
@@ -126,17 +154,19 @@ _BYTES: dict[str, tuple[bytes, bytes, Patch, int]] = {
 def _of_bytes(lists: Lists) -> Iterator[Cell]:
     gap = Gap(lists.thread_of_long_run, lists.long_run)
     for name, (found, put, becomes, rejects) in _BYTES.items():
-
-        def served(lists: Lists, found: bytes = found, put: bytes = put) -> Corpus:
-            def rewrite(items: list[Item]) -> list[Item]:
-                return [_rewritten(item, found, put) for item in items]
-
-            return change_list(lists.corpus, gap, rewrite, counted=False)
-
         # A page whose text is no Unicode is one reject; it is repaired and read.
         count = 300 * rejects + (3 if "UTF-8" in name else 0)
         outcome = Outcome(rejects=count, patch=becomes, patched=lists.long_run)
-        yield Cell("Records", name, "steps", outcome, served=served)
+        yield Cell("Records", name, "steps", outcome, served=_rewriting(gap, found, put))
+
+
+def _rewriting(gap: Gap, found: bytes, put: bytes) -> Callable[[Lists], Corpus]:
+    """The corpus with other bytes in every item of a list that has what is looked for."""
+
+    def rewrite(items: list[Item]) -> list[Item]:
+        return [_rewritten(item, found, put) for item in items]
+
+    return lambda lists: change_list(lists.corpus, gap, rewrite, counted=False)
 
 
 def _rewritten(item: Item, found: bytes, put: bytes) -> Item:

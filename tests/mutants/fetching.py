@@ -6,6 +6,7 @@ _PAGING = "pipeline/paging.py"
 _RETRYING = "pipeline/retrying.py"
 _CLIENT = "pipeline/client.py"
 _PACING = "pipeline/pacing.py"
+_TRANSPORT = "pipeline/transport.py"
 
 CURSORS = (
     Mutant(
@@ -282,15 +283,15 @@ CREDENTIALS = (
     Mutant(
         "a .env with a key may be read by everybody",
         "other users of the machine read the key",
-        "pipeline/config.py",
-        'mode & (stat.S_IRWXG | stat.S_IRWXO) and any("KEY" in name for name in values):',
-        'mode & (stat.S_IRWXG | stat.S_IRWXO) and "KEY" in values:',
+        "pipeline/secret_files.py",
+        "if secrets and _others_can_read(path):",
+        "if 'KEY' in secrets and _others_can_read(path):",
         ("test_config.py::test_a_dotenv_with_a_key_that_others_can_read_is_refused",),
     ),
     Mutant(
         "the key is shown among the settings",
         "`status --config` prints it",
-        "pipeline/config.py",
+        "pipeline/settings.py",
         'if name in ("api_key", "content_key"):',
         'if name == "content_key":',
         ("test_config.py::test_secrets_are_masked_wherever_settings_are_shown",),
@@ -298,9 +299,9 @@ CREDENTIALS = (
     Mutant(
         "certificates are not checked",
         "somebody in between reads the key",
-        _CLIENT,
-        "connector = aiohttp.TCPConnector(limit=0, ssl=context,",
-        "connector = aiohttp.TCPConnector(limit=0, ssl=False,",
+        _TRANSPORT,
+        "connector=aiohttp.TCPConnector(limit=0, ssl=context,",
+        "connector=aiohttp.TCPConnector(limit=0, ssl=False,",
         ("test_transport.py::test_a_certificate_of_an_unknown_authority_is_refused_at_once_with_what_to_do",),
     ),
     Mutant(

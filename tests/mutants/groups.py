@@ -1,6 +1,6 @@
 """All planted faults by the part of the product that they are in."""
 
-from tests.mutants import fetching, keeping, money, using
+from tests.mutants import fetching, guarding, keeping, money, sharing, using
 from tests.mutants.mutant import Mutant
 
 GROUPS: dict[str, tuple[Mutant, ...]] = {
@@ -8,12 +8,20 @@ GROUPS: dict[str, tuple[Mutant, ...]] = {
     "Retries": fetching.RETRIES,
     "Credentials and connections": fetching.CREDENTIALS,
     "Pace": fetching.PACE,
+    "Transport": sharing.TRANSPORT,
+    "Shared pace and the age rule": sharing.PACE_AND_AGE,
     "Landing": keeping.LANDING,
     "Flattening": keeping.FLATTENING,
     "Loading": keeping.LOADING,
     "Planning": keeping.PLANNING,
     "Locks": keeping.LOCKS,
     "Worker processes": keeping.WORKERS,
+    "Shards and flattened parts": sharing.SHARDS,
+    "Lakes": sharing.LAKES,
+    "Hidden contents": guarding.CONTENTS,
+    "Forgetting": guarding.FORGETTING,
+    "Pruning and the doctor": guarding.UPKEEP,
+    "Cells and files": guarding.FILES,
     "Prices": money.PRICES,
     "Costs, fees and completeness": money.COSTS,
     "Ledger": money.LEDGER,

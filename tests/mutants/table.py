@@ -1,8 +1,13 @@
 """The planted faults as a document."""
 
+import re
 from collections.abc import Mapping, Sequence
 
+from tests.mutants.mutant import Mutant
 from tests.mutants.planting import Outcome
+
+_ROW = re.compile(r"(\| .* \| `[^`]+` \| )(`test_.*`) \|")
+_TEST = re.compile(r"`([^`]+)`")
 
 _HEAD = """# Mutants
 
@@ -23,7 +28,17 @@ def render_table(groups: Mapping[str, Sequence[Outcome]]) -> str:
     return "\n".join([*lines, ""])
 
 
+def read_table(text: str) -> dict[str, tuple[str, ...]]:
+    """The tests that caught each fault of such a document, by the start of its row."""
+    rows = [_ROW.fullmatch(line) for line in text.splitlines()]
+    return {row[1]: tuple(f"tests/{test}" for test in _TEST.findall(row[2])) for row in rows if row}
+
+
+def row_start(mutant: Mutant) -> str:
+    """What the row of a mutant says of it, up to the tests."""
+    return f"| {mutant.fault} | {mutant.breaks} | `{mutant.file}` | "
+
+
 def _row(outcome: Outcome) -> str:
-    mutant = outcome.mutant
     tests = ", ".join(f"`{test.removeprefix('tests/')}`" for test in outcome.red)
-    return f"| {mutant.fault} | {mutant.breaks} | `{mutant.file}` | {tests or outcome.verdict.upper()} |"
+    return f"{row_start(outcome.mutant)}{tests or outcome.verdict.upper()} |"

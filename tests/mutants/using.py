@@ -101,7 +101,7 @@ EXITS = (
     Mutant(
         "an interrupted sync exits with 0",
         "a script takes a part for the whole",
-        _SYNCING,
+        "pipeline/errors.py",
         "INTERRUPTED = 130",
         "INTERRUPTED = 0",
         ("test_cli.py::test_an_interrupted_sync_ends_with_exit_code_130",),

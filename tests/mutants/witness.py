@@ -4,15 +4,22 @@ import importlib
 import os
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import pipeline
 from pipeline.checks import run_checks
+from pipeline.errors import PipelineError
 from pipeline.prices import read_price_book
 from pipeline.schema import open_in_memory, refresh_prices
 
 # The file that has the fault.
 PLANTED = "MUTANTS_PLANTED_FILE"
+# What importing a broken module or reading broken SQL comes to; pytest itself refuses to go on with anything else.
+_BROKEN = (
+    *(ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError),
+    *(duckdb.Error, PipelineError),
+)
 
 
 def pytest_configure() -> None:
@@ -25,7 +32,7 @@ def pytest_configure() -> None:
             importlib.import_module(planted.removesuffix(".py").replace("/", "."))
         elif planted:
             _read_all_sql()
-    except Exception as error:
+    except _BROKEN as error:
         raise pytest.UsageError(f"{planted} is broken: {error}") from error
 
 

@@ -1,0 +1,192 @@
+"""Faults where several work on one thing: lakes, shards and what they flatten, budgets of pace, the age rule."""
+
+from tests.mutants.mutant import Mutant
+
+_PUBLISHING = "pipeline/publishing.py"
+_LAKE = "pipeline/lake.py"
+_DELTA = "pipeline/delta_tables.py"
+_FLAT = "pipeline/flat_parts.py"
+_BUDGET = "pipeline/pace_budget.py"
+_DUE = "pipeline/thread_queries.py"
+_DECAY = "pipeline/decay.py"
+_TRANSPORT = "pipeline/transport.py"
+
+LAKES = (
+    Mutant(
+        "commits to a lake have no application transaction",
+        "two publishers write the same rows twice",
+        _DELTA,
+        "marks = [library.Transaction(APPLICATION, epoch), *(library.Transaction(part, epoch) for part in parts)]",
+        "marks = [library.Transaction(part, epoch) for part in parts]",
+        ("test_lake.py::test_of_two_that_have_read_the_same_state_only_one_may_write",),
+    ),
+    Mutant(
+        "prices that the warehouse has charged at are not published",
+        "costs of last year change with the prices of now",
+        _PUBLISHING,
+        "            self._keep_costs(connection, touched)\n",
+        "",
+        ("test_lake.py::test_prices_that_the_warehouse_has_charged_at_are_the_lakes_whatever_they_are_now",),
+    ),
+    Mutant(
+        "what a dead publisher has begun is not seen",
+        "a publisher writes over one that is at work",
+        _PUBLISHING,
+        "if snapshot.has_begun(_mark(part))] if snapshot.is_torn else []",
+        "if snapshot.has_begun(_mark(part))] if False else []",
+        ("test_lake.py::test_what_a_dead_publisher_has_begun_the_next_one_ends",),
+    ),
+    Mutant(
+        "forgotten threads stay in the lake",
+        "what a person asked to remove is still there",
+        _PUBLISHING,
+        "        self._retrying(self._forget)\n",
+        "",
+        ("test_lake.py::test_threads_that_were_forgotten_leave_the_lake_too",),
+    ),
+    Mutant(
+        "parts that were pruned before they were published are not missed",
+        "the lake lacks months without a word",
+        _PUBLISHING,
+        "            self._retrying(self._refuse_if_pruned)\n",
+        "            pass\n",
+        ("test_lake.py::test_parts_that_were_pruned_before_they_were_published_are_missed",),
+    ),
+    Mutant(
+        "a lake of another version is written to",
+        "tables of two programs are mixed",
+        _LAKE,
+        "if version not in (None, SCHEMA_VERSION):",
+        "if False:",
+        ("test_lake.py::test_a_lake_of_another_version_is_refused",),
+    ),
+    Mutant(
+        "the log of a lake has the first signs of every text",
+        "conversations are in a file that nobody thinks of",
+        _DELTA,
+        '"delta.dataSkippingStatsColumns": ",".join(indexed),',
+        '"delta.dataSkippingStatsColumns": ",".join(columns),',
+        ("test_lake.py::test_the_log_holds_no_text_of_a_conversation",),
+    ),
+)
+
+SHARDS = (
+    Mutant(
+        "shards overlap",
+        "threads are fetched several times",
+        "pipeline/threads.py",
+        "% self.count + 1 == self.number",
+        "% self.count + 1 >= self.number",
+        ("test_naming_threads.py::test_three_shards_have_every_thread_exactly_once_and_about_as_many_each",),
+    ),
+    Mutant(
+        "a shard plans from the runs of another",
+        "runs that are sealed are fetched again",
+        "pipeline/plan_source.py",
+        "% $count + 1 = $number",
+        "% $count + 1 <> $number",
+        ("test_shards.py::test_shards_in_one_folder_plan_from_its_warehouse_and_from_what_is_not_in_it_yet",),
+    ),
+    Mutant(
+        "of two parts of one name the first is taken",
+        "pages of a shard are missing without a word",
+        "pipeline/gathering.py",
+        "                _check_same(store, shard.store, part)\n",
+        "",
+        ("test_shards.py::test_two_different_parts_of_one_name_are_both_named",),
+    ),
+    Mutant(
+        "a flattened part of another raw part is believed",
+        "rows that were forgotten come back",
+        _FLAT,
+        "if any(found.get(name) != value for name, value in self._metadata(part).items()):",
+        "if found.get(_MADE_BY) != _made_by():",
+        ("test_shards.py::test_a_flattened_part_of_a_raw_part_that_was_written_anew_is_of_no_use",),
+    ),
+    Mutant(
+        "a flattened part that is torn is believed",
+        "a flipped bit becomes another cost",
+        _FLAT,
+        "if hashlib.sha256(body).hexdigest() != digest:",
+        "if len(hashlib.sha256(body).hexdigest()) != len(digest):",
+        ("test_shards.py::test_frames_that_are_not_what_was_written_are_of_no_use",),
+    ),
+)
+
+PACE_AND_AGE = (
+    Mutant(
+        "each process gets the whole budget",
+        "a limit is passed as often as there are processes",
+        _BUDGET,
+        "self._next_start = start + permits / rate",
+        "self._next_start = start",
+        ("test_pace_budget.py::test_the_limit_that_a_user_gives_holds_for_all_processes_together",),
+    ),
+    Mutant(
+        "a process keeps a pause to itself",
+        "the others go on while the server asks for patience",
+        _BUDGET,
+        "self._paused_until = max(self._paused_until, now + ask.pause_s)",
+        "self._paused_until = max(self._paused_until, now)",
+        ("test_pace_budget.py::test_a_pause_that_one_process_was_asked_for_holds_back_the_others",),
+    ),
+    Mutant(
+        "a thread that is old enough is never due again",
+        "its late runs are never fetched",
+        _DUE,
+        "least(epoch(age) * $share, $longest_s)",
+        "greatest(epoch(age) * $share, $longest_s)",
+        ("test_decay.py::test_a_cold_thread_is_due_when_its_age_has_grown_by_a_tenth",),
+    ),
+    Mutant(
+        "a thread with an open run may be cold",
+        "its end is seen a month late",
+        _DUE,
+        "        and not coalesce(thread_runs.has_open, false)\n",
+        "",
+        ("test_decay.py::test_a_cold_thread_is_due_when_its_age_has_grown_by_a_tenth",),
+    ),
+    Mutant(
+        "the age rule is on though nobody asked for it",
+        "threads are left out of syncs without a word",
+        _DECAY,
+        "if cold_after is None and not asked:",
+        "if False:",
+        ("test_decay.py::test_the_rule_is_off_unless_the_settings_or_the_command_line_ask_for_it",),
+    ),
+)
+
+TRANSPORT = (
+    Mutant(
+        "the transport follows redirects",
+        "another host gets the key",
+        _TRANSPORT,
+        "allow_redirects=False",
+        "allow_redirects=True",
+        ("test_client.py::test_a_redirect_is_not_followed_and_the_other_host_sees_nothing",),
+    ),
+    Mutant(
+        "the transport asks again by itself",
+        "a server in trouble gets twice the requests, uncounted",
+        _TRANSPORT,
+        "session._retry_connection = False",
+        "session._retry_connection = True",
+        ("test_client.py::test_a_connection_that_always_ends_is_an_error_naming_the_path",),
+    ),
+    Mutant(
+        "a host that no proxy is for is asked through it",
+        "requests for an internal server leave the house",
+        _TRANSPORT,
+        "if is_loopback(host) or proxy_bypass(host):",
+        "if is_loopback(host):",
+        ("test_transport.py::test_a_host_that_no_proxy_names_is_asked_directly",),
+    ),
+    Mutant(
+        "a packed answer is measured as it came",
+        "a small answer fills the memory",
+        "pipeline/client.py",
+        "                size_bytes += len(chunk)\n",
+        "                size_bytes = response.num_bytes_downloaded or size_bytes + len(chunk)\n",
+        ("test_client.py::test_a_packed_answer_that_unpacks_to_too_much_is_given_up",),
+    ),
+)

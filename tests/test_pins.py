@@ -1,0 +1,27 @@
+"""What is installed by a file of pins is what was looked at: each pin has its hashes, and pip is told to insist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(path for folder in (".", "tests", "tests/peers", "scripts") for path in (ROOT / folder).glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_pin_has_a_version_and_a_hash_and_names_no_registry(path: Path) -> None:
+    text = "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.lstrip().startswith("#"))
+    pins = text.replace("\\\n", " ").split("\n")
+
+    assert [pin for pin in pins if pin.strip() and not re.match(r"\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", pin)] == []
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_make_installs_nothing_that_is_not_pinned() -> None:
+    recipes = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
+    installs = [line for line in recipes.splitlines() if "pip install" in line]
+
+    assert len(installs) >= 4
+    assert [line for line in installs if "--require-hashes" not in line and "--no-deps" not in line] == []
