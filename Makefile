@@ -5,9 +5,9 @@ UV ?= uv
 RUN := .venv/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
 DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
-PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/*requirements.txt | cksum | cut -d' ' -f1)
+PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test check prices licences audit notebooks test-peers test-browser test-duckdb15 test-lake faults load-test mutants \
+.PHONY: demo test check prices licences audit notebooks test-peers test-browser test-clickhouse test-duckdb15 test-lake faults load-test mutants \
 	bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
@@ -37,7 +37,7 @@ $(DEV): $(BIN)/python
 notebooks: $(DEV)  ## execute the notebooks over a fresh sample and store their outputs
 	$(BIN)/python notebooks/execute.py
 
-test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM and Prism before the emulator, lakes in Azurite and for ClickHouse; needs node and npm
+test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM and Prism before the emulator, raw parts and a lake in Azurite; needs node and npm
 	$(BIN)/python -m pytest -o addopts=-q tests/peers
 
 $(PEERS):
@@ -49,9 +49,12 @@ $(PEERS):
 	$(PYTHON) -m venv --clear .peers/litellm
 	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/peers/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade \
-		--target .peers/chdb -r tests/peers/chdb-requirements.txt
 	touch $@
+
+test-clickhouse: $(DEV)  ## ClickHouse reads a lake; it takes about 560 MB, so it is not among the tests of every change
+	test -d .clickhouse/chdb || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--target .clickhouse -r tests/clickhouse/requirements.txt
+	$(BIN)/python -m pytest -o addopts=-q tests/clickhouse
 
 test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of a file that 2.0 wrote
 	test -d .duckdb15/duckdb || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \

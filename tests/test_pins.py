@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(path for folder in (".", "tests", "tests/peers", "scripts") for path in (ROOT / folder).glob("*.txt"))
+FILES = sorted(
+    path
+    for folder in (".", "tests", "tests/clickhouse", "tests/peers", "scripts")
+    for path in (ROOT / folder).glob("*.txt")
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

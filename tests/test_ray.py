@@ -189,7 +189,7 @@ def test_ctrl_c_lands_what_the_workers_have_and_the_next_sync_goes_on(
     emulator.clear_faults()
     landed = raw_files(tmp_path / "ray")
 
-    result = sync_on(cluster, settings_for(emulator, tmp_path), emulator.corpus.thread_ids())
+    result = sync_here(emulator, tmp_path / "ray")
 
     assert (process.returncode, result.verdict) == (130, "complete"), said
     assert "run the same command again" in said

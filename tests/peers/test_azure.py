@@ -1,39 +1,24 @@
-"""Lakes where others keep and read them: in a bucket of Azurite, and through a reader that is not built on delta-rs."""
+"""Raw parts and a lake in a container of Azure, which is Azurite here."""
 
 import base64
 import hashlib
 import hmac
-import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-import polars as pl
 import pytest
 
-from pipeline.catalog import read_sql_files
-from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
+from tests.lakes import assert_same, read_lake, read_warehouse
 from tests.peers.processes import PEERS, free_port, running
-from tests.publish_parts import publish
 from tests.syncs import environ_for, run_cli
 
 ACCOUNT = "markeraccount"
 KEY = base64.b64encode(b"marker-key").decode()
 CONTAINER = "box"
 TOTALS = "select count(*) as steps, sum(total_tokens) as tokens, max(created_at) as last_at from run_steps"
-# ClickHouse reads the log by its own code unless it may use delta-kernel.
-READ_TABLES = """
-import sys, chdb
-for name in sys.argv[1:]:
-    read = f"select * from deltaLakeLocal('{name}') settings allow_delta_kernel_rs = 0"
-    with open(f"{name}.read", "wb") as file:
-        file.write(chdb.query(read, "Parquet").bytes())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +70,3 @@ def test_raw_parts_and_a_lake_in_an_azure_container_are_those_of_a_folder(
     for name, value in azure.items():
         monkeypatch.setenv(name, value)
     assert_same(read_lake(f"{place}/lake"), read_warehouse(tmp_path / "data" / "warehouse.duckdb"))
-
-
-def test_clickhouse_reads_from_the_log_by_itself_the_rows_that_we_wrote(tmp_path: Path) -> None:
-    land_everything(tmp_path / "data")
-    # In many commits, so that files were replaced and removed.
-    publish(tmp_path / "data", tmp_path / "lake", batch_bytes=6_000)
-    expected = read_lake(tmp_path / "lake")
-    named = [name for name, table in expected.items() if not table.is_empty()]
-
-    command = [sys.executable, "-c", READ_TABLES, *named]
-    environ = {**os.environ, "PYTHONPATH": str(PEERS / "chdb")}
-    subprocess.run(command, cwd=tmp_path / "lake", env=environ, check=True)
-
-    for name in named:
-        table, ours = read_sql_files("tables")[name], expected[name]
-        read = pl.read_parquet(io.BytesIO((tmp_path / "lake" / f"{name}.read").read_bytes()))
-        theirs = read.select(ours.columns).cast(ours.schema).sort(list(table.columns), nulls_last=True)
-        assert theirs.equals(ours), (name, theirs, ours)
