@@ -1,6 +1,7 @@
 """What tasks and who started them make of each other, on a cluster of threads."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,6 +145,7 @@ def test_a_cancelled_extraction_lands_what_it_has_and_uses_the_cluster_from_one_
         return await syncing
 
     interrupted = asyncio.run(interrupt())
+    wait_for_loads()
     emulator.clear_faults()
     landed = len(raw_files(tmp_path / "data"))
     again = asyncio.run(sync_with(fleet_for(settings, ThreadCluster()), settings, emulator))
@@ -153,6 +155,13 @@ def test_a_cancelled_extraction_lands_what_it_has_and_uses_the_cluster_from_one_
     # The opening, the closing, and what the shares had.
     assert landed > 2
     assert read_all(tmp_path / "data", "select count(*) from run_steps") == [(emulator.truth().steps,)]
+
+
+def wait_for_loads() -> None:
+    """An interrupted sync leaves a load to end with its process; here the process goes on."""
+    for thread in threading.enumerate():
+        if thread.name in ("loader", "load"):
+            thread.join()
 
 
 def test_a_share_that_fails_has_the_others_land_what_they_hold(emulator: RunningEmulator, tmp_path: Path) -> None:
