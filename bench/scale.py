@@ -139,7 +139,10 @@ def measured_rows(f: Figures) -> list[list[str]]:
         ["requests for the steps of a run", f"{step_requests_per_run(f):.2f}"],
         ["requests for an unchanged thread", f"{f.per_thread('requests_again'):.2f}"],
         ["raw parts, bytes a step", f"{f.per_step('raw_bytes'):,.0f}"],
-        ["flattened parts (removed by the load), bytes a step", f"{f.per_step('flat_bytes'):,.0f}"],
+        [
+            "flattened parts (removed only from the folder that is loaded into), bytes a step",
+            f"{f.per_step('flat_bytes'):,.0f}",
+        ],
         ["warehouse, bytes a step", f"{f.per_step('warehouse_bytes'):,.0f}"],
         ["Delta lake, bytes a step", f"{f.per_step('lake_bytes'):,.0f}"],
         ["raw parts of an unchanged thread, bytes", f"{f.per_thread('raw_bytes_again'):,.0f}"],
@@ -181,6 +184,11 @@ def planned_rows(f: Figures) -> list[list[str]]:
             "**first sync**", ACCOUNT_THREADS + runs * step_requests_per_run(f), "a list a thread, its runs"
         ),
         ["raw parts", size(ACCOUNT_STEPS * f.per_step("raw_bytes")), "bytes a step"],
+        [
+            "flattened parts, kept by shards with folders of their own",
+            size(ACCOUNT_STEPS * f.per_step("flat_bytes")),
+            "bytes a step",
+        ],
         ["warehouse", size(ACCOUNT_STEPS * f.per_step("warehouse_bytes")), "bytes a step"],
         ["Delta lake", size(ACCOUNT_STEPS * f.per_step("lake_bytes")), "bytes a step"],
         ["plan, fetch, land, flatten: core hours", hours(ACCOUNT_STEPS * f.per_step("shard_cpu_s")), "ms a step"],

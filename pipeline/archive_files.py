@@ -20,6 +20,7 @@ from ijson.common import IncompleteJSONError, JSONError, ObjectBuilder
 from msgspec import Raw
 
 from pipeline.errors import ConfigurationError
+from pipeline.json_text import MOST_VALUES, has_too_many_values
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -89,7 +90,8 @@ def hash_file(path: Path) -> str:
 def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Document | Damage]:
     """Documents of a file, packed or not: one a line, or documents that each take several lines.
 
-    At most about `whole_bytes` of unpacked content are held at a time.
+    At most about `whole_bytes` of unpacked content are held at a time; where documents have to be taken apart to tell
+    them from each other, up to `MOST_VALUES` of their values beside it.
     """
     try:
         with path.open("rb") as packed, _unpack(packed) as stream:
@@ -137,6 +139,8 @@ def _read_stream(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Dama
         yield from _read_large(body, number, stream, whole_bytes)
     elif _is_document(body):
         yield Document("$", body)
+    elif has_too_many_values(body):
+        yield Damage(f"line {number}", f"more than {MOST_VALUES:,} values: the rest of the file was not read")
     else:
         yield from _read_values(body, number)
 
@@ -228,7 +232,7 @@ class LineNumbers:
 
 def _read_items(stream: "_Joined", whole_bytes: int) -> Iterator[Document | Damage]:
     """Items of documents too large to be held. They are written anew: the same values, not the same spaces."""
-    index = 0
+    index = values = 0
     builder: ObjectBuilder | None = None
     events: Iterable[tuple[str, str, Any]] = ijson.parse(
         stream, use_float=True, multiple_values=True, buf_size=_CHUNK_BYTES
@@ -237,8 +241,11 @@ def _read_items(stream: "_Joined", whole_bytes: int) -> Iterator[Document | Dama
     try:
         for place, event, value in events:
             if builder is None and event == "start_map" and place in _ITEM_PREFIXES:
-                builder, prefix = ObjectBuilder(), place
+                builder, prefix, values = ObjectBuilder(), place, 0
             if builder is not None:
+                values += 1
+                if values > MOST_VALUES:
+                    raise ValueError(f"one item has more than {MOST_VALUES:,} values")
                 builder.event(event, value)
                 if event == "end_map" and place == prefix:
                     yield Document(f"{_json_path(place)}[{index}]", _encode(builder.value), is_item=True)

@@ -23,8 +23,6 @@ from pipeline.part_writer import PartWriter
 
 # Unrecognised places that are kept by name, of each file; all are counted.
 NAMED_PLACES = 20
-# What is not recognised may be anything, contents too.
-_NOT_SHOWN = "not recognised (contents are hashed: it is not shown)"
 # The steps of one run stay together while a part does not grow beyond this.
 _LARGEST_PART_BYTES = 4 * PART_BYTES
 
@@ -87,7 +85,7 @@ def read_file(path: Path, sha256: str, lander: "ArchiveLander", progress: Import
         else:
             counts["unrecognised"] += 1
             if len(named) < NAMED_PLACES:
-                named.append(str(content) if lander.content_key is None else f"{content.where}: {_NOT_SHOWN}")
+                named.append(str(content))
     size_bytes = path.stat().st_size
     return ArchiveFile(
         file=str(path),

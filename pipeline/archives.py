@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from pipeline.json_text import repair_unicode
+from pipeline.json_text import MOST_VALUES, has_too_many_values, repair_unicode
 from pipeline.pages import Resource
 
 Order = Literal["asc", "desc"]
@@ -26,7 +26,6 @@ _PATH = re.compile(
     r"(?:/(?P<run>[^/]+)(?:/(?P<steps>steps)(?:/[^/]+)?|/cancel|/submit_tool_outputs)?)?)/?$"
 )
 _HTTP_ERROR = 400
-_SHOWN = 80
 
 
 class Head(Struct, gc=False):
@@ -109,7 +108,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
-    """Something that is not known, with where it stands and why."""
+    """Something that is not known, with where it stands and why; `reason` repeats nothing of what is there."""
 
     where: str
     reason: str
@@ -131,12 +130,14 @@ def read_content(body: bytes, context: Context) -> Iterator[Content]:
 
 def _read_value(body: bytes, context: Context) -> Iterator[Content]:
     text = body.lstrip()
-    if text.startswith(b"["):
+    if has_too_many_values(body):
+        yield Unrecognised(context.where, f"more than {MOST_VALUES:,} values in one document: split it")
+    elif text.startswith(b"["):
         yield from _read_list(body, context)
     elif text.startswith(b"{"):
         yield from _read_object(body, context)
     else:
-        yield Unrecognised(context.where, f"no JSON object or list: {_shown(body)}")
+        yield Unrecognised(context.where, "no JSON object or list")
 
 
 def _read_list(body: bytes, context: Context) -> Iterator[Content]:
@@ -168,7 +169,7 @@ def _read_object(body: bytes, context: Context) -> Iterator[Content]:
     elif (isinstance(head.object, str) and _OTHER_OBJECTS.fullmatch(head.object)) or _is_error(head):
         yield LeftOut(context.where)
     else:
-        yield Unrecognised(context.where, f"neither a run nor a step: {_shown(body)}")
+        yield Unrecognised(context.where, "neither a run nor a step")
 
 
 def _decode_head(body: bytes) -> Head:
@@ -205,11 +206,11 @@ def _found(resource: Resource, body: bytes, head: Head, context: Context) -> Fou
     object_id = _text(head.id)
     noun = resource.removesuffix("s")
     if object_id is None:
-        return Unrecognised(context.where, f"a {noun} without an id: {_shown(body)}")
+        return Unrecognised(context.where, f"a {noun} without an id")
     if resource == "steps" and run_id is None:
-        return Unrecognised(context.where, f"the step {object_id} does not say of which run")
+        return Unrecognised(context.where, "a step that does not say of which run")
     if thread_id is None:
-        return Unrecognised(context.where, f"the {noun} {object_id} does not say of which thread")
+        return Unrecognised(context.where, f"a {noun} that does not say of which thread")
     return Found(resource, object_id, thread_id, run_id, body, head, context)
 
 
@@ -229,8 +230,11 @@ def _read_exchange(head: Head, context: Context) -> Iterator[Content]:
         request = msgspec.json.decode(_raw(head.request), type=_Request)
         response = msgspec.json.decode(_raw(head.response), type=_Response)
         url = urlsplit(request.url)
-    except (msgspec.DecodeError, ValueError) as error:
+    except msgspec.DecodeError as error:
         yield Unrecognised(context.where, f"no HTTP exchange ({error})")
+        return
+    except ValueError:
+        yield Unrecognised(context.where, "no HTTP exchange (its URL cannot be read)")
         return
     match = _PATH.search(url.path)
     if match is None or response.status >= _HTTP_ERROR or not response.status:
@@ -238,7 +242,7 @@ def _read_exchange(head: Head, context: Context) -> Iterator[Content]:
         return
     body = _body_of(response.content)
     if not body:
-        yield Unrecognised(context.where, f"the answer to {url.path} was recorded without its content")
+        yield Unrecognised(context.where, "an answer that was recorded without its content")
         return
     is_steps = match["steps"] is not None
     within = replace(
@@ -291,8 +295,3 @@ def _raw(value: Raw | UnsetType) -> Raw:
 
 def _unquoted(segment: str | None) -> str | None:
     return None if segment is None else unquote(segment)
-
-
-def _shown(body: bytes) -> str:
-    text = " ".join(body[: _SHOWN * 4].decode("utf-8", errors="replace").split())
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -29,7 +29,7 @@ def forget(
 ) -> None:
     """Remove threads, and those of agents that they called, from raw parts and warehouse for good: shows, then asks.
 
-    Stop syncs first. Later syncs and imports leave them out, except those that are named as THREAD_ID.
+    Syncs and imports, also one that runs now, leave them out, except those that are named as THREAD_ID later.
     """
     from pipeline.erasure import ForgetRequest
     from pipeline.erasure import forget as forget_data

@@ -40,7 +40,6 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load raw parts that have landed, here or in the data folders named; no network."""
-    from pipeline.forgetting import leave_out_again
     from pipeline.gathering import gather_parts, gathering_store, raw_folder
     from pipeline.load import load_new_parts
     from pipeline.load import rebuild as rebuild_warehouse
@@ -54,8 +53,7 @@ def load(
     folder = read_flags(data_dir=data_dir, raw=raw).data_dir
     store, warehouse = gathering_store(folder, folders or []), warehouse_path(folder)
     sweep_leftovers(store)
-    if gathered := gather_parts(store, folders or [], warehouse):
-        leave_out_again(store, folder)
+    gathered = gather_parts(store, folders or [], warehouse)
     if forget_pruned and not store.list_parts() and not warehouse.exists():
         forget_record(store)
         print(f"there is nothing left of {folder}: pruned raw parts are forgotten, a sync begins anew")

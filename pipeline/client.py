@@ -16,7 +16,7 @@ from pipeline.body_budget import BodyBudget
 from pipeline.connecting import explain_failure
 from pipeline.endpoint import Endpoint
 from pipeline.errors import RefusedError, RequestError
-from pipeline.json_text import repair_unicode
+from pipeline.json_text import MOST_VALUES, has_too_many_values, repair_unicode
 from pipeline.kinds import find_hint
 from pipeline.pacing import Clock, Pacer
 from pipeline.retrying import Fault, RetryPolicy, backoff_s, judge_status
@@ -273,6 +273,8 @@ def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
     decoder = msgspec.json.Decoder(kind)
 
     def decode(body: bytes) -> T:
+        if has_too_many_values(body):
+            raise ValueError(f"the body is not {what} (more than {MOST_VALUES:,} values)")
         try:
             return decoder.decode(body)
         except (ValueError, RecursionError):

@@ -130,7 +130,10 @@ def examine_parts(folder: Folder, contents: Contents | None, *, read_all: bool) 
         yield from amiss
     else:
         held = f", {found.pruned:,} pruned" if found.pruned else ""
-        yield Diagnosis("raw parts", "ok", f"{found.read}, all whole and loaded{held}")
+        advice = "keep a copy of the warehouse, it alone has what they held and no rebuild brings it back"
+        yield Diagnosis(
+            "raw parts", "ok", f"{found.read}, all whole and loaded{held}", advice if found.pruned else None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ State = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing that was looked at: how it is, what was found, and what to do unless it is well."""
+    """One thing that was looked at: how it is, what was found, and what to do, where anything is."""
 
     check: str
     state: State

@@ -5,9 +5,8 @@ between, the same command again finishes it: what the record names is removed wh
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -17,10 +16,11 @@ from pipeline.duck import Connection, attached, read_frame, register
 from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteError, PipelineError
 from pipeline.flat_parts import FlatStore
 from pipeline.forget_targets import Target
-from pipeline.forgotten import Forgotten, add_forgotten, read_forgotten
+from pipeline.forgotten import Forgotten, add_forgotten
 from pipeline.hiding import ContentKey
 from pipeline.landing import PartName, RawStore
 from pipeline.load import rebuild
+from pipeline.pruned import drop_texts
 from pipeline.pruning import refuse_if_pruned, sweep_leftovers
 from pipeline.rewriting import Rewrite, parts_of, rewrite_part, with_contents_hidden, without_threads
 from pipeline.warehouse import open_new
@@ -60,20 +60,11 @@ def forget_threads(folder: DataFolder, targets: Sequence[Target], unreadable: Un
     forgotten = add_forgotten(folder.data_dir, threads, now=now)
     with _saying_unfinished():
         _remove_needless(folder, unreadable)
+        drop_texts(folder.store)
         parts = parts_of(folder.store, None)
         rewritten = sum(_rewrite(folder.store, part, lambda rows: without_threads(rows, forgotten)) for part in parts)
         _rewrite_warehouse(folder, forgotten)
     return rewritten
-
-
-def leave_out_again(store: RawStore, data_dir: Path) -> None:
-    """Remove forgotten threads from parts that came from elsewhere and are not loaded yet."""
-    forgotten = read_forgotten(data_dir)
-    for part in store.list_parts() if forgotten.threads else ():
-        # A load sets aside what is damaged.
-        with suppress(DamagedPartError):
-            if rewrite_part(store, part, lambda rows: without_threads(rows, forgotten)):
-                FlatStore(store).drop([part])
 
 
 def forget_contents(folder: DataFolder, source: str, key: ContentKey) -> int:
@@ -92,6 +83,7 @@ def forget_contents(folder: DataFolder, source: str, key: ContentKey) -> int:
             " --forget-pruned` and `sync --full` for its threads, then this again"
         )
     _remove_needless(folder, unreadable)
+    drop_texts(folder.store)
     parts = parts_of(folder.store, source)
     rewritten = sum(_rewrite(folder.store, part, lambda rows: with_contents_hidden(rows, key)) for part in parts)
     rebuild(folder.store, folder.warehouse, wait_s=folder.lock_wait_s)

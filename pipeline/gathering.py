@@ -37,9 +37,9 @@ def gathering_store(data_dir: Path, folders: Sequence[Path]) -> RawStore:
 def gather_parts(store: RawStore, folders: Sequence[Path], warehouse: Path) -> int:
     """Take the parts of data folders (or of their `raw` folders) that are not here yet; how many there were.
 
-    They stay where they are. What is in one bucket with ours is here, and only what the shards have flattened for the
-    warehouse is taken. Raises ConfigurationError for a folder without parts, and where two different parts have one
-    name.
+    They stay where they are, and so does what is flattened of them: a shard without a warehouse plans from it. What is
+    in one bucket with ours is here, and only what the shards have flattened for the warehouse is taken. Raises
+    ConfigurationError for a folder without parts, and where two different parts have one name.
     """
     shards = _find_shards(folders)
     here = set(store.list_parts()) if shards else set()

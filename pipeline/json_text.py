@@ -12,6 +12,10 @@ _NULL = Raw(b"null")
 # One escape at a time, so that a backslash that is itself escaped is never taken for the start of one.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)", re.DOTALL)
 _LONE_SURROGATE_BYTES = 6
+# Also one that the body ends in: each sign is looked at once, whatever the body is.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+# What it takes to hold them apart stays below some hundred MB; no list or archive that a person keeps has so many.
+MOST_VALUES = 5_000_000
 
 
 def raw_text(raw: Raw) -> str:
@@ -47,6 +51,20 @@ def repair_unicode(body: bytes) -> bytes:
     """The body with U+FFFD in place of bytes that are not UTF-8 and of escaped surrogates without their pair."""
     text = body.decode("utf-8", errors="replace").encode()
     return _ESCAPE.sub(_repair_escape, text)
+
+
+def has_too_many_values(body: bytes) -> bool:
+    """Whether there are more than `MOST_VALUES` values in a JSON document; what its texts hold does not count."""
+    # A value and a comma take two bytes, so that an ordinary body is not looked through.
+    if len(body) <= 2 * MOST_VALUES or body.count(b",") < MOST_VALUES:
+        return False
+    commas = start = 0
+    for text in _STRING.finditer(body):
+        commas += body.count(b",", start, text.start())
+        if commas >= MOST_VALUES:
+            return True
+        start = text.end()
+    return commas + body.count(b",", start) >= MOST_VALUES
 
 
 def _repair_escape(match: re.Match[bytes]) -> bytes:

@@ -50,6 +50,11 @@ PART_TABLES = (
     "cost_ledger",
     "loaded_parts",
 )
+_OF_PARTS = ("walks", "billed_usage")
+# A transaction of every commit that removes forgotten threads, and the first and the last table that get one.
+FORGETTING = f"{APPLICATION}/forgetting"
+FORGOTTEN_FIRST = "code_interpreter_outputs"
+FORGOTTEN_LAST = "threads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +173,27 @@ class Snapshot:
 
     @property
     def is_torn(self) -> bool:
-        """Whether a batch of parts is in some tables and not in others: a publisher is at work, or was killed."""
+        """Whether the newest batch of parts is in some tables and not in others."""
         return len({self.epochs[name] for name in PART_TABLES}) > 1
+
+    def has_halves(self) -> bool:
+        """Whether any batch, also one before the newest, is in some tables and not in others.
+
+        A publisher is at work, or was killed: between two tables, while he removed forgotten threads, or before all
+        parts of rows that lacked a column were in again. Reads the column `part` of the tables that have one.
+        """
+        if self.is_torn or self._forgotten_in(FORGOTTEN_FIRST) != self._forgotten_in(FORGOTTEN_LAST):
+            return True
+        with naming_place(self.place):
+            whole = self._parts_of("loaded_parts")
+            return any(not self._parts_of(name) <= whole for name in _OF_PARTS)
+
+    def _forgotten_in(self, name: str) -> int | None:
+        return self.tables[name].transaction_version(FORGETTING)
+
+    def _parts_of(self, name: str) -> set[str]:
+        parts = pl.scan_delta(self.tables[name]).select("part").unique()
+        return set(parts.collect(engine="streaming")["part"])
 
     def has_begun(self, part: str) -> bool:
         """Whether a part is in the newest batch that a publisher has begun to write."""
@@ -197,7 +221,10 @@ class Snapshot:
         ]
 
     def commit(self, name: str, change: Change, *, epoch: int, parts: Sequence[str] = ()) -> None:
-        """Write a change, and that these parts are in it. Raises LakeConflictError, then nothing is written."""
+        """Write a change, and that these parts are in it.
+
+        Raises LakeConflictError: then nothing is written, of many rows of a large table perhaps the first ones.
+        """
         if self.epochs[name] > epoch:
             raise LakeConflictError(name)
         with naming_place(self.place), noticing_conflicts():

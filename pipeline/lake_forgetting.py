@@ -5,12 +5,12 @@ import polars as pl
 from pipeline.catalog import read_sql_files
 from pipeline.delta_tables import Change, key_of
 from pipeline.forgotten import Forgotten
-from pipeline.lake import PART_TABLES, Snapshot
+from pipeline.lake import FORGOTTEN_FIRST, FORGOTTEN_LAST, PART_TABLES, Snapshot
 
 # Rows that are found through others go first and threads last of all: as long as they are there whoever was killed
 # between two tables is followed, and brings every table to the same number.
 _FIRST = (
-    "code_interpreter_outputs",
+    FORGOTTEN_FIRST,
     "file_search_results",
     "cost_ledger",
     "tool_calls",
@@ -18,8 +18,7 @@ _FIRST = (
     "run_steps",
     "runs",
 )
-_LAST = "threads"
-_ORDER = (*_FIRST, *(name for name in PART_TABLES if name not in (*_FIRST, _LAST)), _LAST)
+_ORDER = (*_FIRST, *(name for name in PART_TABLES if name not in (*_FIRST, FORGOTTEN_LAST)), FORGOTTEN_LAST)
 
 
 def forgotten_changes(snapshot: Snapshot, forgotten: Forgotten) -> dict[str, Change]:

@@ -1,6 +1,7 @@
 """A lake as DuckDB sees it: the product's views over the live files of its Delta tables, without any extension."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 
 from pipeline.catalog import SqlFile, read_sql_files
@@ -12,7 +13,7 @@ from pipeline.schema import connect_in_memory
 # What a reader of a lake should know about it.
 TORN = (
     "the lake holds a part of raw parts that are not whole yet: a publisher is at work, or was killed;"
-    " `publish delta` brings them to their end"
+    " `publish delta` with the data folder they are in brings them to their end"
 )
 
 
@@ -22,17 +23,21 @@ def open_lake(place: str) -> Iterator[tuple[Connection, list[str]]]:
     lake = Lake(place)
     snapshot = lake.open()
     with _connect(lake, snapshot) as connection:
-        yield connection, [TORN] if snapshot.is_torn else []
+        yield connection, [TORN] if snapshot.has_halves() else []
 
 
 def connect_lake(place: str) -> Connection:
     """A connection in UTC with every table and view of the warehouse over a lake as it is now.
 
     Only what a query needs of the files is read, in a folder by DuckDB itself, in a bucket through obstore.
-    Raises ConfigurationError if there is no lake of this version.
+    Raises ConfigurationError if there is no lake of this version. A lake that is not whole is a Python warning.
     """
     lake = Lake(place)
-    return _connect(lake, lake.open())
+    snapshot = lake.open()
+    connection = _connect(lake, snapshot)
+    if snapshot.has_halves():
+        warnings.warn(TORN, stacklevel=2)
+    return connection
 
 
 def _connect(lake: Lake, snapshot: Snapshot) -> Connection:

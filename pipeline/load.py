@@ -15,6 +15,7 @@ from pipeline.load_frames import load_frames
 from pipeline.part_frames import Frames, frames_of
 from pipeline.pruned import forget_pruned
 from pipeline.pruning import refuse_if_parts_are_gone, refuse_if_pruned
+from pipeline.rewriting import leave_out_again
 from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
@@ -41,6 +42,8 @@ def load_new_parts(
     flat = FlatStore(store)
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
         new = _missing_from(connection, store)
+        # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
+        leave_out_again(store, new)
         # Some may have been flattened only after they were loaded.
         flat.drop(set(flat.list_parts()) - set(new))
         for batch, flattened in _flatten_ahead(store, new, read=lambda part: _read_sound(flat, part, aside)):
@@ -118,6 +121,7 @@ def rebuild(
         if not without_pruned:
             refuse_if_parts_are_gone(connection, store, path)
         parts = store.list_parts()
+        leave_out_again(store, parts)
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
         for _, flattened in _flatten_ahead(store, parts, read=lambda part: [frames_of(store.read_part(part))]):

@@ -29,15 +29,35 @@ _EXTRA = "a bucket needs the libraries obstore and fsspec: pip install 'run-step
 def is_bucket(place: str) -> bool:
     """Whether a place is in a bucket; everything without `://` is a folder.
 
-    Raises ConfigurationError for a scheme that we do not know.
+    Raises ConfigurationError for a scheme that we do not know, and without repeating it for a place that holds a user
+    name, a query or a fragment.
     """
     if "://" not in place:
         return False
+    if holds_credentials(place):
+        raise ConfigurationError(
+            f"a place in a {place.partition('://')[0]}:// bucket must not hold a user name, a query or a fragment:"
+            f" name its bucket and a prefix only{hint_at(place)}"
+        )
     if not _PLACE.match(place):
         raise ConfigurationError(
             f"{place} is neither a folder nor a bucket: s3://, gs:// or az:// and its name, then a prefix"
         )
     return True
+
+
+def holds_credentials(place: str) -> bool:
+    """Whether a URL has what may be a credential: a user name, a password, a query or a fragment."""
+    scheme, found, rest = place.partition("://")
+    bucket = rest.partition("/")[0]
+    # There the container is named before the account. A secret key may have slashes: then its `@` comes later.
+    user = "@" in bucket and scheme not in ("abfs", "abfss")
+    return bool(found) and (user or ":" in bucket or "?" in rest or "#" in rest)
+
+
+def shown_place(place: str) -> str:
+    """The place, to be shown: not if it holds what may be a credential."""
+    return "(not shown: it holds a user name, a query or a fragment)" if holds_credentials(place) else place
 
 
 def open_store(place: str) -> "ObjectStore":

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 import polars as pl
 from msgspec import Struct
 
@@ -99,7 +100,10 @@ class BilledPage:
 
 
 class ArchiveFile(Struct, frozen=True, kw_only=True):
-    """A file that was imported to its end, known by its content; `first_unrecognised` are a few, to be shown."""
+    """A file that was imported to its end, known by its content.
+
+    `first_unrecognised` are a few, to be shown: where and why. Those of earlier versions repeat what was there.
+    """
 
     file: str
     sha256: str
@@ -110,6 +114,11 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     left_out: int = 0
     unrecognised: int = 0
     first_unrecognised: list[str] = []
+
+    def without_texts(self) -> "ArchiveFile":
+        """The same with no more than where each place is."""
+        places = [f"{place.partition(': ')[0]}: not recognised" for place in self.first_unrecognised]
+        return msgspec.structs.replace(self, first_unrecognised=places)
 
 
 @dataclass(frozen=True, slots=True)

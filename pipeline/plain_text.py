@@ -3,7 +3,7 @@
 import re
 
 # Control characters but for the line's end and the tab, what turns the direction of writing, and halves of a pair.
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHOWN = "\N{REPLACEMENT CHARACTER}"
 
 

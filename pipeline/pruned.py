@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.landing import PartName, RawStore
 from pipeline.pages import ArchiveFile
 from pipeline.present import count_of
@@ -51,6 +51,22 @@ def add_pruned(store: RawStore, parts: Iterable[PrunedPart]) -> None:
     """Add parts to the record. It is on disk on return. Raises OSError."""
     lines = [msgspec.json.encode(part) + b"\n" for part in (*read_pruned(store), *parts)]
     replace_private(store.folder / _RECORD, b"".join(lines))
+
+
+def drop_texts(store: RawStore) -> None:
+    """Let the record repeat nothing of what was in archive files. Raises ConfigurationError if it cannot be written."""
+    recorded = read_pruned(store)
+    cleaned = [
+        msgspec.structs.replace(part, archives=[archive.without_texts() for archive in part.archives])
+        for part in recorded
+    ]
+    if cleaned == recorded:
+        return
+    path = store.folder / _RECORD
+    try:
+        replace_private(path, b"".join(msgspec.json.encode(part) + b"\n" for part in cleaned))
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def forget_pruned(store: RawStore) -> None:

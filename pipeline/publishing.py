@@ -16,7 +16,7 @@ from pipeline.duck import Connection, read_frame, register, unregister
 from pipeline.errors import ConfigurationError, DamagedPartError
 from pipeline.flat_parts import FlatStore
 from pipeline.forgotten import read_forgotten
-from pipeline.lake import PART_TABLES, Lake, Snapshot
+from pipeline.lake import FORGETTING, PART_TABLES, Lake, Snapshot
 from pipeline.lake_evolution import release_parts
 from pipeline.lake_forgetting import forgotten_changes
 from pipeline.lake_retrying import ATTEMPTS, retry_conflicts
@@ -244,7 +244,7 @@ class Publisher:
         epoch = 1 + max(snapshot.epochs[name] for name in PART_TABLES)
         changes = forgotten_changes(snapshot, forgotten)
         for name, change in changes.items():
-            snapshot.commit(name, change, epoch=epoch)
+            snapshot.commit(name, change, epoch=epoch, parts=[FORGETTING])
         return bool(changes)
 
     def _finish(self, parts: Sequence[PartName]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
 from pipeline.landing import PART_SUFFIX, RawStore
-from pipeline.objects import is_bucket
+from pipeline.objects import is_bucket, shown_place
 from pipeline.whole_files import write_once
 
 if TYPE_CHECKING:
@@ -55,11 +55,15 @@ def keep_place(settings: "Settings") -> None:
     """
     if (named := settings["raw"]) is None:
         return
-    place, data_dir = str(named).rstrip("/"), settings.data_dir
-    where = f"raw = {place} ({settings.settings['raw'].origin})"
-    if not is_bucket(place):
+    place, data_dir, origin = str(named).rstrip("/"), settings.data_dir, settings.settings["raw"].origin
+    try:
+        inside = is_bucket(place)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"raw ({origin}): {error}") from error
+    where = f"raw = {place} ({origin})"
+    if not inside:
         raise ConfigurationError(
-            f"{where} is not s3://, gs:// or az:// with a bucket: a folder is named with --data-dir"
+            f"raw ({origin}) is not s3://, gs:// or az:// with a bucket: a folder is named with --data-dir"
         )
     known = read_place(data_dir)
     if known == place:
@@ -69,7 +73,9 @@ def keep_place(settings: "Settings") -> None:
     elif known is not None and _is_empty(data_dir, known, where):
         known = None
     if known is not None:
-        raise ConfigurationError(f"{where}, but the raw parts of {data_dir} are in {known}: name another --data-dir")
+        raise ConfigurationError(
+            f"{where}, but the raw parts of {data_dir} are in {shown_place(known)}: name another --data-dir"
+        )
     remember_place(data_dir, place)
 
 
@@ -78,8 +84,8 @@ def _is_empty(data_dir: Path, known: str, where: str) -> bool:
         return _open_bucket(data_dir / RAW, known).is_empty()
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"{where}, but the raw parts of {data_dir} are in {known}, where nobody can look now ({error}):"
-            f" name another --data-dir, or remove {data_dir / _RECORD} if that was never their place"
+            f"{where}, but the raw parts of {data_dir} are in {shown_place(known)}, where nobody can look now ({error})"
+            f": name another --data-dir, or remove {data_dir / _RECORD} if that was never their place"
         ) from error
 
 

@@ -1,12 +1,15 @@
 """Raw parts written anew, each under its own name: without the rows of some threads, or with contents hidden."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 import polars as pl
 
 from pipeline.content import HASHED, hide_list
-from pipeline.forgotten import Forgotten
+from pipeline.errors import DamagedPartError
+from pipeline.flat_parts import FlatStore
+from pipeline.forgotten import Forgotten, read_forgotten
 from pipeline.hiding import ContentKey
 from pipeline.landing import PartName, RawStore
 from pipeline.pages import PART_SCHEMA, ArchiveFile, Certificate, Resource, SyncSummary
@@ -27,8 +30,21 @@ def rewrite_part(store: RawStore, part: PartName, rewrite: Rewrite) -> bool:
     return True
 
 
+def leave_out_again(store: RawStore, parts: Sequence[PartName]) -> None:
+    """Remove forgotten threads from parts that landed, or came from elsewhere, after they were forgotten."""
+    forgotten = read_forgotten(store.folder.parent)
+    for part in parts if forgotten.threads else ():
+        # A load sets aside what is damaged.
+        with suppress(DamagedPartError):
+            if rewrite_part(store, part, lambda rows: without_threads(rows, forgotten)):
+                FlatStore(store).drop([part])
+
+
 def without_threads(rows: pl.DataFrame, forgotten: Forgotten) -> pl.DataFrame:
-    """The rows of a part without those of forgotten threads. A plan of none is left where that were all rows."""
+    """The rows of a part without those of forgotten threads. A plan of none is left where that were all rows.
+
+    Records of archive files lose what they may repeat of them.
+    """
     gone = [
         thread
         for thread in rows.select("source", "thread_id").drop_nulls().unique().iter_rows()
@@ -42,10 +58,8 @@ def without_threads(rows: pl.DataFrame, forgotten: Forgotten) -> pl.DataFrame:
             pl.lit(None, dtype).alias(name) if name not in ("source", "sync_id", "fetched_at") else pl.col(name)
             for name, dtype in PART_SCHEMA.items()
         ).with_columns(kind=pl.lit("plan"), body=pl.lit(b"[]"))
-    bodies = [
-        _without_planned(row, forgotten) if row["kind"] == "plan" else row["body"]
-        for row in kept.select("kind", "source", "body").iter_rows(named=True)
-    ]
+    columns = kept.select("kind", "source", "body").iter_rows()
+    bodies = [_without_forgotten(kind, source, body, forgotten) for kind, source, body in columns]
     return kept.with_columns(body=pl.Series(bodies, dtype=pl.Binary))
 
 
@@ -56,9 +70,14 @@ def with_contents_hidden(rows: pl.DataFrame, key: ContentKey) -> pl.DataFrame:
     return rows.with_columns(body=pl.Series(bodies, dtype=pl.Binary))
 
 
-def _without_planned(row: dict[str, str | bytes], forgotten: Forgotten) -> bytes:
-    source, thread_ids = str(row["source"]), msgspec.json.decode(row["body"], type=list[str])
-    return msgspec.json.encode([thread_id for thread_id in thread_ids if not forgotten.has(source, thread_id)])
+def _without_forgotten(kind: str, source: str, body: bytes, forgotten: Forgotten) -> bytes:
+    if kind == "plan":
+        thread_ids = msgspec.json.decode(body, type=list[str])
+        return msgspec.json.encode([thread_id for thread_id in thread_ids if not forgotten.has(source, thread_id)])
+    if kind == "archive" and forgotten.threads:
+        archive = msgspec.json.decode(body, type=ArchiveFile)
+        return msgspec.json.encode(archive.without_texts()) if archive.first_unrecognised else body
+    return body
 
 
 def _hidden_body(kind: str, resource: Resource, body: bytes, key: ContentKey) -> bytes:

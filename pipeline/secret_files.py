@@ -3,7 +3,8 @@
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -17,6 +18,10 @@ _SECRET_VARIABLE = re.compile(r"KEY|TOKEN(?!S)|SECRET|PASSW|CREDENTIAL", re.IGNO
 _SECRET_WORDS = frozenset({"auth", "authorization", "code", "cookie", "credential", "key", "sig", "signature"})
 _SECRET_PART = re.compile(r"apikey|passw|secret|token(?!s)")
 _SECRET_VALUE = re.compile(r"(bearer|basic|token)\s+\S|sk-", re.IGNORECASE)
+# Sixteen signs or more with a digit among them and a letter; what begins with a slash is the rest of a URL.
+_TOKEN = r"(?=[\w+/.~-]*\d)(?=[\w+/.~-]*[a-zA-Z])(?!/)[\w+/.~-]{16,}"
+_TOLD_TOKEN = re.compile(rf"(?:[:=]\s*|\b(?:bearer|basic|token)\s+)[\"']?{_TOKEN}|\bsk-\S{{8}}", re.IGNORECASE)
+_COMMANDS = ("api_key_command", "token_command", "content_key_command")
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
@@ -51,16 +56,29 @@ def check_config_file(path: Path, file: ConfigFile) -> None:
 
 
 def _written_secrets(profile: Profile) -> Iterator[tuple[str, str]]:
-    """Each header and parameter that looks like a credential, and what else may be done about it."""
+    """Each header, parameter and command that looks like it has a credential, and what else may be done about it."""
     for name, value in (profile.headers or {}).items():
-        if _is_secret(name, value):
+        if is_secret(name, value):
             yield f"the header {name}", ", or name a variable that has it, in headers_env"
     for name, value in (profile.params or {}).items():
-        if _is_secret(name, value):
+        if is_secret(name, value):
             yield f"the parameter {name}", ""
+    for name in _COMMANDS:
+        if _tells_token(getattr(profile, name) or ()):
+            yield f"an argument of {name}", ", or have the command take it from a file or a variable"
 
 
-def _is_secret(name: str, value: str) -> bool:
+def _tells_token(command: Sequence[str]) -> bool:
+    """Whether an argument has a token behind `:`, `=` or a scheme, or is one behind an option that is called so."""
+    return any(
+        (not argument.startswith("arn:") and _TOLD_TOKEN.search(argument) is not None)
+        or (option.startswith("-") and is_secret(option, argument) and re.fullmatch(_TOKEN, argument) is not None)
+        for option, argument in pairwise(command)
+    )
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a header or a parameter looks like a credential, by its name or its value."""
     words = re.split(r"[^a-z0-9]+", name.lower())
     by_name = not _SECRET_WORDS.isdisjoint(words) or any(_SECRET_PART.search(word) for word in words)
     return bool(value) and (by_name or _SECRET_VALUE.match(value) is not None)

@@ -64,7 +64,7 @@ def _key_origin(settings: Settings, endpoint: Endpoint) -> str:
             return f"from {name} {'' if shown is True else shown} (not shown)"
     if settings["api_key"] is not None:
         return f"{settings.settings['api_key'].origin} (not shown)"
-    return "none is sent" + (", but headers with secrets are" if endpoint.secrets else "")
+    return "none is sent" + (", but headers or parameters that may hold one are" if endpoint.secrets else "")
 
 
 def _examine_answer(

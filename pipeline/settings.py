@@ -5,20 +5,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from pipeline.endpoint import Endpoint, check_base_url, check_headers, hide_credentials
 from pipeline.errors import ConfigurationError
 from pipeline.kinds import COMMON_HINTS, KINDS, Kind, auth_headers
+from pipeline.objects import shown_place
 from pipeline.profiles import CONFIG_FILE
 from pipeline.retrying import RetryPolicy
+from pipeline.secret_files import is_secret
 from pipeline.tokens import TokenSource, identity_token, read_key_file, run_key_command, token_command
 
 SAMPLE_SOURCE = "sample"
 SAMPLE_KEY = "emulator-key"
 _MASKED = "(set, not shown)"
-_PUBLIC_PARAMS = frozenset({"api-version"})
-# A header that the file spells out may be a credential; a shorter value would be found in any text.
-_SHORTEST_SECRET = 8
+_PUBLIC_PARAMS = frozenset({"api-version", "api_version"})
+# What the file spells out, and a part of a header, may be a credential; a shorter one would be found in any text.
+_SHORTEST_SECRET = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +178,16 @@ class Settings:
         return headers
 
     def _secrets(self, key: str | None) -> tuple[str, ...]:
-        written = (value for value in self["headers"].values() if len(value) >= _SHORTEST_SECRET)
-        return tuple(value for value in (key, *self._secret_headers().values(), *written) if value)
+        """What errors must not repeat: keys, headers, what follows a scheme, parameters; also as URLs have them."""
+        named = list(self._secret_headers().values())
+        schemed = [*named, *(value for name, value in self["headers"].items() if is_secret(name, value))]
+        guessed = [
+            *self["headers"].values(),
+            *(part for value in schemed for part in value.split()[1:]),
+            *(value for name, value in self["params"].items() if name not in _PUBLIC_PARAMS or is_secret(name, value)),
+        ]
+        whole = [*(value for value in (key, *named) if value), *(x for x in guessed if len(x) >= _SHORTEST_SECRET)]
+        return tuple(dict.fromkeys(form for value in whole for form in _forms(value)))
 
     def describe(self) -> list[tuple[str, str, str]]:
         """Name, value and origin of every setting, also of those that the kind decides, secrets masked."""
@@ -200,6 +211,11 @@ class Settings:
             raise ConfigurationError(f"profile {self.source!r}: {error}") from error
 
 
+def _forms(secret: str) -> tuple[str, ...]:
+    """A secret as it is, and as it is escaped in a URL."""
+    return secret, quote(secret, safe=""), quote(secret), quote_plus(secret)
+
+
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
@@ -212,4 +228,6 @@ def _shown(name: str, value: Any) -> str:
         return ", ".join(f"{key}: {text if key in _PUBLIC_PARAMS else _MASKED}" for key, text in value.items())
     if name == "base_url":
         return hide_credentials(value)
+    if name == "raw":
+        return shown_place(value)
     return str(value)

@@ -17,6 +17,7 @@ from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
 from pipeline.extract import ExtractOptions, Outcome, Progress, extract_threads
 from pipeline.flat_parts import FlatStore
 from pipeline.flattener import Flattener, flattening
+from pipeline.forgotten import read_forgotten
 from pipeline.lander import Lander
 from pipeline.landing import PartName, RawStore, new_sync_id
 from pipeline.load import load_new_parts
@@ -27,8 +28,10 @@ from pipeline.part_writer import PartWriter
 from pipeline.plan import fresh_states, thread_tasks
 from pipeline.plan_source import PlanSource
 from pipeline.planning import read_last_instant, read_thread_states
+from pipeline.present import count_of
 from pipeline.pruning import sweep_leftovers
 from pipeline.raw_places import raw_store
+from pipeline.rewriting import leave_out_again
 from pipeline.share import Assignment, Extraction
 from pipeline.warehouse import open_for_reading, warehouse_path
 
@@ -123,7 +126,7 @@ async def run_sync(
         )
     if not outcome.interrupted:
         await in_daemon_thread(receiver.join)
-        await _finish(receiver, store, options, sync_id, walks=progress.walks)
+        await _finish(receiver, store, options, sync_id, progress)
     return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage)
 
 
@@ -133,24 +136,38 @@ def _receiving(
     """Who takes what has landed, in the background."""
     if options.plan is None:
         return loading(store, options.warehouse)
+    return flattening(FlatStore(store), lambda: _parts_of(store, options, sync_id))
 
-    def find_parts() -> list[PartName]:
-        return [part for part in store.list_parts() if (part.source, part.sync_id) == (options.source, sync_id)]
 
-    return flattening(FlatStore(store), find_parts)
+def _parts_of(store: RawStore, options: SyncOptions, sync_id: str) -> list[PartName]:
+    return [part for part in store.list_parts() if (part.source, part.sync_id) == (options.source, sync_id)]
 
 
 async def _finish(
-    receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, *, walks: int
+    receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, progress: Progress
 ) -> None:
     if isinstance(receiver, Flattener):
+        await in_daemon_thread(lambda: leave_out_again(store, _parts_of(store, options, sync_id)))
         await in_daemon_thread(receiver.finish)
-        _check_walks(receiver.count_walks(), f"the flattened parts of {store.folder}", sync_id, walks=walks)
+        where, found = f"the flattened parts of {store.folder}", receiver.count_walks()
+        _check_walks(found, where, sync_id, walks=_walks_to_find(options, progress))
         return
     await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
     if receiver.damage is not None:
         raise receiver.damage
-    _check_walks(_count_walks(options.warehouse, sync_id), str(options.warehouse), sync_id, walks=walks)
+    found = _count_walks(options.warehouse, sync_id)
+    _check_walks(found, str(options.warehouse), sync_id, walks=_walks_to_find(options, progress))
+
+
+def _walks_to_find(options: SyncOptions, progress: Progress) -> int:
+    """How many walks must be there: all, unless threads were forgotten since the sync began, which is then said."""
+    forgotten = read_forgotten(options.data_dir)
+    count = sum(forgotten.has(options.source, thread_id) for thread_id in options.thread_ids)
+    if count:
+        gone = f"{count_of(count, 'threads')} forgotten while this sync ran: nothing of what it fetched of them is kept"
+        progress.hints.add(f"{gone}; name them as THREAD_ID to have them again")
+        return 0
+    return progress.walks
 
 
 async def _load_earlier(store: RawStore, options: SyncOptions) -> DamagedPartError | None:

@@ -45,7 +45,7 @@ def read_thread_file(file: str) -> Iterator[str]:
     """Ids of one file (`-`: standard input).
 
     The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines; those that are empty or
-    begin with # are passed over.
+    begin with #, after blanks or not, are passed over.
     """
     where = "standard input" if file == STDIN else file
     try:
@@ -64,15 +64,39 @@ def _numbered_ids(content: BinaryIO, file: str, where: str) -> _Numbered:
 
 
 def _text_ids(lines: Iterator[str], where: str) -> _Numbered:
-    number, first = next(((number, line) for number, line in enumerate(lines, 1) if line.strip()), (0, ""))
-    lines = chain([first], lines)
+    numbered: Iterator[tuple[int, str]] = enumerate(lines, 1)
+    number, first = next(((number, line) for number, line in numbered if not _says_nothing(line)), (0, ""))
+    numbered = chain([(number, first)], numbered)
     if first.lstrip().startswith("{"):
-        return _jsonl_ids(enumerate(lines, number), where)
+        return _jsonl_ids(numbered, where)
     separator = next((sign for sign in _SEPARATORS if sign in first), None)
     if separator is not None or first.strip().strip('"') == COLUMN:
-        return _csv_ids(lines, where, separator=separator or ",", lines_before=number - 1)
-    stripped = ((number, line.strip()) for number, line in enumerate(lines, number) if not line.startswith(_COMMENT))
-    return ((number, thread_id) for number, thread_id in stripped if thread_id)
+        return _csv_ids(_RowLines(numbered), where, separator=separator or ",")
+    return ((number, line.strip()) for number, line in numbered if not _says_nothing(line))
+
+
+def _says_nothing(line: str) -> bool:
+    return not line.strip() or _is_comment(line)
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(_COMMENT)
+
+
+class _RowLines:
+    """Lines for the rows of a CSV file, without comments; inside a row that goes on over several lines none is one."""
+
+    def __init__(self, lines: Iterable[tuple[int, str]]) -> None:
+        self._lines = lines
+        self.number = 0
+        self.row_begun = False
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in self._lines:
+            self.number = number
+            if self.row_begun or not _is_comment(line):
+                self.row_begun = True
+                yield line
 
 
 def _read_lines(head: bytes, content: BinaryIO, where: str) -> Iterator[str]:
@@ -113,20 +137,22 @@ def _parquet_ids(source: Path | io.BytesIO, where: str) -> _Numbered:
         raise ConfigurationError(f"{where} is not a Parquet file that can be read: {error}") from error
 
 
-def _csv_ids(lines: Iterator[str], where: str, *, separator: str, lines_before: int) -> _Numbered:
+def _csv_ids(lines: _RowLines, where: str, *, separator: str) -> _Numbered:
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
         header = next(reader)
         _check_column(header, where)
         place = header.index(COLUMN)
-        for row in filter(None, reader):
+        lines.row_begun = False
+        for row in reader:
+            lines.row_begun = False
             if len(row) > len(header):
                 raise csv.Error(f"{len(row)} fields under a header of {len(header)}")
-            yield lines_before + reader.line_num, row[place].strip() if place < len(row) else None
+            if row:
+                yield lines.number, row[place].strip() if place < len(row) else None
     except csv.Error as error:
-        line = lines_before + reader.line_num
-        raise ConfigurationError(f"{where} is not a CSV file that can be read: line {line}: {error}") from error
+        raise ConfigurationError(f"{where} is not a CSV file that can be read: line {lines.number}: {error}") from error
 
 
 def _check_column(columns: Sequence[str], where: str) -> None:
@@ -136,7 +162,7 @@ def _check_column(columns: Sequence[str], where: str) -> None:
 
 def _jsonl_ids(lines: Iterable[tuple[int, str]], where: str) -> _Numbered:
     for number, line in lines:
-        if not line.strip():
+        if _says_nothing(line):
             continue
         try:
             record = msgspec.json.decode(line, type=dict[str, object])

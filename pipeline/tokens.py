@@ -185,9 +185,8 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the command {name!r} cannot be used: {error}") from error
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        reason = f": {said[-1][:_SHOWN_LENGTH]}" if said else ""
-        raise ConfigurationError(f"the command {name!r} ended with {done.returncode}{reason}")
+        # Its words are not repeated: they may hold what it was to fetch, or to fetch it with.
+        raise ConfigurationError(f"the command {name!r} ended with {done.returncode}: run it by hand to see why")
     return done.stdout
 
 

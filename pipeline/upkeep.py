@@ -50,17 +50,18 @@ def prune_raw(data_dir: Path, request: PruneRequest, *, as_json: bool) -> None:
         print(json.dumps({"pruned": agreed, **counts, "before": request.before.isoformat()}))
         return
     _print_outcome(found, store.folder, pruned=agreed, dry_run=request.dry_run)
+    if agreed and found.parts:
+        print(f"{_only_place(warehouse)}: keep a copy of it")
 
 
 def _ask(found: Prunable, warehouse: Path, *, as_json: bool) -> bool:
     if as_json or not sys.stdin.isatty():
         raise ConfigurationError(
-            f"nobody is there to say yes to removing {_what(found)}: look with --dry-run, then add --yes"
+            f"nobody is there to say yes to removing {_what(found)}. {_only_place(warehouse)}: keep a copy of it; look"
+            " with --dry-run, then add --yes"
         )
     print(f"{_what(found)}, all loaded into {warehouse}, would be removed.")
-    print(
-        "That warehouse is then the only place that has what they held, and cannot be rebuilt from raw parts any more:"
-    )
+    print(f"{_only_place(warehouse)}:")
     print("keep a copy of it, and of the parts if you may want them.")
     print("A later version of this program may need to rebuild it: that would then lack what the parts held, and only")
     print("the version that wrote the warehouse could still query all of it.")
@@ -80,6 +81,13 @@ def _print_outcome(found: Prunable, folder: Path, *, pruned: bool, dry_run: bool
         print("nothing was removed")
     if found.waiting:
         print(f"{count_of(found.waiting, 'raw parts')} not loaded yet: kept. Load with: python -m pipeline load")
+
+
+def _only_place(warehouse: Path) -> str:
+    return (
+        f"Without them {warehouse} is the only place that has what they held, and cannot be rebuilt from raw parts any"
+        " more"
+    )
 
 
 def _what(found: Prunable) -> str:

@@ -15,6 +15,7 @@ import pytest
 from backports import zstd
 
 from pipeline.archive_files import Damage, Document, LineNumbers, find_archives, read_documents
+from pipeline.archives import Context, Unrecognised, read_content
 from pipeline.errors import ConfigurationError
 from pipeline.landing import RawStore, new_sync_id
 from pipeline.load import load_new_parts, rebuild
@@ -131,7 +132,7 @@ def test_a_recording_leaves_out_other_requests_and_refused_ones_and_names_answer
 
     assert (progress.runs, progress.left_out) == (1, 2)
     assert progress.archives[0].first_unrecognised == [
-        "$.log.entries[2]: the answer to /v1/threads/thread_1/runs was recorded without its content"
+        "$.log.entries[2]: an answer that was recorded without its content"
     ]
 
 
@@ -371,9 +372,9 @@ def test_what_is_not_recognised_is_named_with_file_and_line_and_the_exit_code_sa
     assert (ended.returncode, again.returncode) == (4, 4)
     summary = json.loads(ended.stdout)
     assert (summary["steps"], summary["left_out"], summary["unrecognised"]) == (3, 1, 4)
-    for place in ("steps.jsonl: line 4: not JSON", 'line 5: neither a run nor a step: {"id": "x"}'):
+    for place in ("steps.jsonl: line 4: not JSON", "line 5: neither a run nor a step\n"):
         assert place in ended.stderr
-    for place in ("line 6: no JSON object or list: 42", "line 7: the step step_a does not say of which run"):
+    for place in ("line 6: no JSON object or list\n", "line 7: a step that does not say of which run\n"):
         assert place in again.stderr
     assert len(step_rows(tmp_path / "data")) == 3
 
@@ -574,3 +575,53 @@ def test_documents_before_a_broken_one_are_read_and_its_line_is_named(tmp_path: 
     assert found == [Document("line 2", b"{\n}"), Document("line 5", b"{\n}")]
     assert isinstance(damage, Damage)
     assert damage.where == "line 8"
+
+
+# More values than anything that a person keeps; as text they are no more than a large document.
+MANY = 5_000_001
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[" + b"0," * MANY + b"0]",
+        b'{"data":[' + b"{}," * MANY + b"{}]}",
+        b'{"id":[' + b"{}," * MANY + b"{}]}",
+        json.dumps(recording(exchange(STEPS_PATH, None, text="[" + "0," * MANY + "0]"))).encode(),
+    ],
+    ids=["list", "envelope", "id", "recorded answer"],
+)
+def test_a_document_of_more_values_than_any_archive_has_is_named_and_not_taken_apart(document: bytes) -> None:
+    tracemalloc.start()
+    try:
+        found = list(read_content(document, Context("line 3")))
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    [place] = found
+    assert isinstance(place, Unrecognised)
+    assert str(place).endswith(": more than 5,000,000 values in one document: split it")
+    assert most_bytes < 4 * len(document)
+
+
+def test_commas_in_texts_are_no_values() -> None:
+    text = "1,2," * MANY
+    step = json.dumps(step_object("step_a", metadata={"note": f'{text}\\"'})).encode()
+
+    [found] = read_content(step, Context("line 1"))
+
+    assert not isinstance(found, Unrecognised)
+
+
+def test_an_item_and_documents_one_after_another_are_bounded_in_their_values_too(tmp_path: Path) -> None:
+    many = b"0," * MANY + b"0"
+    (tmp_path / "item.json").write_bytes(b'[{"id":"run_1"},\n{"x":[' + many + b"]}]" + b" " * 2**22)
+    (tmp_path / "values.json").write_bytes(b'{"x":\n1}\n{"x":[' + many + b"]}")
+
+    item = list(read_documents(tmp_path / "item.json", whole_bytes=2**23 + 2**22))
+    values = list(read_documents(tmp_path / "values.json"))
+
+    assert [type(found) for found in item] == [Document, Damage]
+    assert "more than 5,000,000 values" in str(item[-1])
+    assert values == [Damage("line 1", "more than 5,000,000 values: the rest of the file was not read")]

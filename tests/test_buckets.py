@@ -20,7 +20,7 @@ from pipeline.lake import Lake
 from pipeline.lake_reading import open_lake
 from pipeline.landing import PART_SUFFIX, RawStore
 from pipeline.load import load_new_parts, rebuild
-from pipeline.objects import hint_at
+from pipeline.objects import hint_at, is_bucket
 from pipeline.pruning import prune_parts
 from pipeline.raw_places import RAW, keep_place, open_raw, raw_store, read_place
 from pipeline.settings import Settings
@@ -175,6 +175,41 @@ def test_a_data_folder_keeps_to_the_place_of_its_parts(place: str, tmp_path: Pat
         " name another --data-dir"
     )
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "s3://K:marker-secret@bucket/x",
+        "s3://marker-secret@bucket",
+        "s3://K:marker-secret/w@bucket/x",
+        "az://box/x?sig=marker-secret",
+        "gs://box/x#marker-secret",
+        "abfss://box:marker-secret@account.dfs.core.windows.net/x",
+        "ftp://K:marker-secret@host/x",
+    ],
+)
+def test_a_place_with_a_secret_in_it_is_refused_without_showing_it(named: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^raw \(--raw\): a place in a \w+:// bucket must not") as raw:
+        keep_place(with_raw(named, tmp_path / "data"))
+    with pytest.raises(ConfigurationError, match="must not hold a user name, a query or a fragment") as lake:
+        Lake(named)
+    (tmp_path / "raw.place").write_text(f"{named}\n")
+    with pytest.raises(ConfigurationError, match="where nobody can look now") as remembered:
+        keep_place(with_raw("s3://box/x", tmp_path))
+    assert "marker-secret" not in f"{raw.value} {lake.value} {remembered.value}"
+
+
+def test_what_is_no_bucket_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^raw \(--raw\) is not s3://") as raised:
+        keep_place(with_raw("K:marker-secret@bucket/x", tmp_path))
+    assert "marker-secret" not in str(raised.value)
+
+
+def test_a_container_may_be_named_before_its_account_and_a_prefix_may_have_any_sign() -> None:
+    assert is_bucket("abfss://box@account.dfs.core.windows.net/x")
+    assert is_bucket("s3://box/a@b:c")
+    assert not is_bucket("folder?x#y@z")
 
 
 def test_a_bucket_that_refuses_is_not_remembered(place: str, tmp_path: Path) -> None:

@@ -144,6 +144,16 @@ def test_a_200_that_is_no_list_may_heal(body: bytes) -> None:
     assert outcome.spacing_s == [0.5]
 
 
+@pytest.mark.parametrize("items", [b"{}", b"0"])
+def test_a_list_of_more_values_than_any_has_is_no_list_and_is_never_taken_apart(items: bytes) -> None:
+    body = b'{"data":[' + (items + b",") * 5_000_000 + items + b'],"first_id":[],"has_more":false}'
+
+    outcome = ask(reply(200, body))
+
+    assert len(outcome.seen) == 3
+    assert outcome.message.endswith("the body is not a list of the protocol (more than 5,000,000 values)")
+
+
 def test_an_id_that_is_not_utf8_is_repaired_and_not_asked_again() -> None:
     outcome = ask(reply(200, b'{"data": [{"id": "run_\xff"}], "has_more": false}'))
     assert outcome.ids == ["run_\ufffd"]

@@ -1,5 +1,6 @@
 """Where each setting comes from, what reaches the server, and what is refused or never shown."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,25 @@ def test_headers_written_into_the_file_are_secrets_of_the_endpoint(tmp_path: Pat
     assert endpoint.redact("virtual-1 in 10 tries") == "[secret] in 10 tries"
 
 
+def test_a_token_is_a_secret_without_its_scheme_too(tmp_path: Path) -> None:
+    toml = (
+        f'[profiles.default]\nbase_url = "{SERVER}"\n'
+        'headers_env = { Authorization = "GW" }\nheaders = { X-Proxy-Auth = "Basic marker+word=" }\n'
+    )
+    write(tmp_path, toml=toml)
+    endpoint = read(tmp_path, environ={"OPENAI_API_KEY": MARKER, "GW": "Bearer marker-gateway"}).endpoint()
+    told = endpoint.redact("Bearer marker-gateway, marker-gateway, marker+word=, marker%2Bword%3D: no Bearer")
+    assert told == "[secret], [secret], [secret], [secret]: no Bearer"
+
+
+def test_parameters_are_secrets_of_the_endpoint_as_they_are_and_as_a_url_has_them(tmp_path: Path) -> None:
+    params = '{ subscription-key = "marker/word 1", "x" = "marker-other", "api-version" = "2026-01-01", region = "eu" }'
+    write(tmp_path, toml=f'[profiles.default]\nbase_url = "{SERVER}"\nparams = {params}\n')
+    endpoint = read(tmp_path, environ={"OPENAI_API_KEY": MARKER}).endpoint()
+    told = endpoint.redact("marker/word 1 marker%2Fword%201 marker/word%201 marker%2Fword+1 marker-other 2026-01-01 eu")
+    assert told == "[secret] [secret] [secret] [secret] [secret] 2026-01-01 eu"
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -354,7 +374,35 @@ WRITTEN = {
     "headers = { X-My-ClientSecret = '%s' }": "the header X-My-ClientSecret",
     "headers = { X-Gateway = 'Basic %s' }": "the header X-Gateway",
     "params = { subscription-key = '%s' }": r"the parameter subscription-key.*chmod 600 \S+$",
+    "token_command = ['curl', '-H', 'X-Vault-Token: %s-0123456789']": "an argument of token_command, which looks like",
+    "api_key_command = ['sh', '-c', 'PASS=%s-0123456789 get']": "an argument of api_key_command",
+    "api_key_command = ['get', '--token', '%s-0123456789']": "an argument of api_key_command",
+    "content_key_command = ['curl', '-H', 'Authorization: Bearer %s-0123456789']": "an argument of content_key_command",
 }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["az", "account", "get-access-token", "--resource", "https://cognitiveservices.azure.com", "-o", "tsv"],
+        ["op", "read", "op://vault-1/production-openai-1/credential"],
+        ["aws", "secretsmanager", "get-secret-value", "--secret-id", "prod/openai"],
+        ["aws", "get", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/openai-AbCdEf"],
+        ["gcloud", "secrets", "versions", "access", "latest", "--secret=openai-key"],
+        ["sh", "-c", 'curl -H "Authorization: Bearer $GATEWAY_TOKEN_OF_2026" https://keys.example'],
+    ],
+)
+def test_commands_that_fetch_a_credential_may_be_read_by_others(tmp_path: Path, command: list[str]) -> None:
+    write(tmp_path, toml=f"[profiles.default]\napi_key_command = {json.dumps(command)}\n", toml_mode=0o644)
+    assert read(tmp_path)["api_key_command"] == command
+
+
+@pytest.mark.parametrize(
+    "place", ["s3://K:marker-secret@bucket/x", "az://box/x?sig=marker-secret", "s3://K:marker-secret/w@bucket"]
+)
+def test_a_place_is_shown_without_its_credentials(tmp_path: Path, place: str) -> None:
+    rows = {name: value for name, value, _ in read(tmp_path, environ={"PIPELINE_RAW": place}).describe()}
+    assert rows["raw"] == "(not shown: it holds a user name, a query or a fragment)"
 
 
 @pytest.mark.parametrize("line", WRITTEN)

@@ -291,7 +291,9 @@ def test_a_damaged_part_fails_and_one_that_was_set_aside_warns(loaded: Path) -> 
 
 def test_a_part_that_was_pruned_is_well_until_its_warehouse_is_gone(loaded: Path) -> None:
     prune_parts(raw_store(loaded), warehouse_path(loaded), before=instant(60), now=instant(90), wait_s=0)
-    assert one(examine(loaded.parent), "raw parts").line.endswith("1 pruned")
+    assert one(examine(loaded.parent), "raw parts").line.endswith(
+        "1 pruned: keep a copy of the warehouse, it alone has what they held and no rebuild brings it back"
+    )
 
     warehouse_path(loaded).unlink()
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.measure import Measurement
 from pipeline.emulator import running_emulator
-from tests.faults.cell import Cell, Ended, Gap, Lists, Outcome, lengthened, make_lists
+from tests.faults.cell import Cell, Ended, Gap, Json, Lists, Outcome, lengthened, make_lists
 from tests.faults.document import read_section, write_section
 from tests.faults.judging import find_problems
 from tests.faults.load import Load, Size, Sync
@@ -18,6 +18,7 @@ from tests.faults.machine_acts import judge_both
 from tests.faults.matrix import all_cells
 from tests.faults.running import Result, run_cell
 from tests.faults.table import Matrix, matrix_of, read_table, render_table, replaced
+from tests.warehouses import make_empty
 
 DAY = date(2026, 11, 20)
 CELLS = [
@@ -108,6 +109,19 @@ def test_a_longer_list_has_as_many_runs_and_steps_under_ids_of_their_own(lists: 
 # --- the outcome ----------------------------------------------------------------------------------------------------
 
 
+def test_texts_that_are_cut_and_instants_that_are_others_are_wrong(lists: Lists, cells: list[Cell]) -> None:
+    cell = choose(cells, "10 MB of logs in one call", "steps")
+    short = {**cell.rules[0], "bytes": 9_999}
+
+    def becomes(record: Json, position: int) -> Json | None:
+        record = {**record, "created_at": record["created_at"] + (position == 0)}
+        return cell.outcome.patch(record, position) if cell.outcome.patch else None
+
+    result = run_cell(replace(cell, rules=[short], outcome=replace(cell.outcome, patch=becomes)), lists)
+
+    assert [problem.partition(":")[0] for problem in result.problems] == ["bytes of logs", "created_at of run_steps"]
+
+
 def test_a_known_limit_that_has_healed_is_wrong(lists: Lists, cells: list[Cell]) -> None:
     limit = choose(cells, "an item is inserted before the cursor while paging", "steps")
     found = choose(cells, "an item is added at the end while paging", "steps")
@@ -152,6 +166,18 @@ def test_what_is_missing_must_be_named(
 
     said = [problem.format(others=other) for problem in problems for other in (others if "others" in problem else [""])]
     assert found == said
+
+
+def test_lists_of_which_nobody_wrote_down_that_they_failed_are_wrong(lists: Lists, tmp_path: Path) -> None:
+    make_empty(tmp_path / "data" / "warehouse.duckdb")
+    outcome = Outcome(exit_code=4, verdict="failed", gap=Gap())
+    ended = Ended(4, " ".join(lists.corpus.thread_ids()), tmp_path / "data")
+
+    assert list(find_problems(Cell("HTTP", "fault", "list of threads", outcome), lists.corpus, ended)) == [
+        "it does not name /threads"
+    ]
+    [problem] = find_problems(Cell("HTTP", "fault", "runs", outcome), lists.corpus, ended)
+    assert problem.startswith("walks that are not as they should be: ")
 
 
 @pytest.mark.parametrize("codes", [(0, -11), (-9, 0), (6, 6), (0, 4), (1, 0)])

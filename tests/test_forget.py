@@ -12,6 +12,7 @@ import pytest
 from pipeline.config import read_settings
 from pipeline.content import hiding_with
 from pipeline.data_folder import DataFolder
+from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.erasure import ForgetRequest
 from pipeline.erasure import forget as forget_data
 from pipeline.errors import ConfigurationError, IncompleteError, WarehouseLockedError
@@ -22,16 +23,27 @@ from pipeline.forgotten import RECORD, leave_out_forgotten, read_forgotten
 from pipeline.hiding import ContentKey
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts, rebuild
-from pipeline.pages import SyncSummary
+from pipeline.pages import ArchiveFile, SyncSummary
 from pipeline.part_digest import digest_rows
 from pipeline.part_writer import PartWriter
+from pipeline.pruned import PrunedPart, add_pruned, read_pruned
 from pipeline.raw_places import raw_store
 from pipeline.rewriting import rewrite_part, without_threads
 from pipeline.warehouse import warehouse_path
 from pipeline.writer_lock import only_writer
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.marked import MARK, find_marks
-from tests.syncs import raw_files, read_all, read_raw, read_tables, run_cli
+from tests.syncs import (
+    environ_for,
+    raw_files,
+    read_all,
+    read_raw,
+    read_tables,
+    run_cli,
+    started_cli,
+    sync_here,
+    wait_until,
+)
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 KEY = ContentKey(b"marker-key-marker-key-marker-key")
@@ -379,3 +391,89 @@ def test_an_empty_folder_has_nothing_to_forget(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="nothing to forget"):
         find_targets(folder, Wanted(["thread_9k_a"]), {})
+
+
+def test_an_import_names_places_that_it_does_not_recognise_without_their_text(tmp_path: Path) -> None:
+    [good, broken] = listings("thread_9k_a", MARK)[0].items
+    lines = [good, {**broken, "id": None}, {"note": MARK}, {"object": "thread.run", "id": f"{MARK}_run"}]
+    (tmp_path / "archive.jsonl").write_text("\n".join([*map(json.dumps, lines), f'"{MARK}"']))
+
+    imported = run_cli(tmp_path, "import", "archive.jsonl", "--source", "main")
+    (tmp_path / "archive.jsonl").unlink()
+    ended = run_cli(tmp_path, "forget", "--thread", "thread_9k_a", "--yes")
+
+    assert (imported.returncode, ended.returncode) == (4, 0)
+    assert "archive.jsonl: line 2: a run without an id" in imported.stderr
+    assert MARK not in imported.stderr
+    assert find_marks(tmp_path) == []
+
+
+def test_texts_that_records_of_archive_files_have_kept_go_too_also_those_of_pruned_parts(folder: DataFolder) -> None:
+    places = [f'line 2: a run without an id: {{"thread_id": "thread_9k_a", "instructions": "{MARK}', "line 3: not JSON"]
+    archive = ArchiveFile(
+        file="archive.jsonl", sha256="0", size_bytes=1, pipeline_version="1", unrecognised=2, first_unrecognised=places
+    )
+    writer = PartWriter(folder.store, source="main", sync_id="20261120T000000000Z-import-000000")
+    writer.add_archive(archive, instant(40))
+    writer.land(writer.take_rows())
+    gone = PrunedPart(source="main", part="gone", size_bytes=1, landed_at=instant(1), archives=[archive])
+    add_pruned(folder.store, [gone])
+
+    forget(folder, Wanted(["thread_9k_a"]))
+
+    assert find_marks(folder.data_dir) == []
+    [kept, pruned] = [*folder.store.read_archives("main"), *read_pruned(folder.store)[0].archives]
+    assert kept == pruned
+    assert (kept.sha256, kept.unrecognised) == ("0", 2)
+    assert [place.partition(":")[0] for place in kept.first_unrecognised] == ["line 2", "line 3"]
+
+
+def test_what_lands_of_a_thread_after_it_was_forgotten_is_not_loaded_and_leaves_the_raw_parts(
+    folder: DataFolder,
+) -> None:
+    forget(folder, Wanted(["thread_9k_a"]))
+    land(folder.store, *listings("thread_9k_a", MARK, minute=50), sync_id="sync_9")
+
+    loaded = load_new_parts(folder.store, folder.warehouse, wait_s=1)
+
+    assert loaded == 1
+    assert find_marks(folder.data_dir) == []
+    assert read_all(folder.data_dir, "select thread_id from threads") == [("thread_9k_b",)]
+
+
+def test_a_rebuild_leaves_out_what_landed_of_a_forgotten_thread(folder: DataFolder) -> None:
+    forget(folder, Wanted(["thread_9k_a"]))
+    land(folder.store, *listings("thread_9k_a", MARK, minute=50), sync_id="sync_9")
+
+    rebuild(folder.store, folder.warehouse, wait_s=1)
+
+    assert find_marks(folder.data_dir) == []
+
+
+@pytest.mark.parametrize("mode", [(), ("--no-load",)], ids=["loading", "landing only"])
+def test_a_thread_that_is_forgotten_while_it_is_synced_does_not_come_back(tmp_path: Path, mode: Sequence[str]) -> None:
+    corpus = generate_corpus(threads=4)
+    first, *_ = ids = corpus.thread_ids()
+    store, data_dir = raw_store(tmp_path / "data"), tmp_path / "data"
+    folder = DataFolder(data_dir, store, warehouse_path(data_dir), 30.0)
+    with running_emulator(corpus) as server:
+        environ = environ_for(server)
+        sync_here(server, data_dir)
+        before = len(server.requests())
+        # Held back without being pushed back, which would slow down all that follows.
+        server.set_faults([{"fault": "status", "status": 408, "headers": {"retry-after-ms": "20"}}])
+        arguments = ["sync", *ids, "--full", "--attempts", "1000", *mode]
+        with started_cli(tmp_path, *arguments, environ=environ) as process:
+            wait_until(lambda: len(server.requests()) > before, what="a request", of=process)
+            forget(folder, Wanted([first]))
+            server.clear_faults()
+            _, stderr = process.communicate()
+
+    assert process.returncode == 0, stderr
+    assert "1 thread forgotten while this sync ran" in " ".join(stderr.split())
+    assert first not in repr(read_raw(data_dir).rows())
+    flat = [FlatStore(store).read(part) or {} for part in store.list_parts()]
+    assert first not in repr([frame.rows() for frames in flat for frame in frames.values()])
+    load_new_parts(store, folder.warehouse, wait_s=1)
+    assert first not in repr([frame.rows() for frame in read_tables(data_dir).values()])
+    assert read_all(data_dir, "select count(*) from threads") == [(3,)]

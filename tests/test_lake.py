@@ -2,21 +2,26 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import deltalake
 import polars as pl
 import pytest
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
 from deltalake.schema import PrimitiveType
 
+from pipeline import delta_tables
 from pipeline.delta_tables import Change, LakeConflictError
 from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteError
 from pipeline.lake import Lake, Snapshot
+from pipeline.lake_reading import TORN, connect_lake
 from pipeline.load import load_new_parts, rebuild
 from pipeline.pricing import reprice
 from pipeline.pruning import prune_parts
@@ -25,7 +30,7 @@ from pipeline.schema import SCHEMA_VERSION
 from pipeline.warehouse import open_for_writing, warehouse_path
 from tests.grown_lake import RUNS_PER_THREAD, THREAD, grow_lake, measure_publish
 from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
-from tests.landed import NOON, Listing, instant, land, run_of
+from tests.landed import NOON, Listing, instant, land, run_of, step_of
 from tests.publish_parts import publish
 from tests.syncs import ROOT, environ_for, run_cli, wait_until
 from tests.test_load import HISTORY, land_history
@@ -191,6 +196,12 @@ class DyingLate(DyingSnapshot):
     last = "threads"
 
 
+class DyingLast(DyingSnapshot):
+    """Ends between two batches."""
+
+    last = "loaded_parts"
+
+
 class DyingLake(Lake):
     """Its publishers die between two tables."""
 
@@ -221,6 +232,80 @@ def test_what_a_dead_publisher_has_begun_the_next_one_ends(small: Path, tmp_path
     assert not Lake(str(tmp_path)).open().is_torn
     publish(small, tmp_path / "undisturbed")
     assert_same(read_lake(tmp_path), read_lake(tmp_path / "undisturbed"))
+
+
+def test_half_a_batch_is_told_also_after_somebody_else_has_published_and_forgotten(small: Path, tmp_path: Path) -> None:
+    here, other = tmp_path / "lake", tmp_path / "other"
+    with pytest.raises(DiedError):
+        publish(small, DyingLake(str(here)))
+    land(raw_store(other), Listing(30, [run_of("run_9", thread_id="thread_9")], thread_id="thread_9"), sync_id="other")
+    publish(other, here)
+    published = Lake(str(here)).open()
+    run_cli(tmp_path, "forget", "--thread", "thread_9", "--yes", "--data-dir", "other")
+    publish(other, here)
+
+    asked = run_cli(tmp_path, "query", "--lake", "lake", "select count(*) as steps from run_steps", "--format", "csv")
+    with pytest.warns(UserWarning, match=f"^{re.escape(TORN)}$"):
+        connect_lake(str(here)).close()
+    publish(small, here)
+
+    assert (published.is_torn, published.has_halves()) == (False, True)
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, '"steps"\n2\n', f"warning: {TORN}\n")
+    assert not Lake(str(here)).open().has_halves()
+    publish(small, tmp_path / "undisturbed")
+    assert_same(read_lake(here), read_lake(tmp_path / "undisturbed"), without=["loaded_parts", "syncs"])
+
+
+def test_threads_that_have_left_some_tables_are_told_also_after_somebody_else_has_published(
+    forgetful: Path, lake: Path, tmp_path: Path
+) -> None:
+    copy, other = tmp_path / "lake", tmp_path / "other"
+    shutil.copytree(lake, copy)
+    with pytest.raises(DiedError):
+        publish(forgetful, DyingLake(str(copy)))
+    land(raw_store(other), Listing(30, [run_of("run_9", thread_id="thread_9")], thread_id="thread_9"), sync_id="other")
+    publish(other, copy)
+
+    told = Lake(str(copy)).open().has_halves()
+    publish(forgetful, copy)
+
+    assert told
+    assert not Lake(str(copy)).open().has_halves()
+
+
+def test_a_publisher_killed_between_two_commits_of_one_table_is_followed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every table is large, and has one owner in a commit."""
+    here, whole, store = tmp_path / "lake", tmp_path / "whole", raw_store(tmp_path / "data")
+    steps = [step_of(f"step_{number}") for number in range(3)]
+    land(store, Listing(1, [run_of("run_1")]), Listing(1, steps, run_id="run_1"), sync_id="sync_1")
+    publish(tmp_path / "data", here)
+    shutil.copytree(here, whole)
+    changed = [step_of(f"step_{number}", calls=2) for number in range(3)]
+    land(store, Listing(2, [run_of("run_1")]), Listing(2, changed, run_id="run_1"), sync_id="sync_2")
+    for name, value in {"_MERGED_ROWS": 0, "_MERGED_ROWS_PER_CHANGE": 0, "_REPLACED_AT_ONCE": 1}.items():
+        monkeypatch.setattr(delta_tables, name, value)
+    publish(tmp_path / "data", whole)
+    overwritten: list[str] = []
+
+    def die_at_the_second(table: DeltaTable, *arguments: Any, **options: Any) -> None:
+        if options["mode"] == "overwrite":
+            if table.table_uri in overwritten:
+                raise DiedError
+            overwritten.append(table.table_uri)
+        write_deltalake(table, *arguments, **options)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(deltalake, "write_deltalake", die_at_the_second)
+        with pytest.raises(DiedError):
+            publish(tmp_path / "data", here)
+    told = Lake(str(here)).open().has_halves()
+    publish(tmp_path / "data", here)
+
+    assert told
+    assert not Lake(str(here)).open().has_halves()
+    assert_same(read_lake(here), read_lake(whole))
 
 
 def test_columns_that_the_tables_have_got_since_are_added_to_the_lake(
@@ -276,11 +361,13 @@ def test_what_only_other_data_folders_can_fill_is_refused_or_said(data_dir: Path
 def test_a_publisher_killed_while_columns_are_filled_loses_nothing(data_dir: Path, lake: Path, tmp_path: Path) -> None:
     lake_without(lake, tmp_path / "lake", "run_steps", "message_id")
     with pytest.raises(DiedError):
-        publish(data_dir, DyingLake(str(tmp_path / "lake")), batch_bytes=6_000)
+        publish(data_dir, DyingLake(str(tmp_path / "lake"), DyingLast), batch_bytes=6_000)
+    told = Lake(str(tmp_path / "lake")).open().has_halves()
 
     publish(data_dir, tmp_path / "lake", batch_bytes=6_000)
 
-    assert not Lake(str(tmp_path / "lake")).open().is_torn
+    assert told
+    assert not Lake(str(tmp_path / "lake")).open().has_halves()
     assert_same(read_lake(tmp_path / "lake"), read_lake(lake))
 
 

@@ -21,7 +21,7 @@ from tests.warehouses import make_one_run
 TITLE = "\x1b]0;owned\x07"
 
 
-@pytest.mark.parametrize("sign", ["\x1b", "\x00", "\b", "\r", "\x7f", "\x9b", "\u202e", "\u2066", "\ud800"])
+@pytest.mark.parametrize("sign", ["\x1b", "\x00", "\b", "\r", "\x7f", "\x9b", "\u061c", "\u202e", "\u2066", "\ud800"])
 def test_a_character_that_a_terminal_obeys_is_a_mark(sign: str) -> None:
     assert plain_text(f"a{sign}b") == "a\ufffdb"
 

@@ -259,10 +259,21 @@ def test_a_dry_run_says_what_would_go_and_removes_nothing(
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_nobody_to_ask_is_refused(store: RawStore, tmp_path: Path, as_json: bool) -> None:
-    with pytest.raises(ConfigurationError, match="--yes"):
+    with pytest.raises(ConfigurationError, match=r"cannot be rebuilt from raw parts any more.* add --yes"):
         prune_all(tmp_path, as_json=as_json)
 
     assert len(names(store)) == 3
+
+
+def test_yes_says_too_that_the_warehouse_cannot_be_rebuilt_any_more(
+    store: RawStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prune_all(tmp_path, yes=True)
+
+    said = capsys.readouterr().out
+    assert said.startswith("removed 2 raw parts ")
+    assert "cannot be rebuilt from raw parts any more: keep a copy of it" in said
+    assert names(store) == ["sync_3-0-000001"]
 
 
 def test_yes_prunes_without_asking_and_a_second_time_finds_nothing(

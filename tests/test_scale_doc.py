@@ -19,6 +19,7 @@ import yaml
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.errors import IncompleteError
 from pipeline.threads import Shard
+from pipeline.warehouse import warehouse_path
 from tests.contents import assert_same_contents
 from tests.syncs import ROOT, environ_for, read_all, sync_here
 
@@ -93,8 +94,9 @@ def test_the_line_for_cron_fails_with_a_shard_that_fails_and_loads_what_there_is
     assert [thread_id for (thread_id,) in synced] == sorted(set(ids) - {refused})
 
 
-def test_the_indexed_job_for_kubernetes(emulator: RunningEmulator, one: Path, tmp_path: Path) -> None:
-    shards, load = (job["spec"] for job in yaml.safe_load_all(example("Kubernetes")))
+def test_the_jobs_of_every_day_for_kubernetes(emulator: RunningEmulator, one: Path, tmp_path: Path) -> None:
+    jobs = [job["spec"] for job in yaml.safe_load_all(example("Kubernetes")) if job["kind"] == "CronJob"]
+    shards, load = (job["jobTemplate"]["spec"] for job in jobs)
     commands = [spec["template"]["spec"]["containers"][0]["args"][0] for spec in (shards, load)]
     commands = [command.replace("/data", str(tmp_path)) for command in commands]
 
@@ -102,6 +104,10 @@ def test_the_indexed_job_for_kubernetes(emulator: RunningEmulator, one: Path, tm
     run([commands[1]], tmp_path, emulator)
 
     assert shards["completionMode"] == "Indexed"
+    assert [(job["schedule"], job["concurrencyPolicy"]) for job in jobs] == [
+        ("15 2 * * *", "Forbid"),
+        ("15 6 * * *", "Forbid"),
+    ]
     assert "`ReadWriteMany`" in DOC
     assert_same_contents(tmp_path / "all", one)
 
@@ -117,7 +123,12 @@ def test_the_matrix_for_github_actions(emulator: RunningEmulator, one: Path, tmp
         (tmp_path / f"runner-{number}" / "data").rename(tmp_path / "shards" / f"shard-{number}")
     run([load], tmp_path, emulator)
 
-    assert_same_contents(tmp_path / "data", one)
+    kept, uploaded = (
+        next(step["with"]["path"] for step in jobs["load"]["steps"] if step.get("uses", "").startswith(action))
+        for action in ("actions/cache@", "actions/upload-artifact@")
+    )
+    assert_same_contents(tmp_path / kept, one)
+    assert tmp_path / uploaded == warehouse_path(tmp_path / kept)
 
 
 class Task:

@@ -68,6 +68,12 @@ def test_naming_other_shards_threads_takes_next_to_no_memory_and_the_plan_counts
     assert int(line.split("|")[2].strip(" MB").replace(",", "")) > 2_490
 
 
+def test_the_plan_counts_the_flattened_parts_that_the_folders_of_shards_keep() -> None:
+    kept = ACCOUNT_STEPS * FIGURES.per_step("flat_bytes") / 1e9
+
+    assert f"| flattened parts, kept by shards with folders of their own | {kept:.1f} GB | bytes a step |" in TEXT
+
+
 def test_publishing_is_in_the_tables_once_it_is_in_the_file() -> None:
     publish = Pair("python -m pipeline publish delta lake", (10_000, 20_000), (3.0, 4.0), (300.0, 310.0))
 

@@ -154,6 +154,25 @@ def test_a_sync_that_fails_shows_no_key_anywhere(server: RunningEmulator, folder
     assert leaks(folder, ended.stdout, ended.stderr) == []
 
 
+def test_neither_a_token_without_its_scheme_nor_a_parameter_is_shown_anywhere(
+    server: RunningEmulator, folder: Path
+) -> None:
+    profile = 'headers_env = { "X-Gateway" = "GATEWAY_TOKEN" }\nparams = { subscription-key = "marker-header/2" }\n'
+    (folder / "pipeline.toml").write_text(f'[profiles.default]\nkind = "compatible"\n{profile}')
+    (folder / "pipeline.toml").chmod(0o600)
+    message = "not for you: token marker-header-of-gateway, subscription-key=marker-header%2F2, marker-header/2"
+    server.set_faults([{"fault": "status", "status": 400, "message": message}])
+    served = environ_for(server, GATEWAY_TOKEN="Bearer marker-header-of-gateway")
+
+    synced = run_cli(folder, "sync", "thread_1", "--attempts", "1", environ=served)
+    examined = run_cli(folder, "doctor", environ=served)
+    (folder / "pipeline.toml").unlink()
+
+    assert "token [secret], subscription-key=[secret], [secret]" in synced.stderr
+    assert "not for you: token [secret]" in examined.stdout
+    assert leaks(folder, synced.stdout, synced.stderr, examined.stdout, examined.stderr) == []
+
+
 def test_a_beginning_of_the_key_is_not_shown_either(server: RunningEmulator, folder: Path) -> None:
     server.set_faults([FAULTS["a key at the place where messages are cut"]])
 

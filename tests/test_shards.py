@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -98,13 +99,20 @@ def test_four_shards_in_four_processes_come_to_the_same_tables_as_one_process(
     assert json.loads(loaded.stdout)["gathered"] == len(raw_files(tmp_path / "all"))
     assert_same_contents(tmp_path / "all", tmp_path / "one")
     assert not list(tmp_path.glob("shard-*/*.duckdb"))
+    # The shards plan from what they have flattened, also once another folder has loaded it.
+    assert len(list(tmp_path.glob("shard-*/flat/*/*.flat"))) == len(raw_files(tmp_path / "all"))
+    assert not list(tmp_path.glob("all/flat/*/*"))
 
 
+@pytest.mark.parametrize("flattened", [True, False])
 def test_a_shard_without_a_warehouse_asks_once_for_each_thread_that_its_own_parts_know(
-    emulator: RunningEmulator, tmp_path: Path
+    emulator: RunningEmulator, tmp_path: Path, *, flattened: bool
 ) -> None:
     shard, ids = Shard(1, 2), emulator.corpus.thread_ids()
     land_here(emulator, tmp_path / "data", ids, shard=shard)
+    load_here(tmp_path / "all", tmp_path / "data")
+    if not flattened:
+        shutil.rmtree(tmp_path / "data" / "flat")
     emulator.clear_requests()
 
     land_here(emulator, tmp_path / "data", ids, shard=shard)

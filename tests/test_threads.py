@@ -17,6 +17,9 @@ def write(folder: Path, content: str | bytes, name: str = "ids") -> str:
     return str(path)
 
 
+COMMENTS = ("comment_with_comma", "comments_indented", "only_comments")
+
+
 @pytest.mark.parametrize(
     "content, ids",
     [
@@ -27,10 +30,13 @@ def write(folder: Path, content: str | bytes, name: str = "ids") -> str:
         ("", []),
         ("\n \n", []),
         ("# of last week\nthread_1\n", ["thread_1"]),
+        ("\n# exported, by ops\nthread_1\n", ["thread_1"]),
+        ("thread_1\n  # note\n\t#\nthread_2\n", ["thread_1", "thread_2"]),
+        ("# {\n", []),
         ("läuft\n名前\na/b?c#d\n", ["läuft", "名前", "a/b?c#d"]),
         ("a\u2028b\nc\x85d\n", ["a\u2028b", "c\x85d"]),
     ],
-    ids=["lines", "crlf", "blanks", "bom", "empty", "only_blanks", "comment", "odd_signs", "odd_separators"],
+    ids=["lines", "crlf", "blanks", "bom", "empty", "only_blanks", "comment", *COMMENTS, "odd_signs", "odd_separators"],
 )
 def test_lines(tmp_path: Path, content: str, ids: list[str]) -> None:
     assert list(read_thread_file(write(tmp_path, content))) == ids
@@ -49,6 +55,10 @@ def test_lines(tmp_path: Path, content: str, ids: list[str]) -> None:
         ("name,thread_id\r\nx,thread_1\r\n", ["thread_1"]),
         ("thread_id,n\n007,1\n12,2\n", ["007", "12"]),
         ("thread_id,n\n", []),
+        ("# note\nthread_id,name\nthread_1,a\n", ["thread_1"]),
+        ("# a; b\n\n # c\nthread_id\n #,d\nthread_1\n", ["thread_1"]),
+        ('thread_id,n\n#"1,2,3\nthread_1,1\n', ["thread_1"]),
+        ('thread_id,n\nthread_1,"a\n# no comment"\n"#2",1\n', ["thread_1", "#2"]),
     ],
 )
 def test_csv_with_a_thread_id_column(tmp_path: Path, content: str, ids: list[str]) -> None:
@@ -62,6 +72,7 @@ def test_csv_with_a_thread_id_column(tmp_path: Path, content: str, ids: list[str
         ('\ufeff\n  {"thread_id": "thread_1"}\n\n', ["thread_1"]),
         ('{"thread_id": "thread_1", "text": "one\u2028line\x85still"}\n', ["thread_1"]),
         ('{"a": 1, "thread_id": "a,b"}\n', ["a,b"]),
+        ('# a, b\n{"thread_id": "thread_1"}\n  # c\n{"thread_id": "#2"}\n', ["thread_1", "#2"]),
     ],
 )
 def test_jsonl_with_a_thread_id_field(tmp_path: Path, content: str, ids: list[str]) -> None:
@@ -141,6 +152,7 @@ def test_a_bad_id_of_the_command_line_is_named_so() -> None:
     [
         ("thread_1\n\na\tb\n", r"line 3: 'a\\tb' cannot be a thread id"),
         ("thread_id,n\nthread_1,1\n..,2\n", r"line 3: '\.\.' cannot be a thread id"),
+        ("# a\nthread_id,n\n# b\n..,2\n", r"line 4: '\.\.' cannot be a thread id"),
         ("name,id\nx,y\n", "has no column 'thread_id'; it has: name, id"),
         ("thread_id,n\nthread_1,1,2,3\n", "is not a CSV file that can be read"),
         ('{"thread_id": "thread_1"}\n{"thread_id": \n', "line 2: not a JSON object"),

@@ -124,7 +124,7 @@ def _no_connection() -> Iterator[Cell]:
             "HTTP", "connection refused", stage, replace(outcome, says="no answer"), base_url="http://127.0.0.1:1/v1"
         )
         yield Cell(
-            "HTTP", "TLS failure", stage, replace(outcome, says="no answer"), base_url="https://127.0.0.1:{port}/v1"
+            "HTTP", "TLS failure", stage, replace(outcome, says="no TLS"), base_url="https://127.0.0.1:{port}/v1"
         )
     for status in (401, 403):
         refused = Outcome(exit_code=3, verdict="refused", gap=_EVERYTHING, says="the server refuses us")
