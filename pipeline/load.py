@@ -19,7 +19,7 @@ from pipeline.rewriting import leave_out_again
 from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
-BATCH_BODY_BYTES = 48 * 2**20
+BATCH_BODY_BYTES = 24 * 2**20
 
 
 def load_new_parts(

@@ -86,7 +86,7 @@ def in_order(history: list[Part], connection: Connection) -> dict[str, list[tupl
     return load_in(connection, [history])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=8)
 @given(data=st.data())
 def test_parts_give_the_same_tables_in_any_order_and_in_any_batches(
     history: list[Part], connection: Connection, in_order: dict[str, list[tuple[object, ...]]], data: st.DataObject

@@ -88,7 +88,7 @@ def compare(frames: dict[str, pl.DataFrame], simple: Reading, fixed: dict[str, J
         assert found == simple_rows(getattr(simple, table), KEYS[table], fixed=values), table
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(pages=pages_of(steps))
 def test_both_read_the_same_rows_and_rejects_from_odd_pages(pages: list[bytes]) -> None:
     frames = flatten([landed_bodies(pages, first=STEP)])
@@ -104,7 +104,7 @@ def test_both_read_the_same_rows_and_rejects_from_odd_pages(pages: list[bytes]) 
     compare(frames, read_steps(pages, STEP_OWNER), fixed)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(pages=pages_of(runs))
 def test_both_read_the_same_runs_and_rejects_from_odd_pages(pages: list[bytes]) -> None:
     frames = flatten([landed_bodies(pages, first=RUN)])
@@ -183,7 +183,7 @@ def walk_both(make: Callable[[], Answer], *, after: str | None = None, whole_lis
     assert asked_simply == asked
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     script=st.lists(moves, min_size=1, max_size=6),
     honest=st.booleans(),
@@ -200,7 +200,7 @@ def test_both_walk_the_same_pages_to_the_same_end(
     walk_both(lambda: scripted(script), after=after, whole_lists=whole_lists)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(habits=known_habits | nameless_habits, whole_lists=st.booleans())
 @example(habits=Habits(cursor="ignored", has_more="missing", limit="ignored"), whole_lists=False)
 @example(habits=Habits(cursor="ignored", has_more="missing", limit="ignored", order="ignored"), whole_lists=True)

@@ -68,7 +68,7 @@ def test_nine_tenths_of_an_unknown_rate_limit_are_used_and_hardly_anything_is_re
     time = FakeClock(chance=0.5)
     server = LimitedServer(time, rate=40.0, burst=8.0)
 
-    ask_all(server, Pacer(concurrency=32, clock=time.clock()), requests=4000)
+    ask_all(server, Pacer(concurrency=32, clock=time.clock()), requests=2500)
 
     assert server.statuses[200] / (server.burst + server.rate * time.time_s) >= 0.9
     assert server.statuses[429] / server.statuses.total() < 0.02

@@ -1219,7 +1219,7 @@ def calling_steps(draw: st.DrawFn) -> list[Row]:
     return draw(st.lists(steps, min_size=1, max_size=12))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=calling_steps())
 def test_no_money_appears_or_vanishes_between_calls_steps_runs_and_threads(
     warehouse: Connection, steps: list[Row]
