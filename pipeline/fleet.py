@@ -103,9 +103,10 @@ async def _follow(workers: Sequence[_Worker], work: Assignment) -> None:
     while not all(_is_over(worker) for worker in workers):
         await asyncio.to_thread(_read_reports, workers)
         sum_up([worker.report for worker in workers], work.progress, work.traffic)
-        if (landed_parts := sum(worker.report.parts for worker in workers)) > parts:
-            parts = landed_parts
+        landed_parts = sum(worker.report.parts for worker in workers)
+        for _ in range(landed_parts - parts):
             work.landed()
+        parts = landed_parts
         if any(worker.report.outcome and worker.report.outcome.error for worker in workers):
             _stop(workers)
 

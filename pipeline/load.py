@@ -35,12 +35,13 @@ def load_new_parts(
     Raises DamagedPartError once all others are loaded if some were damaged; these are set aside.
     """
     # Looking first, read-only: opening for writing may mean copying the file beside a reader.
-    if not find_new_parts(store, path):
+    if beside_readers and not find_new_parts(store, path):
         return 0
     count = 0
     aside: list[Path | str] = []
     flat = FlatStore(store)
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
+        _work_alone(connection)
         new = _missing_from(connection, store)
         # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
         leave_out_again(store, new)
@@ -58,6 +59,11 @@ def load_new_parts(
             f" {', '.join(str(path) for path in aside)}: a sync of the same threads fetches what they held"
         )
     return count
+
+
+def _work_alone(connection: Connection) -> None:
+    """No second thread of DuckDB's: batches are so small that it costs more than it does, see docs/performance.md."""
+    connection.execute("set threads = 1")
 
 
 def _flatten_ahead(
@@ -118,6 +124,7 @@ def rebuild(
     if not without_pruned:
         refuse_if_pruned(store, path)
     with open_new(path, wait_s=wait_s) as connection:
+        _work_alone(connection)
         if not without_pruned:
             refuse_if_parts_are_gone(connection, store, path)
         parts = store.list_parts()

@@ -11,8 +11,8 @@ from pipeline.errors import DamagedPartError, PipelineError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
 
-# Each load opens and closes the warehouse, which costs as much as loading a part: it waits for some, but not for long.
-_PARTS = 6
+# Each load opens and closes the warehouse, which costs as much as loading a part: it waits for a batch, not for long.
+_PARTS = 3
 _SECONDS = 2.0
 
 
