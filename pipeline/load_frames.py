@@ -192,7 +192,7 @@ def _insert(table: str, source: str, *, where: str = "true", **values: str) -> s
     """Insert by declared columns. JSON that DuckDB's stricter parser refuses is kept as a JSON string of its text."""
     columns = read_sql_files("tables")[table].columns
     expressions = [
-        values.get(name) or (f"if(json_valid({name}), {name}, to_json({name}))" if sql == "json" else name)
+        values.get(name) or (f"coalesce(try_cast({name} as json), to_json({name}))" if sql == "json" else name)
         for name, sql in columns.items()
     ]
     return f"insert into {table} ({', '.join(columns)}) select {', '.join(expressions)} from {source} where {where}"
