@@ -1,4 +1,7 @@
-"""`import --executor ray` with one and two workers, beside `import` alone: the same archives, the same rows."""
+"""`import --executor ray` with one and two workers, beside `import` alone: the same archives, the same rows.
+
+Then the same answers in a single archive, and that followed by `publish delta` into a new lake.
+"""
 
 import shlex
 import statistics
@@ -14,7 +17,19 @@ from bench.report import describe_machine, format_spread, format_table
 from bench.settings import Settings
 
 FILES = 32
-ALONE, ONE, TWO = "import", "--executor ray --workers 1", "--executor ray --workers 2"
+ALONE, ONE, TWO = "`import`", "`--executor ray --workers 1`", "`--executor ray --workers 2`"
+ONE_OF_ONE, TWO_OF_ONE = f"{ONE}, one archive", f"{TWO}, one archive"
+ONE_PUBLISHED, TWO_PUBLISHED = f"{ONE_OF_ONE}, then `publish delta`", f"{TWO_OF_ONE}, then `publish delta`"
+# Each way, and which one with one worker it is compared to.
+COMPARED = {
+    ALONE: ONE,
+    ONE: ONE,
+    TWO: ONE,
+    ONE_OF_ONE: ONE_OF_ONE,
+    TWO_OF_ONE: ONE_OF_ONE,
+    ONE_PUBLISHED: ONE_PUBLISHED,
+    TWO_PUBLISHED: ONE_PUBLISHED,
+}
 PARTS = "parts of an import"
 ADDRESS = "--ray-address"
 
@@ -29,14 +44,15 @@ def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
     corpus = open_corpus(settings.size, settings.cache)
     options = dict(zip(settings.product_options[::2], settings.product_options[1::2], strict=True))
     with tempfile.TemporaryDirectory(prefix="bench-ray-") as work:
-        files = write_archives(Path(work), corpus)
+        files = write_archives(Path(work), corpus, count=FILES)
+        [archive] = write_archives(Path(work) / "one", corpus, count=1)
         figures = [measure_parts(files, Path(work) / f"parts {number}", corpus) for number in range(settings.rounds)]
         cluster = open_cluster(options.get(ADDRESS), workers=2)
         try:
             # Once before it counts: the workers' processes start and import.
             for number in range(settings.rounds + 1):
-                for way, run in ways(files, cluster).items():
-                    wall_s = timed(run, Path(work) / f"round {number}" / way, corpus)
+                for place, (way, run) in enumerate(ways(files, archive, cluster).items()):
+                    wall_s = timed(run, Path(work) / f"round-{number}-{place}", corpus)
                     if number:
                         figures.append({"way": way, "wall_s": wall_s, "steps_per_s": corpus.truth["steps"] / wall_s})
         finally:
@@ -47,8 +63,8 @@ def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
 def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str, Any]:
     """Processor time of what workers do (read, land, flatten) and of what one process does (insert), without Ray."""
     from pipeline import __version__
-    from pipeline.archive_files import hash_file
     from pipeline.archive_lander import ArchiveLander
+    from pipeline.archive_ranges import hash_file
     from pipeline.landing import IMPORT_KIND, new_sync_id
     from pipeline.load import load_new_parts
     from pipeline.raw_places import raw_store
@@ -71,8 +87,8 @@ def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str
     }
 
 
-def ways(files: list[Path], cluster: Any) -> dict[str, Callable[[Path, Any], None]]:
-    """What is compared: each lands and loads the files into a data folder."""
+def ways(files: list[Path], archive: Path, cluster: Any) -> dict[str, Callable[[Path, Any], None]]:
+    """What is compared: each lands and loads the files, or the one archive that has all of them, into a data folder."""
     from dataclasses import replace
 
     from pipeline.importing import ImportRequest, run_import
@@ -82,14 +98,41 @@ def ways(files: list[Path], cluster: Any) -> dict[str, Callable[[Path, Any], Non
         request = ImportRequest([str(path) for path in files], "archive", data_dir)
         run_import(request, progress=progress, now=datetime.now(UTC))
 
-    def on_ray(workers: int) -> Callable[[Path, Any], None]:
+    def on_ray(workers: int, named: list[Path]) -> Callable[[Path, Any], None]:
         def run(data_dir: Path, progress: Any) -> None:
             work = RayImport(replace(cluster, workers=workers), data_dir, "archive", None)
-            work.run(files, progress=progress, now=datetime.now(UTC), lock_wait_s=1.0)
+            work.run(named, progress=progress, now=datetime.now(UTC), lock_wait_s=1.0)
 
         return run
 
-    return {ALONE: alone, ONE: on_ray(1), TWO: on_ray(2)}
+    def published(workers: int) -> Callable[[Path, Any], None]:
+        def run(data_dir: Path, progress: Any) -> None:
+            on_ray(workers, [archive])(data_dir, progress)
+            publish(data_dir)
+
+        return run
+
+    return {
+        ALONE: alone,
+        ONE: on_ray(1, files),
+        TWO: on_ray(2, files),
+        ONE_OF_ONE: on_ray(1, [archive]),
+        TWO_OF_ONE: on_ray(2, [archive]),
+        ONE_PUBLISHED: published(1),
+        TWO_PUBLISHED: published(2),
+    }
+
+
+def publish(data_dir: Path) -> None:
+    """What a data folder has, into a lake of its own."""
+    from pipeline.lake import Lake
+    from pipeline.prices import read_price_book
+    from pipeline.publishing import Publisher
+    from pipeline.raw_places import raw_store
+    from pipeline.warehouse import warehouse_path
+
+    lake = Lake(str(data_dir / "lake"))
+    Publisher(raw_store(data_dir), lake, read_price_book(), warehouse_path(data_dir)).publish()
 
 
 def timed(run: Callable[[Path, Any], None], data_dir: Path, corpus: Corpus) -> float:
@@ -105,13 +148,14 @@ def timed(run: Callable[[Path, Any], None], data_dir: Path, corpus: Corpus) -> f
     return wall_s
 
 
-def write_archives(folder: Path, corpus: Corpus) -> list[Path]:
-    """The corpus' answers, one a line, in so many files that there is work for every worker."""
+def write_archives(folder: Path, corpus: Corpus, *, count: int) -> list[Path]:
+    """The corpus' answers, one a line, in so many files."""
     bodies = sorted(corpus.www.rglob("*.json"))
-    files = [folder / f"{number}.jsonl" for number in range(FILES)]
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{number}.jsonl" for number in range(count)]
     for number, file in enumerate(files):
         with file.open("wb") as lines:
-            for path in bodies[number::FILES]:
+            for path in bodies[number::count]:
                 lines.write(path.read_bytes().strip() + b"\n")
     return files
 
@@ -120,14 +164,13 @@ def format_imports(figures: list[dict[str, Any]], settings: Settings, corpus: Co
     """What was run, a line for each way (the ratio is of medians, to one worker), and what follows for more workers."""
     more = f" --product-options='{shlex.join(settings.product_options)}'" if settings.product_options else ""
     command = f"python -m bench.run ray --size {settings.size} --rounds {settings.rounds}{more}"
-    walls = {way: [f["wall_s"] for f in figures if f["way"] == way] for way in (ALONE, ONE, TWO)}
-    one_s = statistics.median(walls[ONE])
+    walls = {way: [f["wall_s"] for f in figures if f["way"] == way] for way in COMPARED}
     rows = [
         [
-            f"`{way}`",
+            way,
             format_spread(own, 1),
             format_spread([f["steps_per_s"] for f in figures if f["way"] == way], 0),
-            f"{one_s / statistics.median(own):.2f}",
+            f"{statistics.median(walls[COMPARED[way]]) / statistics.median(own):.2f}",
         ]
         for way, own in walls.items()
     ]

@@ -2,7 +2,6 @@
 
 import glob
 import gzip
-import hashlib
 import io
 import json
 import math
@@ -35,7 +34,7 @@ _NAMES = tuple(
 )
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GLOB_SIGNS = frozenset("*?[")
 _CHUNK_BYTES = 2**20
 _SPACE = re.compile(r"\s*")
@@ -78,15 +77,6 @@ def find_archives(paths: Sequence[str]) -> list[Path]:
     return sorted(found.values(), key=str)
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of the file as it lies there, in hex. Raises ConfigurationError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-
-
 def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Document | Damage]:
     """Documents of a file, packed or not: one a line, or documents that each take several lines.
 
@@ -123,16 +113,31 @@ def _unpack(packed: BinaryIO) -> BinaryIO:
     return packed
 
 
-def _read_stream(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
-    head = stream.readline(whole_bytes + 1).removeprefix(_BYTE_ORDER_MARK)
-    number = 1
-    while head.isspace():
-        head = stream.readline(whole_bytes + 1)
+def has_lines(stream: BinaryIO, whole_bytes: int) -> bool:
+    """Whether the content, at its beginning now, is read line by line: its first line is a whole document."""
+    head, _ = _read_head(stream, whole_bytes)
+    return head.endswith(b"\n") and _is_document(head)
+
+
+def read_lines(first: bytes, number: int, stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
+    """Documents of one line each: of the `first`, which has that `number`, and of those that the stream has yet."""
+    line = first
+    while line:
+        if len(line) > whole_bytes:
+            yield Damage(f"line {number}", f"longer than {whole_bytes:,} bytes; the rest of the file was not read")
+            return
+        if not line.isspace():
+            yield Document(f"line {number}", line.strip())
+        line = stream.readline(whole_bytes + 1)
         number += 1
+
+
+def _read_stream(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
+    head, number = _read_head(stream, whole_bytes)
     if not head:
         return
     if head.endswith(b"\n") and _is_document(head):
-        yield from _read_lines(head, number, stream, whole_bytes)
+        yield from read_lines(head, number, stream, whole_bytes)
         return
     body = head + stream.read(max(whole_bytes + 1 - len(head), 0))
     if len(body) > whole_bytes:
@@ -145,13 +150,23 @@ def _read_stream(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Dama
         yield from _read_values(body, number)
 
 
+def _read_head(stream: BinaryIO, whole_bytes: int) -> tuple[bytes, int]:
+    """The first line that is not blank, or how it begins, and its number."""
+    head = stream.readline(whole_bytes + 1).removeprefix(BYTE_ORDER_MARK)
+    number = 1
+    while head.isspace():
+        head = stream.readline(whole_bytes + 1)
+        number += 1
+    return head, number
+
+
 def _read_large(start: bytes, number: int, stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
     first, _, rest = start.partition(b"\n")
     second = rest.partition(b"\n")[0]
     # A log that was cut begins with half a line; a document of several lines begins with one that is to be continued.
     if second.startswith(b"{") and _is_document(second) and not first.rstrip().endswith((b"[", b"{", b",", b":")):
         lines = io.BufferedReader(_Joined(start, stream), _CHUNK_BYTES)
-        yield from _read_lines(lines.readline(whole_bytes + 1), number, lines, whole_bytes)
+        yield from read_lines(lines.readline(whole_bytes + 1), number, lines, whole_bytes)
     else:
         yield from _read_items(_Joined(start, stream, limit_bytes=whole_bytes), whole_bytes)
 
@@ -162,18 +177,6 @@ def _is_document(body: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
-
-
-def _read_lines(first: bytes, number: int, stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
-    line = first
-    while line:
-        if len(line) > whole_bytes:
-            yield Damage(f"line {number}", f"longer than {whole_bytes:,} bytes; the rest of the file was not read")
-            return
-        if not line.isspace():
-            yield Document(f"line {number}", line.strip())
-        line = stream.readline(whole_bytes + 1)
-        number += 1
 
 
 def _read_values(body: bytes, number: int) -> Iterator[Document | Damage]:
@@ -189,7 +192,7 @@ def _read_values(body: bytes, number: int) -> Iterator[Document | Damage]:
     except (ValueError, RecursionError):
         if sum(_is_document(line) for line in io.BytesIO(body) if not line.isspace()) > found:
             lines = io.BytesIO(body)
-            yield from _read_lines(lines.readline(), number, lines, len(body))
+            yield from read_lines(lines.readline(), number, lines, len(body))
             return
     lines_of = LineNumbers(text, number)
     end = 0

@@ -1,6 +1,6 @@
 """Archive files to raw parts: what each holds, counted, and landed in parts that keep a run's steps together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pipeline import __version__
-from pipeline.archive_files import Damage, read_documents
+from pipeline.archive_files import Damage, Document, read_documents
 from pipeline.archive_walks import make_walks
 from pipeline.archives import Content, Context, Found, LeftOut, Unrecognised, read_content
 from pipeline.content import content_notes, hiding_with
@@ -23,6 +23,8 @@ from pipeline.part_writer import PartWriter
 
 # Unrecognised places that are kept by name, of each file; all are counted.
 NAMED_PLACES = 20
+# What the record of a file counts.
+COUNTS = ("runs", "steps", "left_out", "unrecognised")
 # The steps of one run stay together while a part does not grow beyond this.
 _LARGEST_PART_BYTES = 4 * PART_BYTES
 
@@ -72,9 +74,21 @@ def is_done(archive: ArchiveFile) -> bool:
 
 def read_file(path: Path, sha256: str, lander: "ArchiveLander", progress: ImportProgress) -> ArchiveFile:
     """Land what a file holds; its record, which `finish_file` is to get once all of it was kept."""
-    counts = {"runs": 0, "steps": 0, "left_out": 0, "unrecognised": 0}
+    return land_documents(path, sha256, read_documents(path), lander=lander, progress=progress)
+
+
+def land_documents(
+    path: Path,
+    sha256: str,
+    documents: Iterable[Document | Damage],
+    *,
+    lander: "ArchiveLander",
+    progress: ImportProgress,
+) -> ArchiveFile:
+    """Land what documents of a file hold; the record of the file as if these were all of them."""
+    counts = dict.fromkeys(COUNTS, 0)
     named: list[str] = []
-    for content in _contents_of(path):
+    for content in _contents_of(documents):
         if lander.leaves_out(content):
             counts["left_out"] += 1
             progress.left_out += 1
@@ -97,8 +111,15 @@ def read_file(path: Path, sha256: str, lander: "ArchiveLander", progress: Import
     )
 
 
-def _contents_of(path: Path) -> Iterator[Content]:
-    for document in read_documents(path):
+def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
+    """The record of a whole file from those of its ranges, given in their order."""
+    counts = {name: sum(getattr(record, name) for record in records) for name in COUNTS}
+    named = [place for record in records for place in record.first_unrecognised]
+    return msgspec.structs.replace(records[0], first_unrecognised=named[:NAMED_PLACES], **counts)
+
+
+def _contents_of(documents: Iterable[Document | Damage]) -> Iterator[Content]:
+    for document in documents:
         if isinstance(document, Damage):
             yield Unrecognised(document.where, document.reason)
         else:
@@ -108,7 +129,7 @@ def _contents_of(path: Path) -> Iterator[Content]:
 class ArchiveLander:
     """Collects what archives hold and lands it in parts, the record of each file not before its content.
 
-    With a `flat` store parts are flattened as well.
+    With a `flat` store parts are flattened as well. `first_place` is that of the first object among all of the file.
     """
 
     def __init__(
@@ -121,6 +142,7 @@ class ArchiveLander:
         sync_id: str,
         writer: int = 0,
         flat: FlatStore | None = None,
+        first_place: int = 0,
     ) -> None:
         hide = hiding_with(content_key)
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
@@ -129,6 +151,7 @@ class ArchiveLander:
         self._source = source
         self._forgotten = read_forgotten(store.folder.parent)
         self._now = now
+        self._place = first_place
         self._found: list[tuple[str, Found]] = []
         self._size_bytes = 0
         self._finished: list[ArchiveFile] = []
@@ -179,8 +202,9 @@ class ArchiveLander:
         return SyncSummary(started_at=self._now, pipeline_version=__version__, **content_notes(self.content_key))
 
     def _land(self) -> None:
-        for walk in make_walks(self._found, now=self._now):
+        for walk in make_walks(self._found, now=self._now, first_place=self._place):
             self._writer.add_walk(walk)
+        self._place += len(self._found)
         for archive in self._finished:
             self._writer.add_archive(archive, self._now)
         part = self._writer.land(self._writer.take_rows())

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from operator import itemgetter
 
 from msgspec import UnsetType
 
@@ -15,16 +16,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds, or milliseconds of the year 3237: what is larger is no instant.
 _LATEST = 4e13
 
+# What orders steps, which is the instant of creation in seconds and the place (negative in a list that is backwards),
+# then the file, and what was found.
+_Placed = tuple[tuple[float, int], str, Found]
 
-def make_walks(found: Sequence[tuple[str, Found]], *, now: datetime) -> Iterator[Walk]:
+
+def make_walks(found: Sequence[tuple[str, Found]], *, now: datetime, first_place: int = 0) -> Iterator[Walk]:
     """Walks of what archives hold, given with the file's name in the order read: one for the steps of each run, one for
     the runs of each thread; each object once, in its newest state, on a page of its own, steps in ascending order.
+
+    `first_place` is how many objects, or more, came before in the same import. Where a run's steps come in several
+    parts of it, indexes of pages tell how those of one second stand: they go on there, of a backwards list below 0.
     """
     groups: dict[tuple[Resource, str, str | None], list[tuple[int, str, Found]]] = {}
-    for number, (file, item) in enumerate(found):
+    for number, (file, item) in enumerate(found, 1):
         groups.setdefault((item.resource, item.thread_id, item.run_id), []).append((number, file, item))
     for (resource, thread_id, run_id), items in groups.items():
         newest = _newest(_in_order(items))
+        is_backwards = all(place < 0 for (_, place), _, _ in newest)
+        first_index = -(first_place + len(found)) if is_backwards and first_place else first_place
         yield Walk(
             Certificate(
                 resource=resource,
@@ -35,27 +45,27 @@ def make_walks(found: Sequence[tuple[str, Found]], *, now: datetime) -> Iterator
                 verdict="imported",
                 pages=len(newest),
                 items=len(newest),
-                first_id=newest[0][1].object_id,
-                last_id=newest[-1][1].object_id,
+                first_id=newest[0][2].object_id,
+                last_id=newest[-1][2].object_id,
             ),
-            [_page_of(index, file, item) for index, (file, item) in enumerate(newest)],
+            [_page_of(index, file, item) for index, (_, file, item) in enumerate(newest, first_index)],
         )
 
 
-def _in_order(items: Sequence[tuple[int, str, Found]]) -> list[tuple[str, Found]]:
+def _in_order(items: Sequence[tuple[int, str, Found]]) -> list[_Placed]:
     """Ascending by creation; within a second as their list had them, backwards where it was descending."""
     lists: dict[str, list[Found]] = {}
     for _, file, item in items:
         lists.setdefault(file, []).append(item)
     orders = {file: _order_of(of_file) for file, of_file in lists.items()}
 
-    def place(entry: tuple[int, str, Found]) -> tuple[float, int]:
-        number, file, item = entry
+    def placed(number: int, file: str, item: Found) -> _Placed:
         created_s = _seconds_of(item.head.created_at)
         order = item.context.order or orders[file]
-        return (float("inf") if created_s is None else created_s, number if order == "asc" else -number)
+        place = number if order == "asc" else -number
+        return (float("inf") if created_s is None else created_s, place), file, item
 
-    return [(file, item) for _, file, item in sorted(items, key=place)]
+    return sorted((placed(*item) for item in items), key=itemgetter(0))
 
 
 def _order_of(items: Sequence[Found]) -> Order:
@@ -67,14 +77,17 @@ def _order_of(items: Sequence[Found]) -> Order:
     return "desc" if items[0].context.in_list else "asc"
 
 
-def _newest(items: Sequence[tuple[str, Found]]) -> list[tuple[str, Found]]:
-    """Each object once, in its newest state: terminal before open, then the later, then the one that says more."""
-    best: dict[str, tuple[str, Found]] = {}
-    for file, item in items:
-        held = best.get(item.object_id)
-        if held is None or _rank(item) > _rank(held[1]):
-            best[item.object_id] = (file, item)
-    return list(best.values())
+def _newest(items: Sequence[_Placed]) -> list[_Placed]:
+    """Each object once, in its newest state, where that stands: terminal before open, then the later, then the one that
+    says more.
+    """
+    best: dict[str, _Placed] = {}
+    for entry in items:
+        object_id = entry[2].object_id
+        held = best.get(object_id)
+        if held is None or _rank(entry[2]) > _rank(held[2]):
+            best[object_id] = entry
+    return sorted(best.values(), key=itemgetter(0))
 
 
 def _rank(item: Found) -> tuple[bool, datetime, bool, int, bytes]:

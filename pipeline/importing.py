@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.archive_files import find_archives, hash_file
+from pipeline.archive_files import find_archives
 from pipeline.archive_lander import NAMED_PLACES, ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archive_ranges import hash_file
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.executors import Executor
 from pipeline.hiding import ContentKey

@@ -1,5 +1,6 @@
 """The lake: the warehouse's tables as Delta tables in one folder or bucket, read in one state and written from it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _NEWEST_READER = 1
+# Any other sign deltalake writes as in a URL (`%20`), and Polars then looks for a file of that name.
+_UNLUCKY = re.compile(r"[^\w./~+=,@:-]", re.ASCII)
 _OPENED_AT_ONCE = 8
 # In the order of their commits: `walks` says that parts have begun, `loaded_parts` that they are whole.
 PART_TABLES = (
@@ -75,6 +78,11 @@ class Lake:
         delta_library()
         self.is_remote = is_bucket(place)
         self.place = place.rstrip("/") if self.is_remote else str(Path(place).absolute())
+        if not self.is_remote and (found := _UNLUCKY.search(self.place)):
+            raise ConfigurationError(
+                f"the lake {self.place} cannot be there: with {found[0]!r} in a path, readers of Delta tables"
+                " do not find the files. Name a folder whose whole path has only plain letters, digits and ._-~+=,@:"
+            )
 
     def open(self) -> "Snapshot":
         """The tables as they are now. Raises ConfigurationError if there is no lake, or none of this version."""

@@ -17,6 +17,14 @@ select source, run_id from runs
 where (sealed and ((source, run_id) in (select (source, run_id) from best_walks)
         or (source, run_id) in (select (source, run_id) from best_runs)))
     or (status in {TERMINAL_SQL} and (source, run_id) in (select (source, run_id) from merged_runs))
+    or (status in {TERMINAL_SQL} and (source, run_id) in (
+        select (best_runs.source, best_runs.run_id)
+        from best_runs
+        inner join walks on walks.source = best_runs.source and walks.run_id = best_runs.run_id
+        where walks.resource = 'steps'
+        group by best_runs.source, best_runs.run_id
+        having bool_or(walks.verdict = 'imported') and not bool_or(walks.verdict = 'complete')
+    ))
 """
 
 # Through `step_costs`: a step that the ledger has keeps its price, a new one gets the price of today's book.

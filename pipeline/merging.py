@@ -81,7 +81,7 @@ with winners as (
     qualify row_number() over (
         partition by source, step_id
         order by is_imported desc, is_terminal desc, last_at desc nulls last, has_usage desc, text_size desc, digest,
-            page_index desc, walk_id
+            page_index, walk_id
     ) = 1
 )
 select source, step_id, run_id, walk_id, is_new,

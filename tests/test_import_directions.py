@@ -116,6 +116,7 @@ FLOW = {
     "part_digest": {"pages"},
     "part_writer": {"landing", "pages"},
     "lander": {"__version__", "landing", "pages", "part_writer"},
+    "archive_ranges": {"archive_files", "archives", "errors"},
 }
 # What those of the flow must not reach in any number of steps.
 BEHIND = {

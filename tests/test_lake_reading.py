@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from pipeline.catalog import read_sql_files
 from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError
+from pipeline.lake import Lake
 from pipeline.lake_keeping import PublishRequest, publish_to_lake
 from pipeline.lake_reading import open_lake
 from pipeline.query import render, run_query
@@ -155,3 +156,15 @@ def test_publish_says_what_it_did(data_dir: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[0] == f"24 raw parts: {place}"
     assert done.stdout.splitlines()[1].startswith("optimized: ")
     assert done.stdout.splitlines()[2] == "vacuumed: 0 files removed"
+
+
+@pytest.mark.parametrize("name", ["a lake", "s\u00e9e", "100%", "a#b"])
+def test_a_lake_whose_path_readers_would_spell_otherwise_is_refused_before_anything_is_written(
+    name: str, tmp_path: Path
+) -> None:
+    place = tmp_path / name
+
+    with pytest.raises(ConfigurationError, match="do not find the files"):
+        Lake(str(place))
+
+    assert not place.exists()

@@ -161,8 +161,8 @@ ARCHIVES = (
         "of two states of an object the older stays",
         "a run that ended looks open",
         "pipeline/archive_walks.py",
-        "_rank(item) > _rank(held[1])",
-        "_rank(item) < _rank(held[1])",
+        "_rank(entry[2]) > _rank(held[2])",
+        "_rank(entry[2]) < _rank(held[2])",
         ("test_archives.py::test_an_object_seen_twice_counts_once_in_its_newest_state",),
     ),
     Mutant(
@@ -185,8 +185,8 @@ ARCHIVES = (
         "lists from newest to oldest are not turned",
         "steps stand in the wrong order",
         "pipeline/archive_walks.py",
-        'number if order == "asc" else -number)',
-        "number)",
+        'number if order == "asc" else -number',
+        "number",
         ("test_archives.py::test_every_shape_gives_the_same_steps_in_ascending_order",),
     ),
     Mutant(
