@@ -37,6 +37,14 @@ LAKES = (
         ("test_lake.py::test_what_a_dead_publisher_has_begun_the_next_one_ends",),
     ),
     Mutant(
+        "half a batch is told only while it is the newest",
+        "a lake lacks rows without a word",
+        _LAKE,
+        "return any(not self._parts_of(name) <= whole for name in _OF_PARTS)",
+        "return False",
+        ("test_lake.py::test_half_a_batch_is_told_also_after_somebody_else_has_published_and_forgotten",),
+    ),
+    Mutant(
         "forgotten threads stay in the lake",
         "what a person asked to remove is still there",
         _PUBLISHING,

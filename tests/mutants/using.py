@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _QUERY = "pipeline/query.py"
 _SYNCING = "pipeline/syncing.py"
+_RANGES = "pipeline/archive_ranges.py"
 _ARCHIVES = "pipeline/archive_files.py"
 
 QUERIES = (
@@ -188,6 +189,30 @@ ARCHIVES = (
         'number if order == "asc" else -number',
         "number",
         ("test_archives.py::test_every_shape_gives_the_same_steps_in_ascending_order",),
+    ),
+    Mutant(
+        "a range of an archive that has changed is read",
+        "lines are read twice or not at all",
+        _RANGES,
+        "return lines if hashlib.sha256(lines).hexdigest() == place.sha256 else None",
+        "return lines",
+        ("test_archive_ranges.py::test_a_range_whose_bytes_have_changed_is_not_read",),
+    ),
+    Mutant(
+        "indexes of pages begin anew in each range",
+        "steps of one second stand in another order than their archive has",
+        "pipeline/archive_walks.py",
+        "enumerate(newest, first_index)",
+        "enumerate(newest)",
+        ("test_archive_ranges.py::test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go",),
+    ),
+    Mutant(
+        "a run that is imported after its steps is not charged",
+        "its cost changes with every new price",
+        "pipeline/ledger.py",
+        "having bool_or(walks.verdict = 'imported')",
+        "having false",
+        ("test_archive_ranges.py::test_a_run_is_charged_once_whichever_of_it_and_its_steps_is_loaded_first",),
     ),
     Mutant(
         "the half of a damaged archive passes as all of it",
