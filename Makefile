@@ -14,7 +14,7 @@ demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
 
 test: $(DEV)  ## every test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 check: $(DEV)  ## lint, format and strict types
 	$(BIN)/ruff check .

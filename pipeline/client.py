@@ -9,14 +9,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
-import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from pipeline.body_budget import BodyBudget
 from pipeline.connecting import explain_failure
 from pipeline.endpoint import Endpoint
 from pipeline.errors import RefusedError, RequestError
-from pipeline.json_text import MOST_VALUES, has_too_many_values, repair_unicode
 from pipeline.kinds import find_hint
 from pipeline.pacing import Clock, Pacer
 from pipeline.retrying import Fault, RetryPolicy, backoff_s, judge_status
@@ -72,6 +70,8 @@ class ApiClient:
     traffic: Traffic = field(default_factory=Traffic)
     bodies: BodyBudget = field(default_factory=BodyBudget)
     tokens: TokenSource | None = None
+    # Once we are refused altogether nothing more is asked, also by those who were waiting for their turn.
+    _refusal: RefusedError | None = field(default=None, init=False, repr=False)
     # What all requests have in common is read once; what differs is their `target`, see httpx's extensions.
     _origin: str = field(init=False, repr=False)
     _base: httpx.URL = field(init=False, repr=False)
@@ -109,7 +109,10 @@ class ApiClient:
         try:
             return await self._retry(request, decode, first)
         except _FaultError as error:
-            raise self._final_error(self.endpoint.path(segments), error) from None
+            final = self._final_error(self.endpoint.path(segments), error)
+            if isinstance(final, RefusedError):
+                self._refusal = final
+            raise final from None
 
     def _request(self, segments: Sequence[str], params: Sequence[tuple[str, str]]) -> httpx.Request:
         try:
@@ -176,6 +179,8 @@ class ApiClient:
 
     async def _try_once(self, request: httpx.Request, decode: Callable[[bytes], T]) -> Answer[T]:
         async with self.pacer.slot():
+            if self._refusal is not None:
+                raise self._refusal
             self.traffic.requests += 1
             started_s = self.clock.monotonic()
             try:
@@ -266,25 +271,6 @@ def _unpacked(response: httpx.Response) -> AsyncIterable[bytes]:
     if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
         return response.aiter_bytes()
     return response.stream
-
-
-def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
-    """A `decode` for `ApiClient.get`: JSON of that shape, else ValueError saying that it is not `what`."""
-    decoder = msgspec.json.Decoder(kind)
-
-    def decode(body: bytes) -> T:
-        if has_too_many_values(body):
-            raise ValueError(f"the body is not {what} (more than {MOST_VALUES:,} values)")
-        try:
-            return decoder.decode(body)
-        except (ValueError, RecursionError):
-            pass
-        try:
-            return decoder.decode(repair_unicode(body))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"the body is not {what} ({error})") from None
-
-    return decode
 
 
 def _fault_of(state: RetryCallState) -> Fault:

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipeline.client import Answer, ApiClient, decode_with
+from pipeline.client import Answer, ApiClient
 from pipeline.errors import PipelineError, RequestError, WalkError
 from pipeline.hiding import ContentKey
+from pipeline.json_text import decode_with
 from pipeline.lander import Lander
 from pipeline.pages import Certificate, Page, Resource, Verdict, Walk
 from pipeline.paging import Ask, ListAnswer, ListWalk, usable_id, walk_list

@@ -1,12 +1,14 @@
-"""JSON as text: building objects from pieces that were never decoded."""
+"""JSON as text: building objects from pieces that were never decoded, and decoding what servers send."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
+
+T = TypeVar("T")
 
 _NULL = Raw(b"null")
 # One escape at a time, so that a backslash that is itself escaped is never taken for the start of one.
@@ -71,3 +73,22 @@ def _repair_escape(match: re.Match[bytes]) -> bytes:
     escape = match[0]
     lone = len(escape) == _LONE_SURROGATE_BYTES and escape[2:3] in b"dD" and escape[3:4] in b"89abcdefABCDEF"
     return rb"\ufffd" if lone else escape
+
+
+def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
+    """A function that decodes JSON of that shape, else ValueError saying that it is not `what`."""
+    decoder = msgspec.json.Decoder(kind)
+
+    def decode(body: bytes) -> T:
+        if has_too_many_values(body):
+            raise ValueError(f"the body is not {what} (more than {MOST_VALUES:,} values)")
+        try:
+            return decoder.decode(body)
+        except (ValueError, RecursionError):
+            pass
+        try:
+            return decoder.decode(repair_unicode(body))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"the body is not {what} ({error})") from None
+
+    return decode

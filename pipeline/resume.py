@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.client import decode_with
 from pipeline.extract import Progress, run_tasks
+from pipeline.json_text import decode_with
 from pipeline.pages import LandedWalk
 from pipeline.plan import RunTask, ThreadTask
 from pipeline.wire import ListHead

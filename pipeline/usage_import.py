@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from pipeline.bills import UsageAnswer, billed_frame
-from pipeline.client import ApiClient, decode_with
+from pipeline.client import ApiClient
 from pipeline.endpoint import Endpoint, check_base_url
 from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError, WalkError
+from pipeline.json_text import decode_with
 from pipeline.landing import PartName, RawStore, new_sync_id
 from pipeline.pages import BilledPage
 from pipeline.part_writer import PartWriter

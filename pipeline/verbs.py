@@ -9,13 +9,13 @@ from typing import BinaryIO, TextIO
 import msgspec
 from msgspec import Raw
 
-from pipeline.client import ApiClient, decode_with
+from pipeline.client import ApiClient
 from pipeline.content import hide_object
 from pipeline.endpoint import check_id
 from pipeline.errors import ConfigurationError, PipelineError, RequestError, WalkError
 from pipeline.extract import INCLUDE_CONTENT
 from pipeline.hiding import ContentKey
-from pipeline.json_text import repair_unicode
+from pipeline.json_text import decode_with, repair_unicode
 from pipeline.pages import Page, Resource
 from pipeline.paging import PAGE_LIMIT, Ask, ListAnswer, ListWalk, walk_list
 from pipeline.wire import ListHead, RawPage

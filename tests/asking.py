@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import httpx
 
-from pipeline.client import ApiClient, decode_with
+from pipeline.client import ApiClient
 from pipeline.endpoint import Endpoint
 from pipeline.errors import PipelineError
+from pipeline.json_text import decode_with
 from pipeline.pacing import Pacer
 from pipeline.retrying import RetryPolicy
 from pipeline.wire import ListHead

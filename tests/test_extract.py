@@ -244,6 +244,17 @@ def test_a_refusal_stops_the_whole_sync_at_once(status: int, body: Body, after_r
     assert all(walk.certificate.verdict == "complete" for walk in found.walks)
 
 
+def test_who_waits_for_a_turn_when_we_are_refused_asks_no_more() -> None:
+    account = Account({f"t{number}": ["r1"] for number in range(200)})
+    account.fault = lambda *_: httpx.Response(401, json={})
+
+    found = extract(account, *(ThreadTask(thread_id) for thread_id in account.threads), concurrency=100)
+
+    assert isinstance(found.error, RefusedError)
+    # As many as may be under way at first.
+    assert len(account.asked) <= 8
+
+
 def test_what_cannot_be_kept_stops_the_sync_with_its_own_error() -> None:
     async def keep(_walk: Walk) -> None:
         raise ConfigurationError("cannot write raw data")

@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.client import ApiClient, decode_with
+from pipeline.client import ApiClient
 from pipeline.config import read_settings
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.endpoint import Endpoint
 from pipeline.errors import ConfigurationError, RefusedError
+from pipeline.json_text import decode_with
 from pipeline.pacing import Pacer
 from pipeline.tokens import Token, TokenSource, read_key_file, read_token, run_key_command
 from tests.syncs import environ_for, read_all, run_cli

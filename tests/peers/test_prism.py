@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.client import ApiClient, decode_with
+from pipeline.client import ApiClient
 from pipeline.endpoint import Endpoint
+from pipeline.json_text import decode_with
 from pipeline.landing import RawStore, new_sync_id
 from pipeline.load import load_new_parts
 from pipeline.pacing import Pacer
