@@ -119,23 +119,18 @@ def _pieces(file: BinaryIO, range_bytes: int, chunk_bytes: int, whole_bytes: int
             # What is left of a line, or nothing more than a line break of the next, is no line to judge by.
             yield (rest := file.readline(whole_bytes + 1)), False
             size += len(rest)
-            before = b""
+            last: list[str | None] = []
             while line := file.readline(whole_bytes + 1):
-                is_first = size >= 2 * range_bytes or _ends_a_run(before, line)
+                runs = _runs_of(line)
+                is_first = size >= 2 * range_bytes or bool(last and runs and (runs[0] is None or runs[0] != last[0]))
                 yield line, is_first
                 if is_first:
                     size = len(line)
                     break
                 size += len(line)
-                before = line if _runs_of(line) else before
+                last = runs[-1:] or last
             else:
                 return
-
-
-def _ends_a_run(before: bytes, line: bytes) -> bool:
-    """Whether a line has something, and begins with no step of the run that the one before ends with."""
-    last, first = _runs_of(before), _runs_of(line)
-    return bool(last and first) and (first[0] is None or first[0] != last[-1])
 
 
 def _runs_of(line: bytes) -> list[str | None]:

@@ -26,7 +26,7 @@ def make_walks(found: Sequence[tuple[str, Found]], *, now: datetime, first_place
     the runs of each thread; each object once, in its newest state, on a page of its own, steps in ascending order.
 
     `first_place` is how many objects, or more, came before in the same import. Where a run's steps come in several
-    parts of it, indexes of pages tell how those of one second stand: they go on there, of a backwards list below 0.
+    parts of it, `first_index` tells how these follow each other: below 0 for a list that is backwards.
     """
     groups: dict[tuple[Resource, str, str | None], list[tuple[int, str, Found]]] = {}
     for number, (file, item) in enumerate(found, 1):
@@ -45,10 +45,11 @@ def make_walks(found: Sequence[tuple[str, Found]], *, now: datetime, first_place
                 verdict="imported",
                 pages=len(newest),
                 items=len(newest),
+                first_index=first_index,
                 first_id=newest[0][2].object_id,
                 last_id=newest[-1][2].object_id,
             ),
-            [_page_of(index, file, item) for index, (_, file, item) in enumerate(newest, first_index)],
+            [_page_of(index, file, item) for index, (_, file, item) in enumerate(newest)],
         )
 
 

@@ -53,6 +53,15 @@ class BucketStore(RawStore):
         """Its address, for messages."""
         return f"{self._place}/{_key(part)}"
 
+    def has_part(self, part: PartName) -> bool:
+        """Whether the bucket has it."""
+        with self._naming():
+            try:
+                object_library().head(self._bucket, _key(part))
+            except FileNotFoundError:
+                return False
+        return True
+
     def size_bytes(self, part: PartName) -> int:
         """Its size in the bucket."""
         with self._naming():

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _NEWEST_READER = 1
 # Any other sign deltalake writes as in a URL (`%20`), and Polars then looks for a file of that name.
-_UNLUCKY = re.compile(r"[^\w./~+=,@:-]", re.ASCII)
+_UNLUCKY = re.compile(r"[^\w./~+=,@:;!$&'()*-]", re.ASCII)
 _OPENED_AT_ONCE = 8
 # In the order of their commits: `walks` says that parts have begun, `loaded_parts` that they are whole.
 PART_TABLES = (
@@ -78,10 +78,10 @@ class Lake:
         delta_library()
         self.is_remote = is_bucket(place)
         self.place = place.rstrip("/") if self.is_remote else str(Path(place).absolute())
-        if not self.is_remote and (found := _UNLUCKY.search(self.place)):
+        if found := _UNLUCKY.search(self.place):
             raise ConfigurationError(
                 f"the lake {self.place} cannot be there: with {found[0]!r} in a path, readers of Delta tables"
-                " do not find the files. Name a folder whose whole path has only plain letters, digits and ._-~+=,@:"
+                " do not find the files. Name a place whose path has only plain letters, digits and ._-~+=,@:;!$&'()*"
             )
 
     def open(self) -> "Snapshot":

@@ -89,6 +89,10 @@ class RawStore:
         """Where a part is, for messages."""
         return str(self.path(part))
 
+    def has_part(self, part: PartName) -> bool:
+        """Whether the part is there."""
+        return self.path(part).exists()
+
     def size_bytes(self, part: PartName) -> int:
         """Of a part as it is stored. Raises OSError."""
         return self.path(part).stat().st_size

@@ -22,9 +22,14 @@ where walks.resource = 'steps' and walks.verdict = 'imported'
     and (walks.source, walks.run_id) not in (select (source, run_id) from best_walks where verdict = 'complete')
 """
 
+# Parts of one import follow each other as the archive has them, so the places of a run's steps go on from part to part.
 _CONTRIBUTORS = """
 create or replace temp table contributors as
-select walks.walk_id, walks.source, walks.run_id, walks.verdict = 'imported' as is_imported
+select walks.walk_id, walks.source, walks.run_id, walks.verdict = 'imported' as is_imported,
+    if(is_imported, coalesce(sum(walks.items) over (
+        partition by walks.source, walks.run_id, walks.sync_id, is_imported
+        order by walks.first_index, walks.walk_id rows between unbounded preceding and 1 preceding
+    ), 0), 0)::bigint as items_before
 from walks
 semi join merged_runs on walks.source = merged_runs.source and walks.run_id = merged_runs.run_id
 where walks.resource = 'steps'
@@ -35,7 +40,8 @@ where walks.resource = 'steps'
 # for with and without contents.
 _STATES = """
 create or replace temp table step_states as
-select steps.source, steps.step_id, steps.run_id, steps.walk_id, steps.page_index, steps.step_index, steps.created_at,
+select steps.source, steps.step_id, steps.run_id, steps.walk_id, steps.step_index, steps.created_at,
+    contributors.items_before + steps.page_index as place,
     {is_new} as is_new, contributors.is_imported,
     coalesce(steps.status in {terminal}, false) as is_terminal,
     greatest(steps.created_at, steps.completed_at, steps.failed_at, steps.cancelled_at, steps.expired_at) as last_at,
@@ -73,7 +79,7 @@ _NEW_STATES = _STATES.format(
     same_walk_results="and results.walk_id = steps.walk_id",
 ).replace("create or replace temp table step_states as", "insert into step_states")
 
-# Grain: source, step_id. Steps of one second stand as their archive had them; of several archives, by id.
+# Grain: source, step_id. Steps of one second stand as their archive had them; those of several by their places in each.
 _MERGED_STEPS = """
 create or replace temp table merged_steps as
 with winners as (
@@ -81,13 +87,13 @@ with winners as (
     qualify row_number() over (
         partition by source, step_id
         order by is_imported desc, is_terminal desc, last_at desc nulls last, has_usage desc, text_size desc, digest,
-            page_index, walk_id
+            place, walk_id
     ) = 1
 )
 select source, step_id, run_id, walk_id, is_new,
     row_number() over (
         partition by source, run_id
-        order by created_at nulls last, page_index, if(is_imported, 0, step_index), step_id
+        order by created_at nulls last, place, if(is_imported, 0, step_index), step_id
     ) - 1 as step_index
 from winners
 """

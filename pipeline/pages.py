@@ -49,8 +49,8 @@ class Page:
 class Certificate(Struct, frozen=True, kw_only=True):
     """How a walk over one list went and ended; the row of `walks` without where it is stored.
 
-    `first_index` is the server's ascending position of the first item; `run_status` the run's status when a walk
-    over its steps began.
+    `first_index` is the server's ascending position of the first item (of an import: what orders its parts);
+    `run_status` the run's status when a walk over its steps began.
     """
 
     resource: Resource

@@ -245,8 +245,7 @@ def _jobs(scans: Mapping[str, Scanned], job: FilesJob) -> Iterator[FilesJob]:
 
 def _check_landed(store: RawStore, parts: Sequence[PartName]) -> None:
     """Raises IncompleteError unless every part that a worker has landed is there."""
-    there = set(store.list_parts())
-    if missing := [part for part in parts if part not in there]:
+    if missing := [part for part in parts if not store.has_part(part)]:
         raise IncompleteError(
             f"of {len(parts):,} raw parts that workers landed {len(missing):,} are not in {store.place}, the first is"
             f" {missing[0].name}: run the same command again, it imports what is missing"

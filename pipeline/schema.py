@@ -11,7 +11,7 @@ from pipeline.catalog import read_sql_files, views_in_order
 from pipeline.duck import Connection, read_frame, register, unregister
 from pipeline.prices import PriceBook
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def refresh_prices(connection: Connection, book: PriceBook) -> None:

@@ -162,6 +162,21 @@ def test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go(tmp_pat
     assert_same_contents(tmp_path / "cut", tmp_path / "whole", but=["walks"])
 
 
+def test_steps_of_one_second_from_two_imports_stand_by_their_places_in_each(tmp_path: Path) -> None:
+    """Monday has the newest three with contents, in the last range of its file; Tuesday has all six without."""
+    monday = [function_step(f"step_{number}", "a long answer", run_id="run_1") for number in (9, 8, 7)]
+    tuesday = [function_step(f"step_{number}", "-", run_id="run_1") for number in (9, 8, 7, 6, 5, 4)]
+    others = [function_step(f"other_{number}", "y" * 200, run_id=f"run_o{number}") for number in range(12)]
+    (tmp_path / "monday.jsonl").write_bytes(lines_of([*others, *monday]))
+    (tmp_path / "tuesday.jsonl").write_bytes(lines_of(tuesday))
+
+    import_cut(tmp_path / "data", tmp_path / "monday.jsonl")
+    import_here(tmp_path / "data", tmp_path / "tuesday.jsonl")
+
+    steps = read_all(tmp_path / "data", "select step_id from run_steps where run_id = 'run_1' order by step_index")
+    assert [step_id for (step_id,) in steps] == [f"step_{number}" for number in (9, 8, 7, 6, 5, 4)]
+
+
 @pytest.mark.parametrize("runs_first", [True, False], ids=["runs first", "steps first"])
 def test_a_run_is_charged_once_whichever_of_it_and_its_steps_is_loaded_first(tmp_path: Path, runs_first: bool) -> None:
     (tmp_path / "1.jsonl").write_bytes(lines_of([run_object("run_1")]))

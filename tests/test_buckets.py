@@ -18,7 +18,7 @@ from pipeline.flat_parts import FlatStore
 from pipeline.gathering import gather_parts, gathering_store
 from pipeline.lake import Lake
 from pipeline.lake_reading import open_lake
-from pipeline.landing import PART_SUFFIX, RawStore
+from pipeline.landing import PART_SUFFIX, PartName, RawStore
 from pipeline.load import load_new_parts, rebuild
 from pipeline.objects import hint_at, is_bucket
 from pipeline.pruning import prune_parts
@@ -84,6 +84,17 @@ def test_listing_asks_once_whatever_the_number_of_parts(data_dir: Path, s3: S3) 
 
     assert [part.name for part in parts] == [f"sync_{number}-0-000001" for number in range(4)]
     assert len(s3.asked()) - before == 1
+
+
+def test_whether_a_part_is_there_is_asked_for_it_alone(data_dir: Path, s3: S3) -> None:
+    store = raw_store(data_dir)
+    there = store.list_parts()[0]
+    before = len(s3.asked())
+
+    found = [store.has_part(part) for part in (there, PartName(there.source, "sync_9-0-000001"))]
+
+    assert found == [True, False]
+    assert len(s3.asked()) - before == 2
 
 
 def test_a_part_is_never_put_in_the_place_of_another(data_dir: Path) -> None:

@@ -168,3 +168,9 @@ def test_a_lake_whose_path_readers_would_spell_otherwise_is_refused_before_anyth
         Lake(str(place))
 
     assert not place.exists()
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/a lake", "az://container/s\u00e9e"])
+def test_such_a_path_in_a_bucket_is_refused_before_the_bucket_is_asked(place: str) -> None:
+    with pytest.raises(ConfigurationError, match="do not find the files"):
+        Lake(place)

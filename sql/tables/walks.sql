@@ -1,6 +1,8 @@
 -- Certificates: one row for every list that was walked, however it ended.
 -- grain: walk_id
 -- units: instants are UTC; pages and items as received
+-- first_index: the ascending position of the first item in the server's list; of imported objects, what orders the parts of one
+-- import (how many objects, or more, came before; below 0 for a list that is backwards)
 -- resource: runs, steps
 -- run_status: the run's status when its steps walk began (null for a walk over runs)
 -- verdict: complete, missing (404), broken (the server's paging cannot be trusted), failed (the server refused or went away),
@@ -15,6 +17,7 @@ create table walks (
     run_id varchar,
     run_status varchar,
     after_id varchar,
+    first_index bigint not null,
     pages bigint not null,
     items bigint not null,
     first_id varchar,

@@ -199,11 +199,11 @@ ARCHIVES = (
         ("test_archive_ranges.py::test_a_range_whose_bytes_have_changed_is_not_read",),
     ),
     Mutant(
-        "indexes of pages begin anew in each range",
+        "places begin anew in each part of an import",
         "steps of one second stand in another order than their archive has",
-        "pipeline/archive_walks.py",
-        "enumerate(newest, first_index)",
-        "enumerate(newest)",
+        "pipeline/merging.py",
+        "contributors.items_before + steps.page_index as place",
+        "steps.page_index as place",
         ("test_archive_ranges.py::test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go",),
     ),
     Mutant(
