@@ -48,6 +48,12 @@ SIZES = {
     "medium": Size(threads=1_030, runs=9_963, steps=60_159),
     "tenth": Size(threads=410, runs=4_100, steps=25_000, text_scale=0.3),
     "large": Size(threads=4_100, runs=41_000, steps=250_000, text_scale=0.3),
+    # For `growth`: one account, and four that have more of one thing each.
+    "base": Size(threads=400, runs=4_000, steps=24_000, text_scale=0.3),
+    "more-threads": Size(threads=1_200, runs=4_000, steps=24_000, text_scale=0.3),
+    "more-runs": Size(threads=400, runs=10_000, steps=24_000, text_scale=0.3),
+    "more-steps": Size(threads=400, runs=4_000, steps=72_000, text_scale=0.3),
+    "more-text": Size(threads=400, runs=4_000, steps=24_000, text_scale=1.2),
 }
 
 

@@ -1,5 +1,6 @@
 """The measurements, one function each: settings in, a Markdown table and its figures out."""
 
+import json
 import statistics
 import tempfile
 from collections import Counter
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import open_corpus, write_subset
+from bench.growth import measure_growth
 from bench.measure import Measurement
 from bench.ray_import import measure_imports
 from bench.report import format_spread, format_table
@@ -159,6 +161,21 @@ def rebuild(settings: Settings) -> Result:
     return Result(format_table(["load --rebuild", "wall s", "steps/s (goal: 40,000)"], rows), figures)
 
 
+def stages(settings: Settings) -> Result:
+    """Processor time of the stages of `load --rebuild`, on one core."""
+    corpus = open_corpus(settings.size, settings.cache)
+    command = ["taskset", "--cpu-list", "0", settings.product_python, "-m", "bench.stages"]
+    with serve(corpus.www, Behaviour()) as server, tempfile.TemporaryDirectory(prefix="bench-stages-") as out:
+        require_ok(run_case("product", settings, corpus, server, Path(out)))
+        runs = [run_measured([*command, out], settings) for _ in range(settings.rounds)]
+        require_success(runs)
+    figures = [json.loads(run.last_line) for run in runs]
+    rows = [[stage, format_spread([figure[stage] for figure in figures], 2)] for stage in figures[0]]
+    rows.append(["all", format_spread([sum(figure.values()) for figure in figures], 2)])
+    said = f"{corpus.truth['steps']:,} steps, cpu s"
+    return Result(format_table(["stage", said], rows), figures)
+
+
 def startup(settings: Settings) -> Result:
     """`python -m pipeline --help`, beside a Python that does nothing."""
     commands = {
@@ -232,6 +249,11 @@ def ray(settings: Settings) -> Result:
     return Result(*measure_imports(settings))
 
 
+def growth(settings: Settings) -> Result:
+    """What each further thread, run, step and MiB costs."""
+    return Result(*measure_growth(settings))
+
+
 MODES = {
     "compare": compare,
     "second": second,
@@ -240,4 +262,6 @@ MODES = {
     "startup": startup,
     "pacing": pacing,
     "ray": ray,
+    "growth": growth,
+    "stages": stages,
 }

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+import polars as pl
 
 from bench.measure import Measurement, measure
 from bench.settings import ROOT
@@ -49,12 +50,15 @@ class Account:
     requests_again: int
     raw_bytes: int
     raw_bytes_again: int
+    body_bytes: int
+    body_bytes_again: int
     flat_bytes: int
     warehouse_bytes: int
     lake_bytes: int
     shard_cpu_s: float
     again_cpu_s: float
     load_cpu_s: float
+    publish_cpu_s: float
     shard_peak_mb: float
     again_peak_mb: float
     load_peak_mb: float
@@ -92,10 +96,12 @@ def measure_account(threads: int) -> Account:
         with emulated(threads) as base_url:
             shard, counts = sync(folder, "shard", base_url)
             raw_bytes, flat_bytes = size_of(folder / "shard" / "raw"), size_of(folder / "shard" / "flat")
+            body_bytes = bodies_of(folder / "shard")
             again, counts_again = sync(folder, "shard", base_url)
             raw_bytes_again = size_of(folder / "shard" / "raw") - raw_bytes
+            body_bytes_again = bodies_of(folder / "shard") - body_bytes
             load = run(folder, ["load", "shard", "--data-dir", "all"])
-            run(folder, ["publish", "delta", "lake", "--data-dir", "all"])
+            publish = run(folder, ["publish", "delta", "lake", "--data-dir", "all"])
             repeated = [again, *(sync(folder, "shard", base_url)[0] for _ in range(REPEATS - 1))]
         return Account(
             threads=counts["threads"],
@@ -105,12 +111,15 @@ def measure_account(threads: int) -> Account:
             requests_again=counts_again["requests"],
             raw_bytes=raw_bytes,
             raw_bytes_again=raw_bytes_again,
+            body_bytes=body_bytes,
+            body_bytes_again=body_bytes_again,
             flat_bytes=flat_bytes,
             warehouse_bytes=size_of(folder / "all" / "warehouse.duckdb"),
             lake_bytes=size_of(folder / "lake"),
             shard_cpu_s=round(shard.cpu_s, 2),
             again_cpu_s=round(statistics.median(taken.cpu_s for taken in repeated), 2),
             load_cpu_s=round(load.cpu_s, 2),
+            publish_cpu_s=round(publish.cpu_s, 2),
             shard_peak_mb=round(shard.peak_mb, 1),
             again_peak_mb=round(statistics.median(taken.peak_mb for taken in repeated), 1),
             load_peak_mb=round(load.peak_mb, 1),
@@ -126,7 +135,7 @@ def measure_naming() -> Pair:
             ids = (f"thread_{number:024}\n" for number in range(count))
             (folder / "ids.txt").write_text("".join(ids))
             taken.append(run(folder, [*command, "--base-url", "http://127.0.0.1:9/v1"]))
-    return _pair(command, (FEW_IDS, NAMED_IDS), taken)
+    return pair_of_runs(command, (FEW_IDS, NAMED_IDS), taken)
 
 
 def measure_listing() -> Pair:
@@ -138,7 +147,7 @@ def measure_listing() -> Pair:
             with listing(count) as (base_url, asked):
                 taken.append(run(folder, [*command, "--base-url", base_url]))
                 requests.append(len(asked))
-    return replace(_pair(command, (FEW_LISTED, LISTED_THREADS), taken), requests=(requests[0], requests[1]))
+    return replace(pair_of_runs(command, (FEW_LISTED, LISTED_THREADS), taken), requests=(requests[0], requests[1]))
 
 
 def measure_walks() -> Walks:
@@ -176,9 +185,9 @@ def _land_day(store: RawStore, walks: Sequence[LandedWalk], later: timedelta) ->
 
 
 @contextmanager
-def emulated(threads: int) -> Iterator[str]:
-    """The base URL of an emulator with so many threads, all of whose runs have ended."""
-    command = [sys.executable, "-m", "pipeline", "emulate", "--threads", str(threads), "--phase", "1"]
+def emulated(threads: int, *, phase: int = 1) -> Iterator[str]:
+    """The base URL of an emulator with so many threads; in phase 1 their runs have gone on, and all have ended."""
+    command = [sys.executable, "-m", "pipeline", "emulate", "--threads", str(threads), "--phase", str(phase)]
     with subprocess.Popen(
         [*command, "--until-stdin-ends"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -246,7 +255,19 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.rglob("*"))
 
 
-def _pair(command: Sequence[str], sizes: tuple[int, int], taken: Sequence[Measurement]) -> Pair:
+def bodies_of(data_dir: Path) -> int:
+    """Bytes of the bodies in all raw parts of a data folder."""
+    store = RawStore(data_dir / "raw")
+    return sum(store.read_body_bytes(part) for part in store.list_parts())
+
+
+def size_of_lake(lake: Path) -> int:
+    """Steps in a lake."""
+    return int(pl.scan_delta(str(lake / "run_steps")).select(pl.len()).collect().item())
+
+
+def pair_of_runs(command: Sequence[str], sizes: tuple[int, int], taken: Sequence[Measurement]) -> Pair:
+    """What a command took at two sizes."""
     few, many = taken
     return Pair(
         command=" ".join(["python -m pipeline", *command]),

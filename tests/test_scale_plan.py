@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 
-from bench.scale import (
+from bench.scale import DOC, MARKS, read_figures
+from bench.scale_plan import (
     ACCOUNT_STEPS,
     ACCOUNT_THREADS,
     CHANGED,
     DAYS_OF_YEAR,
-    DOC,
-    MARKS,
     due_share,
     format_plan,
     per_walk,
-    read_figures,
     step_requests_per_run,
 )
 from bench.scale_runs import Pair
@@ -74,14 +72,17 @@ def test_the_plan_counts_the_flattened_parts_that_the_folders_of_shards_keep() -
     assert f"| flattened parts, kept by shards with folders of their own | {kept:.1f} GB | bytes a step |" in TEXT
 
 
-def test_publishing_is_in_the_tables_once_it_is_in_the_file() -> None:
-    publish = Pair("python -m pipeline publish delta lake", (10_000, 20_000), (3.0, 4.0), (300.0, 310.0))
+def test_publishing_is_a_batch_for_each_so_many_bodies_and_each_looks_through_the_whole_lake() -> None:
+    # A hundredth of a millisecond of looking for each step of the lake, beside a second.
+    publish = Pair("python -m pipeline publish delta lake", (100_000, 200_000), (2.0, 3.0), (300.0, 310.0))
+    few, many = (replace(account, body_bytes=0, body_bytes_again=0) for account in (FIGURES.few, FIGURES.many))
+    figures = replace(FIGURES, publish=publish, few=few, many=replace(many, body_bytes_again=900 * 2**20))
 
-    plan = format_plan(replace(FIGURES, publish=publish))
+    plan = format_plan(figures)
 
-    assert "| publish 10,000 and 20,000 steps, peak memory, MB | 300, 310 |" in plan
-    # A ten thousandth of a second for each of 500 million steps.
-    assert "| publish: core hours | 14 | processor s of publishing |" in plan
+    assert "| publish one small batch into a lake of 100,000 and 200,000 steps, peak memory, MB | 300, 310 |" in plan
+    # A MiB for each of ten million threads, in batches of 24 MiB, of 5,001 s each.
+    assert f"| publish it: hours of one publisher | {(10_000_000 / 24 + 1 / 3) * 5_001 / 3600:,.1f} |" in plan
 
 
 def test_the_list_of_ten_million_threads_is_not_taken_for_a_list_without_end() -> None:

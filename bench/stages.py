@@ -1,0 +1,43 @@
+"""Where the processor time of `load --rebuild` goes: `python -m bench.stages DATA_DIR` does it stage by stage."""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Seconds of each stage as JSON, one after another; frames of all parts are held meanwhile."""
+    from pipeline.landing import batches_of
+    from pipeline.load import BATCH_BODY_BYTES, load_flat
+    from pipeline.part_frames import frames_of
+    from pipeline.raw_places import raw_store
+    from pipeline.warehouse import open_new
+
+    store = raw_store(Path(sys.argv[1]))
+    taken_s: dict[str, float] = {}
+    last_s = time.process_time()
+
+    def lap(stage: str) -> None:
+        nonlocal last_s
+        taken_s[stage] = time.process_time() - last_s
+        last_s = time.process_time()
+
+    parts = {name: store.read_part(name) for name in store.list_parts()}
+    lap("read, unpack and verify the raw parts")
+    frames = {name: frames_of(part) for name, part in parts.items()}
+    lap("decode and flatten")
+    with tempfile.TemporaryDirectory(prefix="bench-stages-") as folder:
+        with open_new(Path(folder) / "warehouse.duckdb", wait_s=1.0) as connection:
+            connection.execute("set threads = 1")
+            lap("make the file, its tables and views")
+            for batch in batches_of(store, list(frames), body_bytes=BATCH_BODY_BYTES):
+                load_flat(connection, [frames[name] for name in batch])
+            lap("insert, pack, rank, seal, ledger")
+        lap("checkpoint and close")
+    print(json.dumps(taken_s))
+
+
+if __name__ == "__main__":
+    main()
