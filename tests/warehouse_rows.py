@@ -70,6 +70,7 @@ _WALK_DEFAULTS: Row = {
     "thread_id": "thread_1",
     "run_id": "run_1",
     "run_status": "completed",
+    "first_index": 0,
     "pages": 1,
     "items": 1,
     "started_at": NOON,
