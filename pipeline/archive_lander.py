@@ -129,7 +129,7 @@ def _contents_of(documents: Iterable[Document | Damage]) -> Iterator[Content]:
 class ArchiveLander:
     """Collects what archives hold and lands it in parts, the record of each file not before its content.
 
-    With a `flat` store parts are flattened as well. `first_place` is that of the first object among all of the file.
+    With a `flat` store parts are flattened as well. `first_place`: how many objects, or more, the import has before.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ loads, and lands the record of a file whose ranges have all landed.
 
 import platform
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -157,7 +157,7 @@ class RayImport:
                 loader.wake()
         loader.join()
         lander.close()
-        _check_landed(store, parts)
+        _check_landed(store, parts, is_there=set(store.list_parts()).__contains__)
         return archives
 
 
@@ -192,16 +192,27 @@ def read_files(job: FilesJob) -> FilesRead:
 def _land_file(path: str, sha256: str, place: Range | None, lander: ArchiveLander) -> ArchiveFile:
     """Land what a file or a range of it holds. Raises ConfigurationError unless it is what was hashed."""
     file = Path(path)
+    if place is not None:
+        documents = read_range_documents(_lines_of(file, place), place)
+        return land_documents(file, sha256, documents, lander=lander, progress=ImportProgress())
     with _naming_this_machine():
-        lines = None if place is None else read_range(file, place)
-        if lines is None and (place is not None or hash_file(file) != sha256):
-            raise ConfigurationError(f"{path} has changed, or is another file than elsewhere")
-    if place is None or lines is None:
-        archive = read_file(file, sha256, lander, ImportProgress())
-        lander.finish_file(archive)
-        return archive
-    documents = read_range_documents(lines, place)
-    return land_documents(file, sha256, documents, lander=lander, progress=ImportProgress())
+        if hash_file(file) != sha256:
+            raise _changed(file)
+    archive = read_file(file, sha256, lander, ImportProgress())
+    lander.finish_file(archive)
+    return archive
+
+
+def _lines_of(file: Path, place: Range) -> bytes:
+    with _naming_this_machine():
+        lines = read_range(file, place)
+        if lines is None:
+            raise _changed(file)
+    return lines
+
+
+def _changed(file: Path) -> ConfigurationError:
+    return ConfigurationError(f"{file} has changed, or is another file than elsewhere")
 
 
 @contextmanager
@@ -223,7 +234,8 @@ def _finish(
     archive = file.add(place, read)
     if archive is None:
         return []
-    _check_landed(store, file.parts)
+    # Of these alone: to list all parts for each file would take as long as there are parts.
+    _check_landed(store, file.parts, is_there=store.has_part)
     lander.finish_file(archive)
     lander.flush()
     return [archive]
@@ -243,9 +255,9 @@ def _jobs(scans: Mapping[str, Scanned], job: FilesJob) -> Iterator[FilesJob]:
             yield replace(job, files=[(path, scans[path].sha256) for path in batch], first_place=starts[batch[0]])
 
 
-def _check_landed(store: RawStore, parts: Sequence[PartName]) -> None:
+def _check_landed(store: RawStore, parts: Sequence[PartName], *, is_there: Callable[[PartName], bool]) -> None:
     """Raises IncompleteError unless every part that a worker has landed is there."""
-    if missing := [part for part in parts if not store.has_part(part)]:
+    if missing := [part for part in parts if not is_there(part)]:
         raise IncompleteError(
             f"of {len(parts):,} raw parts that workers landed {len(missing):,} are not in {store.place}, the first is"
             f" {missing[0].name}: run the same command again, it imports what is missing"
