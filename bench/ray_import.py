@@ -1,9 +1,10 @@
-"""`import --executor ray` with one and two workers, beside `import` alone: the same archives, the same rows.
+"""`import` and `publish delta` with `--executor ray`, one and two workers, beside those without: the same rows.
 
-Then the same answers in a single archive, and that followed by `publish delta` into a new lake.
+Answers in many archives, then in a single one, which is then published into a new lake; and both after one another.
 """
 
 import shlex
+import shutil
 import statistics
 import tempfile
 import time
@@ -19,7 +20,9 @@ from bench.settings import Settings
 FILES = 32
 ALONE, ONE, TWO = "`import`", "`--executor ray --workers 1`", "`--executor ray --workers 2`"
 ONE_OF_ONE, TWO_OF_ONE = f"{ONE}, one archive", f"{TWO}, one archive"
-ONE_PUBLISHED, TWO_PUBLISHED = f"{ONE_OF_ONE}, then `publish delta`", f"{TWO_OF_ONE}, then `publish delta`"
+PUBLISH = "`publish delta`"
+PUBLISH_ONE, PUBLISH_TWO = (f"`publish delta --executor ray --workers {workers}`" for workers in (1, 2))
+BOTH_ONE, BOTH_TWO = (f"both with `--executor ray --workers {workers}`, one archive" for workers in (1, 2))
 # Each way, and which one with one worker it is compared to.
 COMPARED = {
     ALONE: ONE,
@@ -27,10 +30,14 @@ COMPARED = {
     TWO: ONE,
     ONE_OF_ONE: ONE_OF_ONE,
     TWO_OF_ONE: ONE_OF_ONE,
-    ONE_PUBLISHED: ONE_PUBLISHED,
-    TWO_PUBLISHED: ONE_PUBLISHED,
+    PUBLISH: PUBLISH_ONE,
+    PUBLISH_ONE: PUBLISH_ONE,
+    PUBLISH_TWO: PUBLISH_ONE,
+    BOTH_ONE: BOTH_ONE,
+    BOTH_TWO: BOTH_ONE,
 }
 PARTS = "parts of an import"
+PARTS_OF_PUBLISHING = "parts of publishing"
 ADDRESS = "--ray-address"
 
 
@@ -47,11 +54,13 @@ def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
         files = write_archives(Path(work), corpus, count=FILES)
         [archive] = write_archives(Path(work) / "one", corpus, count=1)
         figures = [measure_parts(files, Path(work) / f"parts {number}", corpus) for number in range(settings.rounds)]
+        imported = import_alone([archive], Path(work) / "imported")
+        figures += [measure_publishing(imported, corpus) for _ in range(settings.rounds)]
         cluster = open_cluster(options.get(ADDRESS), workers=2)
         try:
             # Once before it counts: the workers' processes start and import.
             for number in range(settings.rounds + 1):
-                for place, (way, run) in enumerate(ways(files, archive, cluster).items()):
+                for place, (way, run) in enumerate(ways(files, archive, cluster, imported=imported).items()):
                     wall_s = timed(run, Path(work) / f"round-{number}-{place}", corpus)
                     if number:
                         figures.append({"way": way, "wall_s": wall_s, "steps_per_s": corpus.truth["steps"] / wall_s})
@@ -87,28 +96,74 @@ def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str
     }
 
 
-def ways(files: list[Path], archive: Path, cluster: Any) -> dict[str, Callable[[Path, Any], None]]:
-    """What is compared: each lands and loads the files, or the one archive that has all of them, into a data folder."""
+def measure_publishing(data_dir: Path, corpus: Corpus) -> dict[str, Any]:
+    """Processor time of what workers do (what batches change) and of what one process does (commit), without Ray."""
+    from pipeline.batch_changes import BatchJob, Reading, change_batch
+    from pipeline.lake import Lake
+    from pipeline.landing import batches_of
+    from pipeline.load import BATCH_BODY_BYTES
+    from pipeline.prices import read_price_book
+    from pipeline.raw_places import raw_store
+    from pipeline.warehouse import warehouse_path
+
+    store = raw_store(data_dir)
+    change_s = commit_s = 0.0
+    with tempfile.TemporaryDirectory(prefix="bench-lake-") as place:
+        lake, book = Lake(place), read_price_book()
+        reading = Reading(lake.open_for_writing())
+        for parts in batches_of(store, store.list_parts(), body_bytes=BATCH_BODY_BYTES):
+            versions = reading.snapshot.versions
+            job = BatchJob(parts, store.folder, lake.place, versions, book, warehouse_path(data_dir), reading.commits)
+            begun_s = time.process_time()
+            found = change_batch(job, reading.snapshot, flat={})
+            changed_s = time.process_time()
+            reading.commit(found)
+            change_s += changed_s - begun_s
+            commit_s += time.process_time() - changed_s
+    steps = corpus.truth["steps"]
+    return {"way": PARTS_OF_PUBLISHING, "change_ms": change_s / steps * 1000, "commit_ms": commit_s / steps * 1000}
+
+
+def import_alone(files: list[Path], data_dir: Path) -> Path:
+    """The data folder, with these archives imported and loaded."""
+    from pipeline.archive_lander import ImportProgress
+    from pipeline.importing import ImportRequest, run_import
+
+    request = ImportRequest([str(path) for path in files], "archive", data_dir)
+    run_import(request, progress=ImportProgress(), now=datetime.now(UTC))
+    return data_dir
+
+
+def ways(files: list[Path], archive: Path, cluster: Any, *, imported: Path) -> dict[str, Callable[[Path], int]]:
+    """What is compared: each gives how many steps there are then, in a folder of its own.
+
+    It lands and loads the files, or the one archive that has all of them, or it publishes what was imported of that.
+    """
     from dataclasses import replace
 
-    from pipeline.importing import ImportRequest, run_import
     from pipeline.ray_import import RayImport
+    from pipeline.warehouse import warehouse_path
 
-    def alone(data_dir: Path, progress: Any) -> None:
-        request = ImportRequest([str(path) for path in files], "archive", data_dir)
-        run_import(request, progress=progress, now=datetime.now(UTC))
+    def alone(folder: Path) -> int:
+        return count_steps(warehouse_path(import_alone(files, folder)))
 
-    def on_ray(workers: int, named: list[Path]) -> Callable[[Path, Any], None]:
-        def run(data_dir: Path, progress: Any) -> None:
-            work = RayImport(replace(cluster, workers=workers), data_dir, "archive", None)
-            work.run(named, progress=progress, now=datetime.now(UTC), lock_wait_s=1.0)
+    def on_ray(workers: int, named: list[Path]) -> Callable[[Path], int]:
+        def run(folder: Path) -> int:
+            from pipeline.archive_lander import ImportProgress
+
+            work = RayImport(replace(cluster, workers=workers), folder, "archive", None)
+            work.run(named, progress=ImportProgress(), now=datetime.now(UTC), lock_wait_s=1.0)
+            return count_steps(warehouse_path(folder))
 
         return run
 
-    def published(workers: int) -> Callable[[Path, Any], None]:
-        def run(data_dir: Path, progress: Any) -> None:
-            on_ray(workers, [archive])(data_dir, progress)
-            publish(data_dir)
+    def published(workers: int) -> Callable[[Path], int]:
+        return lambda folder: publish(imported, folder, replace(cluster, workers=workers) if workers else None)
+
+    def both(workers: int) -> Callable[[Path], int]:
+        def run(folder: Path) -> int:
+            on_ray(workers, [archive])(folder)
+            return publish(folder, folder / "lake", replace(cluster, workers=workers))
 
         return run
 
@@ -118,33 +173,44 @@ def ways(files: list[Path], archive: Path, cluster: Any) -> dict[str, Callable[[
         TWO: on_ray(2, files),
         ONE_OF_ONE: on_ray(1, [archive]),
         TWO_OF_ONE: on_ray(2, [archive]),
-        ONE_PUBLISHED: published(1),
-        TWO_PUBLISHED: published(2),
+        PUBLISH: published(0),
+        PUBLISH_ONE: published(1),
+        PUBLISH_TWO: published(2),
+        BOTH_ONE: both(1),
+        BOTH_TWO: both(2),
     }
 
 
-def publish(data_dir: Path) -> None:
-    """What a data folder has, into a lake of its own."""
+def count_steps(warehouse: Path) -> int:
+    """Steps in a warehouse."""
+    from pipeline.duck import read_frame
+    from pipeline.warehouse import open_for_reading
+
+    with open_for_reading(warehouse) as connection:
+        return int(read_frame(connection, "select count(*) from run_steps").item())
+
+
+def publish(data_dir: Path, place: Path, cluster: Any) -> int:
+    """Steps in a new lake of what a data folder has."""
     from pipeline.lake import Lake
     from pipeline.prices import read_price_book
     from pipeline.publishing import Publisher
     from pipeline.raw_places import raw_store
     from pipeline.warehouse import warehouse_path
 
-    lake = Lake(str(data_dir / "lake"))
-    Publisher(raw_store(data_dir), lake, read_price_book(), warehouse_path(data_dir)).publish()
+    lake = Lake(str(place))
+    Publisher(raw_store(data_dir), lake, read_price_book(), warehouse_path(data_dir), cluster=cluster).publish()
+    return int(lake.open().tables["run_steps"].count())
 
 
-def timed(run: Callable[[Path, Any], None], data_dir: Path, corpus: Corpus) -> float:
-    """Seconds of one import that brought every step."""
-    from pipeline.archive_lander import ImportProgress
-
-    progress = ImportProgress()
+def timed(run: Callable[[Path], int], folder: Path, corpus: Corpus) -> float:
+    """Seconds of one way that brought every step; its folder is removed."""
     started_s = time.monotonic()
-    run(data_dir, progress)
+    steps = run(folder)
     wall_s = time.monotonic() - started_s
-    if progress.steps != corpus.truth["steps"]:
-        raise SystemExit(f"{data_dir.name}: {progress.steps:,} steps, not {corpus.truth['steps']:,}")
+    if steps != corpus.truth["steps"]:
+        raise SystemExit(f"{folder.name}: {steps:,} steps, not {corpus.truth['steps']:,}")
+    shutil.rmtree(folder)
     return wall_s
 
 
@@ -174,18 +240,22 @@ def format_imports(figures: list[dict[str, Any]], settings: Settings, corpus: Co
         ]
         for way, own in walls.items()
     ]
-    table = format_table(["import", "wall s", "steps/s", "times as fast as one worker"], rows)
+    table = format_table(["what", "wall s", "steps/s", "times as fast as one worker"], rows)
     said = f"Measured with `{command}`, {corpus.truth['steps']:,} steps ({describe_machine()}):"
     return f"{said}\n\n{table}\n\n{format_model(figures)}"
 
 
 def format_model(figures: list[dict[str, Any]]) -> str:
-    """From how many workers on the process that inserts is the limit."""
-    work_ms, insert_ms = (
-        statistics.median(f[name] for f in figures if f["way"] == PARTS) for name in ("work_ms", "insert_ms")
-    )
+    """From how many workers on the process that inserts or commits is the limit."""
+    work_ms, insert_ms = _medians(figures, PARTS, ("work_ms", "insert_ms"))
+    change_ms, commit_ms = _medians(figures, PARTS_OF_PUBLISHING, ("change_ms", "commit_ms"))
     return (
         f"W = {work_ms:.3f} ms of a processor for each step to hash, read, land and flatten, I = {insert_ms:.3f} ms to"
         f" insert, both measured without Ray: W / I = {work_ms / insert_ms:.1f} workers keep the process that inserts"
-        " busy."
+        f" busy. P = {change_ms:.3f} ms to work out what a batch changes of a new lake, C = {commit_ms:.3f} ms to"
+        f" commit it: P / C = {change_ms / commit_ms:.1f} workers keep the process that commits busy."
     )
+
+
+def _medians(figures: list[dict[str, Any]], way: str, names: tuple[str, ...]) -> list[float]:
+    return [statistics.median(f[name] for f in figures if f["way"] == way) for name in names]

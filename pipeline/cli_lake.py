@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli_options import DataDir, Json, Quiet, RawPlace, read_flags
+from pipeline.cli_options import (
+    DataDir,
+    Executor,
+    ExecutorOption,
+    Json,
+    Quiet,
+    RawPlace,
+    RayAddress,
+    check_executor,
+    read_flags,
+)
 
 publish_app = typer.Typer(
     help="Publish the tables to a format that other engines read.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -39,6 +49,11 @@ def publish_delta(
     without_pruned: Annotated[
         bool, typer.Option("--without-pruned", help="Go on although raw parts were pruned before they were published.")
     ] = False,
+    executor: ExecutorOption = Executor.LOCAL,
+    ray_address: RayAddress = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Tasks at a time with --executor ray (default: as many as help).")
+    ] = None,
     data_dir: DataDir = None,
     raw: RawPlace = None,
     quiet: Quiet = False,
@@ -47,7 +62,16 @@ def publish_delta(
     """Bring raw parts into a Delta Lake with the warehouse's tables; twice, or by two at once, is the same as once."""
     from pipeline.lake_keeping import PublishRequest, publish_to_lake
 
+    check_executor(executor, ray_address)
     request = PublishRequest(
-        place, folders or [], optimize=optimize, vacuum_days=vacuum, without_pruned=without_pruned, quiet=quiet
+        place,
+        folders or [],
+        optimize=optimize,
+        vacuum_days=vacuum,
+        without_pruned=without_pruned,
+        quiet=quiet,
+        executor=executor.value,
+        ray_address=ray_address,
+        workers=workers or 0,
     )
     publish_to_lake(read_flags(data_dir=data_dir, raw=raw).data_dir, request, as_json=as_json)

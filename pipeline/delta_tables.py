@@ -99,11 +99,11 @@ def noticing_conflicts() -> Iterator[None]:
         raise LakeConflictError(str(error)) from error
 
 
-def find_table(uri: str) -> "DeltaTable | None":
-    """The table in its newest version; None if there is none."""
+def find_table(uri: str, version: int | None = None) -> "DeltaTable | None":
+    """The table, in its newest version unless one is named; None if there is none."""
     library = delta_library()
     try:
-        table: DeltaTable = library.DeltaTable(uri)
+        table: DeltaTable = library.DeltaTable(uri, version=version)
     except library.exceptions.TableNotFoundError:
         return None
     return table

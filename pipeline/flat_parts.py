@@ -46,7 +46,7 @@ class FlatStore:
         if path.exists():
             return
         frames = frames_of(self.store.read_part(part))
-        bodies = {name: _packed(frame) for name, frame in frames.items()}
+        bodies = {name: packed_frame(frame) for name, frame in frames.items()}
         rows = [(name, hashlib.sha256(body).hexdigest(), body) for name, body in bodies.items()]
         content = io.BytesIO()
         # A frame in each row group: what is not asked for is not read.
@@ -90,17 +90,23 @@ class FlatStore:
         return {_MADE_BY: _made_by(), _DIGEST: digest}
 
 
-def _packed(frame: pl.DataFrame) -> bytes:
+def packed_frame(frame: pl.DataFrame) -> bytes:
+    """A frame as Arrow IPC, packed with zstd."""
     content = io.BytesIO()
     frame.write_ipc(content, compression="zstd")
     return content.getvalue()
+
+
+def unpacked_frame(body: bytes) -> pl.DataFrame:
+    """The frame that was packed."""
+    return pl.read_ipc(io.BytesIO(body), use_pyarrow=False)
 
 
 def _unpacked(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     for name, digest, body in rows.iter_rows():
         if hashlib.sha256(body).hexdigest() != digest:
             raise ValueError(f"{name} is not what was written")
-        yield name, pl.read_ipc(io.BytesIO(body), use_pyarrow=False)
+        yield name, unpacked_frame(body)
 
 
 def _made_by() -> str:

@@ -1,5 +1,6 @@
 """The lake: the warehouse's tables as Delta tables in one folder or bucket, read in one state and written from it."""
 
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -107,6 +108,18 @@ class Lake:
         with naming_place(self.place), noticing_conflicts():
             return Snapshot(self.place, {name: self._prepare(name, table) for name, table in self._find().items()})
 
+    def open_at(self, versions: Mapping[str, int]) -> "Snapshot":
+        """These tables in the versions that somebody else has read. Raises ConfigurationError if they are not here."""
+        with naming_place(self.place), ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
+            tables = pool.map(lambda name: find_table(self._uri(name), versions[name]), versions)
+            found = {name: table for name, table in zip(versions, tables, strict=True) if table is not None}
+        if len(found) < len(versions):
+            raise ConfigurationError(
+                f"{platform.node()} does not see the lake {self.place}: all machines of the cluster must see it under"
+                " the same path"
+            )
+        return Snapshot(self.place, found)
+
     def optimize(self) -> dict[str, int]:
         """Bring small files together; how many files each table has left. Raises LakeConflictError."""
         snapshot = self.open()
@@ -178,6 +191,15 @@ class Snapshot:
     def epochs(self) -> dict[str, int]:
         """The number of the last batch of parts that each table has taken in; 0 before the first."""
         return {name: table.transaction_version(APPLICATION) or 0 for name, table in self.tables.items()}
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each table that parts change."""
+        return {name: self.tables[name].version() for name in PART_TABLES}
+
+    def moved_on(self) -> "Snapshot":
+        """The tables as they are after one's own commits: had anybody else written, these would have been refused."""
+        return type(self)(self.place, self.tables)
 
     @property
     def is_torn(self) -> bool:

@@ -2,23 +2,28 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
+from pipeline.executors import Executor
 from pipeline.gathering import gather_parts, gathering_store
 from pipeline.lake import Lake
 from pipeline.lake_retrying import retry_conflicts
 from pipeline.present import count_of
 from pipeline.prices import own_prices_path, read_price_book
 from pipeline.publishing import Published, Publisher
+from pipeline.ray_cluster import open_cluster
 from pipeline.warehouse import warehouse_path
 
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """Where to publish, the data folders of shards to take parts from, and what to do with the lake afterwards."""
+    """Where to publish, the data folders of shards to take parts from, and what to do with the lake afterwards.
+
+    With the executor ray `workers` tasks (0: as many as help) work out what batches change.
+    """
 
     place: str
     folders: Sequence[Path] = ()
@@ -26,6 +31,9 @@ class PublishRequest:
     vacuum_days: float | None = None
     without_pruned: bool = False
     quiet: bool = False
+    executor: Executor = "local"
+    ray_address: str | None = None
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ def publish_to_lake(data_dir: Path, request: PublishRequest, *, as_json: bool) -
         if not request.quiet and not as_json:
             print(f"published {count_of(parts, 'raw parts')}", file=sys.stderr)
 
-    done = publisher.publish(published=say)
+    done = _publish(publisher, request, published=say)
     for note in done.notes:
         print(f"warning: {note}", file=sys.stderr)
     kept = _keep_in_order(publisher.lake, request)
@@ -65,6 +73,16 @@ def _make_publisher(data_dir: Path, request: PublishRequest) -> Publisher:
         )
     book = read_price_book(own_prices_path(data_dir))
     return Publisher(store, lake, book, warehouse, without_pruned=request.without_pruned)
+
+
+def _publish(publisher: Publisher, request: PublishRequest, *, published: Callable[[int], None]) -> Published:
+    if request.executor == "local":
+        return publisher.publish(published=published)
+    cluster = open_cluster(request.ray_address, workers=request.workers)
+    try:
+        return replace(publisher, cluster=cluster).publish(published=published)
+    finally:
+        cluster.close()
 
 
 def _keep_in_order(lake: Lake, request: PublishRequest) -> Kept:

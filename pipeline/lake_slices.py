@@ -31,12 +31,27 @@ _FORGET_BEGUN = (
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Threads (source, thread_id), runs (source, run_id) and sources that a batch says anything about."""
+    """Threads (source, thread_id), runs (source, run_id) and sources that a batch says anything about.
+
+    Rows of `syncs` and of bills belong to a source as a whole.
+    """
 
     threads: pl.DataFrame
     runs: pl.DataFrame
     sources: pl.Series
+    has_syncs: bool
     has_bills: bool
+
+    def overlaps(self, other: "Touched") -> bool:
+        """Whether what becomes of one batch may depend on the other."""
+        if self._is_of_sources and other._is_of_sources and not set(self.sources).isdisjoint(other.sources):
+            return True
+        pairs = ((self.threads, other.threads), (self.runs, other.runs))
+        return any(not mine.join(theirs, on=mine.columns, how="semi").is_empty() for mine, theirs in pairs)
+
+    @property
+    def _is_of_sources(self) -> bool:
+        return self.has_syncs or self.has_bills
 
 
 def touched_by(batch: Frames) -> Touched:
@@ -47,6 +62,7 @@ def touched_by(batch: Frames) -> Touched:
         pl.concat(threads).drop_nulls().unique(),
         pl.concat(runs).drop_nulls().unique(),
         batch["loaded_parts"]["source"].unique(),
+        has_syncs=not batch["syncs"].is_empty(),
         has_bills=not batch["billed_usage"].is_empty(),
     )
 
@@ -62,7 +78,9 @@ def read_slices(snapshot: Snapshot, touched: Touched) -> Frames:
     known = pl.concat([frame.select("source", "run_id") for frame in slices.values()]).drop_nulls().unique()
     runs = touched.runs.join(known, on=["source", "run_id"], how="semi")
     for name in _OF_RUNS:
-        slices[name] = _read_near(snapshot.scan(name), [runs]).join(runs, on=runs.columns, how="semi")
+        # Of new runs there is nothing to find; to look for it would read all ids.
+        found = snapshot.scan(name).head(0).collect() if runs.is_empty() else _read_near(snapshot.scan(name), [runs])
+        slices[name] = found.join(runs, on=runs.columns, how="semi")
     of_steps = pl.col("resource") == "steps"
     chosen = (of_steps & pl.col("of_run")) | (~of_steps & pl.col("of_thread"))
     slices["rejects"] = _of_either(snapshot.scan("rejects"), touched.threads, runs, chosen=chosen)
@@ -101,14 +119,14 @@ def read_change(connection: Connection, name: str) -> Change:
         f"cast({column} as varchar) as {column}" if sql == "json" else column for column, sql in table.columns.items()
     )
     key = ", ".join(key_of(table))
-    connection.execute(
-        f"create or replace temp table upserts as select {columns} from main.{name}"
-        f" except all select {columns} from lake_{name}"
-    )
-    upserts = read_frame(connection, "select columns(*) from upserts")
+    is_same = " and ".join(f"before.{column} is not distinct from now.{column}" for column in key_of(table))
+    is_there = f"exists (select 1 from lake_{name} as before where {is_same})"
+    rows = f"select {columns} from main.{name} as now where"
+    # Only rows whose key the lake has are compared: of long texts that takes as long as loading them.
+    changed = read_frame(connection, f"{rows} {is_there} except all select {columns} from lake_{name}")
+    new = read_frame(connection, f"{rows} not {is_there}")
     deletes = read_frame(connection, f"select {key} from lake_{name} except select {key} from main.{name}")
-    replaced = read_frame(connection, f"select {key} from upserts intersect select {key} from lake_{name}")
-    return Change(upserts, deletes, only_new=deletes.is_empty() and replaced.is_empty())
+    return Change(pl.concat([changed, new]), deletes, only_new=deletes.is_empty() and changed.is_empty())
 
 
 def put_whole(connection: Connection, name: str, frame: pl.DataFrame) -> None:

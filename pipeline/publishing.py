@@ -3,14 +3,19 @@
 Delta commits one table at a time. A batch is begun with `walks` and is whole with `loaded_parts`; every table gets a
 commit of every batch, so that whoever has read a state that is no longer the newest is refused and reads again.
 Whoever meets a batch that was begun and not ended takes its parts into his own.
+
+What batches change can be worked out by many at a time, on a cluster; one process commits it, batch after batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from pipeline.batch_changes import BatchChanges, BatchJob, Reading, change_batch, change_batch_there, mark_of
+from pipeline.batch_windows import spread, windows_of
 from pipeline.delta_tables import LakeConflictError
 from pipeline.duck import Connection, read_frame, register, unregister
 from pipeline.errors import ConfigurationError, DamagedPartError
@@ -20,30 +25,22 @@ from pipeline.lake import FORGETTING, PART_TABLES, Lake, Snapshot
 from pipeline.lake_evolution import release_parts
 from pipeline.lake_forgetting import forgotten_changes
 from pipeline.lake_retrying import ATTEMPTS, retry_conflicts
-from pipeline.lake_slices import Touched, put_slices, put_whole, read_change, read_changes, read_slices, touched_by
+from pipeline.lake_slices import put_whole, read_change
 from pipeline.landing import PartName, RawStore, batches_of
-from pipeline.ledger import KEPT_TABLES, drop_unfinished
-from pipeline.load import BATCH_BODY_BYTES, load_flat
-from pipeline.part_frames import Frames, frames_of
+from pipeline.ledger import KEPT_TABLES
+from pipeline.load import BATCH_BODY_BYTES
+from pipeline.part_frames import Frames
 from pipeline.present import count_of
 from pipeline.prices import PriceBook
 from pipeline.pruned import read_pruned
+from pipeline.ray_cluster import Cluster
 from pipeline.schema import open_in_memory, record_version, refresh_prices
 from pipeline.warehouse import open_for_reading
 
 # Conflicts before another publisher's unfinished parts are taken over: it may well be alive.
 _PATIENCE = 3
-# The ledger is written through it.
-_VIEWS_OF_A_LOAD = ("step_costs",)
 _BOOK_TABLES = ("prices", "price_discounts", "schema_version")
 
-_CHARGED = """
-select columns(*) from cost_ledger where (source, run_id) in (select (source, run_id) from touched_runs)
-"""
-_TAKE_CHARGED = """
-insert into cost_ledger by name
-select columns(*) from charged where (source, step_id) not in (select (source, step_id) from lake_cost_ledger)
-"""
 _REPRICED_SOURCES = """
 select distinct source from repricings
 where (repricing_id, change_index) not in (select (repricing_id, change_index) from lake_repricings)
@@ -76,7 +73,8 @@ class Publisher:
     """Publishes the parts of a store into a lake, at these prices.
 
     Where there is a `warehouse` already, sealed runs keep the costs that its ledger has. `batch_bytes` of bodies are
-    brought in at a time; whoever is refused tries again, `attempts` times.
+    brought in at a time; whoever is refused tries again, `attempts` times. With a `cluster` its workers work out what
+    batches change.
     """
 
     store: RawStore
@@ -86,15 +84,11 @@ class Publisher:
     without_pruned: bool = False
     batch_bytes: int = BATCH_BODY_BYTES
     attempts: int = ATTEMPTS
+    cluster: Cluster | None = None
     done: Published = field(default_factory=Published)
     damaged: list[PartName] = field(default_factory=list)
     # Of the batch under way, so that whoever is refused need not read the parts again.
     flat: dict[PartName, Frames] = field(default_factory=dict)
-
-    @property
-    def flat_store(self) -> FlatStore:
-        """Parts that their shards have flattened."""
-        return FlatStore(self.store)
 
     def publish(self, *, published: Callable[[int], None] | None = None) -> Published:
         """Bring in every part that the lake does not hold yet; `published` hears their number after each batch.
@@ -107,13 +101,13 @@ class Publisher:
         if not self.without_pruned:
             self._retrying(self._refuse_if_pruned)
         self._retrying(self._publish_book)
-        while self._retrying(self._publish_batch):
-            if published is not None:
-                published(self.done.parts)
+        say = published or (lambda _: None)
+        while self._retrying(lambda attempt: self._publish_waiting(attempt, say)):
+            pass
         self._retrying(self._publish_ledger)
         self._retrying(self._forget)
         if self.damaged:
-            names = ", ".join(_mark(part) for part in self.damaged)
+            names = ", ".join(mark_of(part) for part in self.damaged)
             raise DamagedPartError(
                 f"{len(self.damaged)} raw parts are damaged and not in the lake: {names}."
                 " `python -m pipeline load` sets them aside; then sync their threads and publish again"
@@ -155,60 +149,66 @@ class Publisher:
                 snapshot.commit(name, change, epoch=snapshot.epochs[name] + 1)
         return True
 
-    def _publish_batch(self, attempt: int) -> bool:
-        """The next parts; False if there are none left."""
+    def _publish_waiting(self, attempt: int, published: Callable[[int], None]) -> bool:
+        """Bring in what waits, until somebody else comes between; False if nothing was waiting."""
         snapshot = self.lake.open_for_writing()
         held = _held(snapshot)
         waiting = [part for part in self.store.list_parts() if part.name not in held and part not in self.damaged]
-        frames = self._read(self._choose(snapshot, waiting, attempt))
-        if not frames:
-            return bool(waiting)
-        batch = {name: pl.concat([of_part[name] for of_part in frames.values()]) for name in _any(frames)}
-        touched = touched_by(batch)
-        slices = read_slices(snapshot, touched)
-        _check_strangers(slices["walks"], held | {part.name for part in waiting if part not in self.damaged})
-        with open_in_memory(views=_VIEWS_OF_A_LOAD) as connection:
-            refresh_prices(connection, self.book)
-            put_slices(connection, slices, batch)
-            self._keep_costs(connection, touched)
-            load_flat(connection, [batch])
-            drop_unfinished(connection)
-            changes = read_changes(connection)
-        epoch = 1 + max(snapshot.epochs[name] for name in PART_TABLES)
-        for name, change in changes.items():
-            snapshot.commit(name, change, epoch=epoch, parts=[_mark(part) for part in frames])
-        self._finish(list(frames))
-        return True
+        known = held | {part.name for part in waiting}
+        reading = Reading(snapshot)
+        try:
+            for window in self._windows(snapshot, waiting, attempt):
+                for found in self._changes(window, reading):
+                    _check_strangers(found.met, known)
+                    reading.commit(found)
+                    self._finish(found)
+                    published(self.done.parts)
+        except LakeConflictError:
+            if not reading.commits:
+                raise
+            self.done.refused += 1
+        return bool(waiting)
 
-    def _choose(self, snapshot: Snapshot, waiting: Sequence[PartName], attempt: int) -> list[PartName]:
-        """The parts that another publisher has begun with, and then the next ones."""
-        begun = [part for part in waiting if snapshot.has_begun(_mark(part))] if snapshot.is_torn else []
-        if begun and attempt <= _PATIENCE:
-            raise LakeConflictError(f"another publisher has begun with {_mark(begun[0])}")
+    def _windows(self, snapshot: Snapshot, waiting: Sequence[PartName], attempt: int) -> Iterable[list[list[PartName]]]:
+        """Batches in their order, those together that may be made beside each other; first what others have begun."""
+        begun = [part for part in waiting if snapshot.has_begun(mark_of(part))] if snapshot.is_torn else []
+        if not begun:
+            return windows_of(batches_of(self.store, waiting, body_bytes=self.batch_bytes))
+        if attempt <= _PATIENCE:
+            raise LakeConflictError(f"another publisher has begun with {mark_of(begun[0])}")
         fresh = [part for part in waiting if part not in begun]
-        return begun + next(batches_of(self.store, fresh, body_bytes=self.batch_bytes), [])
+        return [[begun + next(batches_of(self.store, fresh, body_bytes=self.batch_bytes), [])]]
 
-    def _read(self, parts: Sequence[PartName]) -> dict[PartName, Frames]:
-        """The frames of sound parts; damaged ones are remembered."""
-        for part in parts:
-            if part in self.flat or part in self.damaged:
-                continue
-            try:
-                self.flat[part] = self.flat_store.read(part) or frames_of(self.store.read_part(part))
-            except DamagedPartError:
-                self.damaged.append(part)
-        return {part: self.flat[part] for part in parts if part in self.flat}
+    def _changes(self, window: Sequence[list[PartName]], reading: Reading) -> Iterator[BatchChanges]:
+        """What each batch of a window changes in the lake as it is when it is given."""
+        waiting = deque(spread(window, 1 if self.cluster is None else self.cluster.workers))
 
-    def _keep_costs(self, connection: Connection, touched: Touched) -> None:
-        """Put in what the warehouse has charged for runs whose costs the lake does not know."""
-        if not self.warehouse.exists():
-            return
-        with open_for_reading(self.warehouse) as warehouse:
-            register(warehouse, "touched_runs", touched.runs)
-            charged = read_frame(warehouse, _CHARGED)
-        register(connection, "charged", charged)
-        connection.execute(_TAKE_CHARGED)
-        unregister(connection, "charged")
+        def jobs() -> Iterator[BatchJob]:
+            while waiting:
+                yield self._job(waiting.popleft(), reading)
+
+        while waiting:
+            for found in self._work(jobs(), reading):
+                if reading.is_outdated(found):
+                    waiting.append(list(found.job.parts))
+                else:
+                    yield found
+
+    def _work(self, jobs: Iterable[BatchJob], reading: Reading) -> Iterator[BatchChanges]:
+        if self.cluster is None:
+            return (change_batch(job, reading.snapshot, flat=self.flat) for job in jobs)
+        return (packed.unpack() for packed in self.cluster.run(change_batch_there, jobs))
+
+    def _job(self, parts: Sequence[PartName], reading: Reading) -> BatchJob:
+        return BatchJob(
+            parts,
+            raw_folder=self.store.folder.resolve(),
+            lake=self.lake.place,
+            versions=reading.snapshot.versions,
+            book=self.book,
+            warehouse=self.warehouse.resolve(),
+            commits=reading.commits,
+        )
 
     def _publish_ledger(self, _: int) -> bool:
         """What `prices reprice` has changed in the warehouse since it was last published."""
@@ -247,31 +247,23 @@ class Publisher:
             snapshot.commit(name, change, epoch=epoch, parts=[FORGETTING])
         return bool(changes)
 
-    def _finish(self, parts: Sequence[PartName]) -> None:
+    def _finish(self, found: BatchChanges) -> None:
         self.flat.clear()
         if not self.warehouse.exists():
             # Nobody is going to load them.
-            self.flat_store.drop(parts)
-        self.done.parts += len(parts)
-        self.done.batches += 1
+            FlatStore(self.store).drop(found.parts)
+        self.damaged.extend(found.damaged)
+        self.done.parts += len(found.parts)
+        self.done.batches += bool(found.parts)
 
 
 def _held(snapshot: Snapshot) -> set[str]:
     return set(snapshot.scan("loaded_parts").select("part").collect()["part"])
 
 
-def _mark(part: PartName) -> str:
-    """The name of a part's application transactions."""
-    return f"{part.source}/{part.name}"
-
-
-def _any(frames: dict[PartName, Frames]) -> Frames:
-    return next(iter(frames.values()))
-
-
-def _check_strangers(walks: pl.DataFrame, known: set[str]) -> None:
+def _check_strangers(met: Collection[str], known: set[str]) -> None:
     """Raises LakeConflictError if a part that is not in this store is half published and touches the same threads."""
-    if strangers := set(walks["part"]) - known:
+    if strangers := set(met) - known:
         raise LakeConflictError(
             f"the part {min(strangers)}, which is not among these raw parts, is published only in part:"
             " its publisher has to end, or to be started again"

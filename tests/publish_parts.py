@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from pipeline.lake import Lake
 from pipeline.prices import own_prices_path, read_price_book
@@ -17,8 +18,9 @@ def publish(
     batch_bytes: int = 2**25,
     without_pruned: bool = False,
     attempts: int = 20,
+    cluster: Any = None,
 ) -> Published:
-    """Publish a data folder's parts, in batches of that many bytes."""
+    """Publish a data folder's parts, in batches of that many bytes; with a cluster its workers work them out."""
     publisher = Publisher(
         raw_store(data_dir),
         lake if isinstance(lake, Lake) else Lake(str(lake)),
@@ -27,6 +29,7 @@ def publish(
         without_pruned=without_pruned,
         batch_bytes=batch_bytes,
         attempts=attempts,
+        cluster=cluster,
     )
     return publisher.publish()
 

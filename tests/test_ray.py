@@ -21,14 +21,19 @@ from pipeline.config import read_settings
 from pipeline.connect import make_client
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.extract import ExtractOptions, Progress
+from pipeline.raw_places import raw_store
 from pipeline.ray_cluster import Cluster, open_cluster
 from pipeline.ray_fleet import RayFleet
 from pipeline.ray_import import RayImport
 from pipeline.settings import Settings
 from pipeline.sync import SyncOptions, SyncResult, run_sync
+from pipeline.warehouse import open_for_writing, warehouse_path
 from tests.archived import NOW, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
+from tests.lakes import assert_same, read_lake, read_warehouse
+from tests.landed import Listing, land, run_of
 from tests.measuring import measured
+from tests.publish_parts import publish
 from tests.syncs import (
     ROOT,
     SOURCE,
@@ -312,6 +317,42 @@ def test_a_worker_killed_in_the_middle_of_an_import_loses_nothing_and_duplicates
     assert_same_contents(tmp_path / "ray", tmp_path / "one", but=["walks"])
 
 
+def test_a_worker_killed_while_it_works_out_what_to_publish_loses_nothing_and_duplicates_nothing(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    sync_here(emulator, tmp_path / "data")
+    killed: list[int] = []
+
+    def publish_there() -> None:
+        publish(tmp_path / "data", tmp_path / "lake", cluster=cluster)
+
+    publishing = threading.Thread(target=publish_there)
+    # Workers wait for the warehouse, whose costs they are to keep, as long as somebody writes to it.
+    with open_for_writing(warehouse_path(tmp_path / "data"), wait_s=0, beside_readers=False):
+        publishing.start()
+        wait_until(lambda: bool(working_on("change_batch_there")), what="a worker with a batch")
+        killed.extend(working_on("change_batch_there"))
+        os.kill(killed[0], signal.SIGKILL)
+    publishing.join()
+
+    assert len(killed) == 1
+    assert_same(read_lake(tmp_path / "lake"), read_warehouse(warehouse_path(tmp_path / "data")))
+
+
+def test_publish_on_a_cluster_that_runs_already_makes_the_lake_of_one_process(
+    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    sync_here(emulator, tmp_path / "data")
+    address = cluster.ray.get_runtime_context().gcs_address
+    command = ["publish", "delta", "lake", "--executor", "ray", "--ray-address", address, "--workers", "2"]
+    environ = environ_for() | {name: os.environ[name] for name in NEEDED}
+
+    published = run_cli(tmp_path, *command, "--data-dir", "data", environ=environ)
+
+    assert published.returncode == 0, published.stderr
+    assert_same(read_lake(tmp_path / "lake"), read_warehouse(warehouse_path(tmp_path / "data")))
+
+
 def write_archives(folder: Path) -> list[Path]:
     """What the sync of a folder received, as files of one object a line, each run and its steps in one of them."""
     pages = pl.concat(pl.read_parquet(path) for path in folder.glob("source/raw/*/*.parquet")).filter(kind="page")
@@ -331,9 +372,14 @@ HIDE_RAY = (
 )
 
 
-@pytest.mark.parametrize("verb", [("sync", "thread_1"), ("import", "archive.jsonl")], ids=["sync", "import"])
-def test_without_the_extra_the_message_names_it(tmp_path: Path, verb: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "verb",
+    [("sync", "thread_1"), ("import", "archive.jsonl"), ("publish", "delta", "lake")],
+    ids=["sync", "import", "publish"],
+)
+def test_without_the_extra_the_message_names_it(tmp_path: Path, verb: tuple[str, ...]) -> None:
     (tmp_path / "archive.jsonl").write_text("{}\n")
+    land(raw_store(tmp_path / "data"), Listing(1, [run_of("run_1")]))
     environ = environ_for(OPENAI_API_KEY="marker-key", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
 
     ended = subprocess.run(

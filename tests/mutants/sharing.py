@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _PUBLISHING = "pipeline/publishing.py"
+_CHANGES = "pipeline/batch_changes.py"
 _LAKE = "pipeline/lake.py"
 _DELTA = "pipeline/delta_tables.py"
 _FLAT = "pipeline/flat_parts.py"
@@ -23,8 +24,8 @@ LAKES = (
     Mutant(
         "prices that the warehouse has charged at are not published",
         "costs of last year change with the prices of now",
-        _PUBLISHING,
-        "            self._keep_costs(connection, touched)\n",
+        _CHANGES,
+        "        _keep_costs(connection, job.warehouse, touched)\n",
         "",
         ("test_lake.py::test_prices_that_the_warehouse_has_charged_at_are_the_lakes_whatever_they_are_now",),
     ),
@@ -32,9 +33,36 @@ LAKES = (
         "what a dead publisher has begun is not seen",
         "a publisher writes over one that is at work",
         _PUBLISHING,
-        "if snapshot.has_begun(_mark(part))] if snapshot.is_torn else []",
-        "if snapshot.has_begun(_mark(part))] if False else []",
+        "if snapshot.has_begun(mark_of(part))] if snapshot.is_torn else []",
+        "if snapshot.has_begun(mark_of(part))] if False else []",
         ("test_lake.py::test_what_a_dead_publisher_has_begun_the_next_one_ends",),
+    ),
+    Mutant(
+        "a batch is written although another one of the same runs was written since it was worked out",
+        "rows of a run twice, or of its older state",
+        _CHANGES,
+        "return since > len(self.recent) or any(found.touched.overlaps(touched) for touched in newest)",
+        "return False",
+        ("test_parallel_publishing.py::test_a_sync_worked_out_by_several_at_a_time_is_the_warehouse_whole",),
+    ),
+    Mutant(
+        "batches of several syncs are worked out beside each other",
+        "steps are charged before it is known what the name of their model stands for",
+        "pipeline/batch_windows.py",
+        "is_within = {part.sync_id for part in batch} == {before}",
+        "is_within = True",
+        (
+            "test_parallel_publishing.py::test_a_sync_worked_out_by_several_at_a_time_is_the_warehouse_whole",
+            "test_parallel_publishing.py::test_batches_are_worked_out_together_only_from_the_middle_of_one_sync",
+        ),
+    ),
+    Mutant(
+        "two batches with rows of one sync are taken for strangers",
+        "a sync is there twice, open and ended",
+        "pipeline/lake_slices.py",
+        "return self.has_syncs or self.has_bills",
+        "return False",
+        ("test_parallel_publishing.py::test_batches_concern_each_other_by_thread_run_or_what_belongs_to_their_source",),
     ),
     Mutant(
         "half a batch is told only while it is the newest",
