@@ -1,7 +1,9 @@
 """A batch of raw parts as changes of a lake: nothing is written, so anybody can work it out, and again."""
 
+import contextlib
+import platform
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -9,14 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from pipeline import __version__
-from pipeline.delta_tables import Change
+from pipeline.delta_tables import Change, LakeConflictError, naming_place
 from pipeline.duck import Connection, read_frame, register, unregister
-from pipeline.errors import DamagedPartError
+from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.flat_parts import FlatStore, packed_frame, unpacked_frame
 from pipeline.garbage import tune_garbage_collector
-from pipeline.lake import PART_TABLES, Lake, Snapshot
+from pipeline.lake import PART_TABLES, Lake, LakeState, Snapshot
 from pipeline.lake_slices import Touched, put_slices, read_changes, read_slices, touched_by
-from pipeline.landing import PartName
+from pipeline.landing import PartName, RawStore
 from pipeline.ledger import drop_unfinished
 from pipeline.load import load_flat
 from pipeline.part_frames import Frames, frames_of
@@ -26,8 +28,6 @@ from pipeline.ray_tasks import check_folder, check_version
 from pipeline.schema import open_in_memory, refresh_prices
 from pipeline.warehouse import open_for_reading
 
-# Batches that may be written while one is worked out, if that is not to be done again.
-_REMEMBERED = 256
 # The ledger is written through it.
 _VIEWS_OF_A_LOAD = ("step_costs",)
 
@@ -42,18 +42,18 @@ select columns(*) from charged where (source, step_id) not in (select (source, s
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """Parts of a raw folder that a lake lacks whose tables have these versions, and the prices to charge at.
+    """Parts of a raw folder that a lake lacks which is in this state, and the prices to charge at.
 
-    Where there is a `warehouse` already, sealed runs keep the costs that its ledger has. `commits` is how many batches
-    a publisher had written when it gave the job, `version` that of its program.
+    With a `warehouse` sealed runs keep the costs that its ledger has. `commits` is how many batches a publisher had
+    written when it gave the job, `version` that of its program.
     """
 
     parts: Sequence[PartName]
     raw_folder: Path
     lake: str
-    versions: Mapping[str, int]
+    state: LakeState
     book: PriceBook
-    warehouse: Path
+    warehouse: Path | None
     commits: int = 0
     version: str = __version__
 
@@ -78,12 +78,13 @@ class BatchChanges:
 class Reading:
     """A lake as one publisher has read it, and written it since: if anybody else had, its commits would be refused.
 
-    `recent` is what the last batches touch.
+    `recent` is what the last batches touch, at most `remembered` of them.
     """
 
     snapshot: Snapshot
+    remembered: int = 256
     commits: int = 0
-    recent: deque[Touched] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    recent: deque[Touched] = field(default_factory=deque)
 
     def commit(self, found: BatchChanges) -> None:
         """Write what a batch changes. Raises LakeConflictError."""
@@ -95,6 +96,8 @@ class Reading:
         self.snapshot = self.snapshot.moved_on()
         self.commits += 1
         self.recent.append(found.touched)
+        if len(self.recent) > self.remembered:
+            self.recent.popleft()
 
     def is_outdated(self, found: BatchChanges) -> bool:
         """Whether one of the batches that were written since a job was given may concern what it has found."""
@@ -126,12 +129,29 @@ def mark_of(part: PartName) -> str:
     return f"{part.source}/{part.name}"
 
 
+@contextlib.contextmanager
+def noticing_gone_parts(store: RawStore, parts: Sequence[PartName]) -> Iterator[None]:
+    """Raises LakeConflictError where parts that were listed cannot be read because somebody has removed them."""
+    try:
+        yield
+    except PipelineError:
+        if gone := set(parts) - set(store.list_parts()):
+            raise LakeConflictError(f"{store.where(min(gone, key=mark_of))} was removed meanwhile") from None
+        raise
+
+
 def change_batch_there(job: BatchJob) -> PackedChanges:
     """A task: what a batch changes, worked out from what this machine sees of the raw folder and the lake."""
     tune_garbage_collector()
     check_version(job.version)
     check_folder(open_raw(job.raw_folder), job.parts[0])
-    found = change_batch(job, Lake(job.lake).open_at(job.versions), flat={})
+    if job.warehouse is not None and not job.warehouse.exists():
+        raise ConfigurationError(
+            f"{platform.node()} does not see the warehouse {job.warehouse}, whose costs are to be kept:"
+            " --data-dir must be a folder that all machines of the cluster share"
+        )
+    with naming_place(job.lake):
+        found = change_batch(job, Lake(job.lake).open_at(job.state), flat={})
     packed = {
         name: (packed_frame(change.upserts), packed_frame(change.deletes), change.only_new)
         for name, change in found.changes.items()
@@ -151,7 +171,8 @@ def change_batch(job: BatchJob, snapshot: Snapshot, *, flat: dict[PartName, Fram
     with open_in_memory(views=_VIEWS_OF_A_LOAD) as connection:
         refresh_prices(connection, job.book)
         put_slices(connection, slices, batch)
-        _keep_costs(connection, job.warehouse, touched)
+        if job.warehouse is not None:
+            _keep_costs(connection, job.warehouse, touched)
         load_flat(connection, [batch])
         drop_unfinished(connection)
         changes = read_changes(connection)
@@ -175,8 +196,6 @@ def _read(job: BatchJob, flat: dict[PartName, Frames]) -> list[PartName]:
 
 def _keep_costs(connection: Connection, warehouse: Path, touched: Touched) -> None:
     """Put in what the warehouse has charged for runs whose costs the lake does not know."""
-    if not warehouse.exists():
-        return
     with open_for_reading(warehouse) as charged_there:
         register(charged_there, "touched_runs", touched.runs)
         charged = read_frame(charged_there, _CHARGED)

@@ -8,8 +8,8 @@ from pipeline.landing import PartName
 Batch = list[PartName]
 
 
-def windows_of(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-    """The batches in their order, those together that are all from the middle of one sync.
+def windows_of(batches: Iterable[Batch], *, most: int) -> Iterator[list[Batch]]:
+    """The batches in their order, those together that are all from the middle of one sync, at most so many.
 
     Prices go by what the newest sync of a source has said: where one begins, all before has to be there, and its
     beginning before all that follows.
@@ -18,7 +18,7 @@ def windows_of(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
     before: str | None = None
     for batch in batches:
         is_within = {part.sync_id for part in batch} == {before}
-        if window and not is_within:
+        if window and (not is_within or len(window) == most):
             yield window
             window = []
         if is_within:

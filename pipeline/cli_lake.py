@@ -62,7 +62,7 @@ def publish_delta(
     """Bring raw parts into a Delta Lake with the warehouse's tables; twice, or by two at once, is the same as once."""
     from pipeline.lake_keeping import PublishRequest, publish_to_lake
 
-    check_executor(executor, ray_address)
+    check_executor(executor, ray_address, tasks=workers)
     request = PublishRequest(
         place,
         folders or [],

@@ -75,10 +75,12 @@ AllowHttp = Annotated[
 ]
 
 
-def check_executor(executor: Executor, ray_address: str | None) -> None:
-    """Raises ConfigurationError for an address that nobody would use."""
+def check_executor(executor: Executor, ray_address: str | None, *, tasks: int | None = None) -> None:
+    """Raises ConfigurationError for an address, or a number of tasks, that nobody would use."""
     from pipeline.errors import ConfigurationError
 
+    if tasks is not None and executor is not Executor.RAY:
+        raise ConfigurationError(f"--workers {tasks} is for --executor ray: add that, or leave both away")
     if ray_address is not None and executor is not Executor.RAY:
         raise ConfigurationError(f"--ray-address {ray_address} is for --executor ray: add that, or leave both away")
 

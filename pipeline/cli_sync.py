@@ -190,7 +190,7 @@ def import_(
     from pipeline.importing import DEFAULT_SOURCE, ImportRequest, import_archives
     from pipeline.warehouse import warehouse_path
 
-    check_executor(executor, ray_address)
+    check_executor(executor, ray_address, tasks=workers)
     settings = read_flags(profile=profile, data_dir=data_dir, raw=raw, content=content and content.value)
     belongs_to = source or (DEFAULT_SOURCE if profile is None else settings.source)
     key = read_content_key(settings)

@@ -61,6 +61,10 @@ FORGOTTEN_FIRST = "code_interpreter_outputs"
 FORGOTTEN_LAST = "threads"
 
 
+# By table its id, which no other table has, and its version.
+LakeState = Mapping[str, tuple[str, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class LakeFile:
     """A live Parquet file of a table: its full path and the source that all its rows have (None: they say it)."""
@@ -108,17 +112,18 @@ class Lake:
         with naming_place(self.place), noticing_conflicts():
             return Snapshot(self.place, {name: self._prepare(name, table) for name, table in self._find().items()})
 
-    def open_at(self, versions: Mapping[str, int]) -> "Snapshot":
-        """These tables in the versions that somebody else has read. Raises ConfigurationError if they are not here."""
+    def open_at(self, state: LakeState) -> "Snapshot":
+        """The tables as somebody else has read them. Raises ConfigurationError if this is another lake."""
         with naming_place(self.place), ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
-            tables = pool.map(lambda name: find_table(self._uri(name), versions[name]), versions)
-            found = {name: table for name, table in zip(versions, tables, strict=True) if table is not None}
-        if len(found) < len(versions):
+            tables = pool.map(lambda name: find_table(self._uri(name), state[name][1]), state)
+            found = dict(zip(state, tables, strict=True))
+        snapshot = Snapshot(self.place, {name: table for name, table in found.items() if table is not None})
+        if None in found.values() or snapshot.state != state:
             raise ConfigurationError(
                 f"{platform.node()} does not see the lake {self.place}: all machines of the cluster must see it under"
                 " the same path"
             )
-        return Snapshot(self.place, found)
+        return snapshot
 
     def optimize(self) -> dict[str, int]:
         """Bring small files together; how many files each table has left. Raises LakeConflictError."""
@@ -193,9 +198,9 @@ class Snapshot:
         return {name: table.transaction_version(APPLICATION) or 0 for name, table in self.tables.items()}
 
     @property
-    def versions(self) -> dict[str, int]:
-        """The version of each table that parts change."""
-        return {name: self.tables[name].version() for name in PART_TABLES}
+    def state(self) -> LakeState:
+        """What tells the tables that parts change from any others."""
+        return {name: (str(self.tables[name].metadata().id), self.tables[name].version()) for name in PART_TABLES}
 
     def moved_on(self) -> "Snapshot":
         """The tables as they are after one's own commits: had anybody else written, these would have been refused."""

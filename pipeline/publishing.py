@@ -7,14 +7,23 @@ Whoever meets a batch that was begun and not ended takes its parts into his own.
 What batches change can be worked out by many at a time, on a cluster; one process commits it, batch after batch.
 """
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from pipeline.batch_changes import BatchChanges, BatchJob, Reading, change_batch, change_batch_there, mark_of
+from pipeline.batch_changes import (
+    BatchChanges,
+    BatchJob,
+    Reading,
+    change_batch,
+    change_batch_there,
+    mark_of,
+    noticing_gone_parts,
+)
 from pipeline.batch_windows import spread, windows_of
 from pipeline.delta_tables import LakeConflictError
 from pipeline.duck import Connection, read_frame, register, unregister
@@ -37,6 +46,8 @@ from pipeline.ray_cluster import Cluster
 from pipeline.schema import open_in_memory, record_version, refresh_prices
 from pipeline.warehouse import open_for_reading
 
+# Batches that are sized, for each worker, before the first of them is worked out.
+_AHEAD = 16
 # Conflicts before another publisher's unfinished parts are taken over: it may well be alive.
 _PATIENCE = 3
 _BOOK_TABLES = ("prices", "price_discounts", "schema_version")
@@ -157,12 +168,15 @@ class Publisher:
         known = held | {part.name for part in waiting}
         reading = Reading(snapshot)
         try:
-            for window in self._windows(snapshot, waiting, attempt):
-                for found in self._changes(window, reading):
-                    _check_strangers(found.met, known)
-                    reading.commit(found)
-                    self._finish(found)
-                    published(self.done.parts)
+            with noticing_gone_parts(self.store, waiting):
+                for window in self._windows(snapshot, waiting, attempt):
+                    with contextlib.closing(self._changes(window, reading)) as changes:
+                        for found in changes:
+                            known -= {part.name for part in found.damaged}
+                            _check_strangers(found.met, known)
+                            reading.commit(found)
+                            self._finish(found)
+                            published(self.done.parts)
         except LakeConflictError:
             if not reading.commits:
                 raise
@@ -173,15 +187,16 @@ class Publisher:
         """Batches in their order, those together that may be made beside each other; first what others have begun."""
         begun = [part for part in waiting if snapshot.has_begun(mark_of(part))] if snapshot.is_torn else []
         if not begun:
-            return windows_of(batches_of(self.store, waiting, body_bytes=self.batch_bytes))
+            batches = batches_of(self.store, waiting, body_bytes=self.batch_bytes)
+            return windows_of(batches, most=_AHEAD * self._workers)
         if attempt <= _PATIENCE:
             raise LakeConflictError(f"another publisher has begun with {mark_of(begun[0])}")
         fresh = [part for part in waiting if part not in begun]
         return [[begun + next(batches_of(self.store, fresh, body_bytes=self.batch_bytes), [])]]
 
-    def _changes(self, window: Sequence[list[PartName]], reading: Reading) -> Iterator[BatchChanges]:
+    def _changes(self, window: Sequence[list[PartName]], reading: Reading) -> Generator[BatchChanges]:
         """What each batch of a window changes in the lake as it is when it is given."""
-        waiting = deque(spread(window, 1 if self.cluster is None else self.cluster.workers))
+        waiting = deque(spread(window, self._workers))
 
         def jobs() -> Iterator[BatchJob]:
             while waiting:
@@ -199,14 +214,18 @@ class Publisher:
             return (change_batch(job, reading.snapshot, flat=self.flat) for job in jobs)
         return (packed.unpack() for packed in self.cluster.run(change_batch_there, jobs))
 
+    @property
+    def _workers(self) -> int:
+        return 1 if self.cluster is None else self.cluster.workers
+
     def _job(self, parts: Sequence[PartName], reading: Reading) -> BatchJob:
         return BatchJob(
             parts,
             raw_folder=self.store.folder.resolve(),
             lake=self.lake.place,
-            versions=reading.snapshot.versions,
+            state=reading.snapshot.state,
             book=self.book,
-            warehouse=self.warehouse.resolve(),
+            warehouse=self.warehouse.resolve() if self.warehouse.exists() else None,
             commits=reading.commits,
         )
 

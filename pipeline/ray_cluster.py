@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ _NOT_INSTALLED = "No module named 'pipeline'"
 _LOCAL = "127.0.0.1"
 # Who has few processors, or none as long as nothing is to do, gets so many tasks to make more for.
 _LEAST_TASKS = 4
-# The least that Ray accepts is 75 MiB; nothing large goes through it.
+# The least that Ray accepts is 75 MiB. What goes through it is packed, and what does not fit goes to the disk.
 _OBJECT_STORE_BYTES = 80 * 2**20
 
 
@@ -70,16 +70,23 @@ class Cluster:
                 f"Ray gave up on a worker ({type(error).__name__}): run the same command again, what landed is kept"
             ) from error
 
-    def run(self, work: Callable[..., Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        """The results of the work on each job, in the order in which they end."""
+    def run(self, work: Callable[..., Any], jobs: Iterable[Any]) -> Generator[Any]:
+        """The results of the work on each job, in the order in which they end.
+
+        Whoever closes it before its end has the tasks that are running given up.
+        """
         waiting, running = iter(jobs), list[Any]()
-        while True:
-            running += [self.start(work, job) for job in itertools.islice(waiting, self.workers - len(running))]
-            if not running:
-                return
-            for ticket in self.wait(running, timeout_s=_WAIT_S):
-                running.remove(ticket)
-                yield self.get(ticket)
+        try:
+            while True:
+                running += [self.start(work, job) for job in itertools.islice(waiting, self.workers - len(running))]
+                if not running:
+                    return
+                for ticket in self.wait(running, timeout_s=_WAIT_S):
+                    running.remove(ticket)
+                    yield self.get(ticket)
+        finally:
+            for ticket in running:
+                self.ray.cancel(ticket)
 
     def close(self) -> None:
         """Leave the cluster; one of this machine ends."""

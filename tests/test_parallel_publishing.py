@@ -1,5 +1,6 @@
 """Batches that are worked out beside each other make the lake that one after another makes."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -10,14 +11,16 @@ import msgspec
 import polars as pl
 import pytest
 
-from pipeline.batch_changes import BatchJob
+from pipeline.batch_changes import BatchChanges, BatchJob, Reading, change_batch
 from pipeline.batch_windows import spread, windows_of
 from pipeline.errors import ConfigurationError, DamagedPartError
+from pipeline.lake import Lake
 from pipeline.lake_slices import Touched
 from pipeline.landing import PartName, RawStore
 from pipeline.load import load_new_parts
 from pipeline.pages import SyncSummary
 from pipeline.part_writer import PartWriter
+from pipeline.prices import read_price_book
 from pipeline.raw_places import raw_store
 from pipeline.warehouse import warehouse_path
 from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
@@ -123,13 +126,67 @@ def test_a_damaged_part_is_named_by_a_cluster_too(long_sync: Path, tmp_path: Pat
     assert len(read_lake(tmp_path / "lake")["loaded_parts"]) == 17
 
 
-def test_a_worker_that_does_not_see_the_lake_says_so(long_sync: Path, tmp_path: Path) -> None:
-    class ElsewhereCluster(Ahead):
-        def run(self, work: Callable[..., Any], jobs: Iterable[Any]) -> Iterator[Any]:
-            yield from super().run(work, (replace(job, lake=str(tmp_path / "elsewhere")) for job in jobs))
+@dataclass
+class Elsewhere(Ahead):
+    """Machines on which something of a job is at another path."""
+
+    other: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, work: Callable[..., Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        return super().run(work, (replace(job, **self.other) for job in jobs))
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["none", "another"])
+def test_a_worker_that_sees_no_lake_or_another_says_so(long_sync: Path, tmp_path: Path, *, is_there: bool) -> None:
+    other = tmp_path / "elsewhere"
+    if is_there:
+        shutil.copytree(long_sync, tmp_path / "copy")
+        publish(tmp_path / "copy", other, batch_bytes=1)
 
     with pytest.raises(ConfigurationError, match=r"does not see the lake .*elsewhere: all machines of the cluster"):
-        publish(long_sync, tmp_path / "lake", cluster=ElsewhereCluster())
+        publish(long_sync, tmp_path / "lake", batch_bytes=1, cluster=Elsewhere(other={"lake": str(other)}))
+
+
+def test_a_worker_that_does_not_see_the_warehouse_whose_costs_are_kept_says_so(long_sync: Path, tmp_path: Path) -> None:
+    load_new_parts(raw_store(long_sync), warehouse_path(long_sync), wait_s=0)
+    other = {"warehouse": tmp_path / "elsewhere.duckdb"}
+
+    with pytest.raises(ConfigurationError, match=r"does not see the warehouse .*elsewhere\.duckdb"):
+        publish(long_sync, tmp_path / "lake", cluster=Elsewhere(other=other))
+
+
+def test_a_part_that_is_removed_meanwhile_is_no_longer_waited_for(long_sync: Path, tmp_path: Path) -> None:
+    store = raw_store(long_sync)
+    cluster = Ahead(workers=2, after_work=lambda: store.remove_part(store.list_parts()[-1]))
+
+    done = publish(long_sync, tmp_path / "lake", batch_bytes=1, cluster=cluster)
+
+    left = {part.name for part in store.list_parts()}
+    assert 2 < len(left) < 18
+    assert left <= set(read_lake(tmp_path / "lake")["loaded_parts"]["part"])
+    assert done.refused > 0
+
+
+def test_what_was_given_before_more_batches_than_are_remembered_is_worked_out_again(
+    long_sync: Path, tmp_path: Path
+) -> None:
+    store, lake = raw_store(long_sync), Lake(str(tmp_path / "lake"))
+    reading = Reading(lake.open_for_writing(), remembered=1)
+    parts = store.list_parts()
+    book = read_price_book()
+
+    def worked_out(part: PartName, commits: int) -> BatchChanges:
+        job = BatchJob([part], store.folder, lake.place, reading.snapshot.state, book, None, commits)
+        return change_batch(job, reading.snapshot, flat={})
+
+    # Of other threads than the last one.
+    early = worked_out(parts[13], 0)
+    for count, part in enumerate(parts[:2]):
+        assert not reading.is_outdated(early)
+        reading.commit(worked_out(part, count))
+
+    assert reading.is_outdated(early)
+    assert not reading.is_outdated(worked_out(parts[13], 2))
 
 
 def part(sync: str, number: int) -> PartName:
@@ -141,7 +198,8 @@ def test_batches_are_worked_out_together_only_from_the_middle_of_one_sync() -> N
     both = [part("a", 5), part("b", 1)]
     rest = [[part("b", number)] for number in (2, 3)]
 
-    assert list(windows_of([opening, *middle, both, *rest])) == [[opening], middle, [both], rest]
+    assert list(windows_of([opening, *middle, both, *rest], most=9)) == [[opening], middle, [both], rest]
+    assert list(windows_of([opening, *middle], most=2)) == [[opening], middle[:2], middle[2:]]
 
 
 def touched(

@@ -21,6 +21,7 @@ from pipeline.config import read_settings
 from pipeline.connect import make_client
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.extract import ExtractOptions, Progress
+from pipeline.load import load_new_parts
 from pipeline.raw_places import raw_store
 from pipeline.ray_cluster import Cluster, open_cluster
 from pipeline.ray_fleet import RayFleet
@@ -46,6 +47,7 @@ from tests.syncs import (
     sync_here,
     wait_until,
 )
+from tests.test_parallel_publishing import land_long_sync
 
 WORKERS = 2
 ELSEWHERE = "127.0.0.1:1"
@@ -318,25 +320,28 @@ def test_a_worker_killed_in_the_middle_of_an_import_loses_nothing_and_duplicates
 
 
 def test_a_worker_killed_while_it_works_out_what_to_publish_loses_nothing_and_duplicates_nothing(
-    cluster: Cluster, emulator: RunningEmulator, tmp_path: Path
+    cluster: Cluster, tmp_path: Path
 ) -> None:
-    sync_here(emulator, tmp_path / "data")
+    store, warehouse = raw_store(tmp_path / "data"), warehouse_path(tmp_path / "data")
+    land_long_sync(store)
+    load_new_parts(store, warehouse, wait_s=0)
     killed: list[int] = []
 
-    def publish_there() -> None:
-        publish(tmp_path / "data", tmp_path / "lake", cluster=cluster)
+    def kill_one() -> None:
+        # Workers wait some seconds for the warehouse, whose costs they are to keep, while somebody writes to it.
+        with open_for_writing(warehouse, wait_s=5, beside_readers=False):
+            wait_until(lambda: bool(working_on("change_batch_there")), what="a worker with a batch")
+            killed.extend(working_on("change_batch_there"))
+            os.kill(killed[0], signal.SIGKILL)
 
-    publishing = threading.Thread(target=publish_there)
-    # Workers wait for the warehouse, whose costs they are to keep, as long as somebody writes to it.
-    with open_for_writing(warehouse_path(tmp_path / "data"), wait_s=0, beside_readers=False):
-        publishing.start()
-        wait_until(lambda: bool(working_on("change_batch_there")), what="a worker with a batch")
-        killed.extend(working_on("change_batch_there"))
-        os.kill(killed[0], signal.SIGKILL)
-    publishing.join()
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    done = publish(tmp_path / "data", tmp_path / "lake", batch_bytes=1, cluster=cluster)
+    killer.join()
 
-    assert len(killed) == 1
-    assert_same(read_lake(tmp_path / "lake"), read_warehouse(warehouse_path(tmp_path / "data")))
+    assert killed
+    assert done.batches > WORKERS
+    assert_same(read_lake(tmp_path / "lake"), read_warehouse(warehouse))
 
 
 def test_publish_on_a_cluster_that_runs_already_makes_the_lake_of_one_process(
@@ -351,6 +356,18 @@ def test_publish_on_a_cluster_that_runs_already_makes_the_lake_of_one_process(
 
     assert published.returncode == 0, published.stderr
     assert_same(read_lake(tmp_path / "lake"), read_warehouse(warehouse_path(tmp_path / "data")))
+
+
+def test_tasks_of_which_nobody_wants_the_results_are_given_up(cluster: Cluster, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "file").write_text("read")
+    results = cluster.run(Path.read_text, [tmp_path / "file", pipe])
+
+    assert next(results) == "read"
+    results.close()
+
+    wait_until(lambda: not working_on("read_text"), what="the end of who waits for the pipe")
 
 
 def write_archives(folder: Path) -> list[Path]:
@@ -395,8 +412,16 @@ def test_without_the_extra_the_message_names_it(tmp_path: Path, verb: tuple[str,
     assert "pip install 'run-steps-pipeline[ray]'" in ended.stderr
 
 
-def test_an_address_without_the_executor_is_refused(tmp_path: Path) -> None:
-    ended = run_cli(tmp_path, "sync", "thread_1", "--ray-address", "127.0.0.1:1")
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("sync", "thread_1", "--ray-address", "127.0.0.1:1"), "--ray-address 127.0.0.1:1 is for --executor ray"),
+        (("import", "archive.jsonl", "--workers", "2"), "--workers 2 is for --executor ray"),
+        (("publish", "delta", "lake", "--workers", "2"), "--workers 2 is for --executor ray"),
+    ],
+)
+def test_options_of_the_executor_without_it_are_refused(tmp_path: Path, command: tuple[str, ...], message: str) -> None:
+    ended = run_cli(tmp_path, *command)
 
     assert ended.returncode == 2
-    assert "--executor ray" in ended.stderr
+    assert message in ended.stderr

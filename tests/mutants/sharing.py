@@ -25,7 +25,7 @@ LAKES = (
         "prices that the warehouse has charged at are not published",
         "costs of last year change with the prices of now",
         _CHANGES,
-        "        _keep_costs(connection, job.warehouse, touched)\n",
+        "        if job.warehouse is not None:\n            _keep_costs(connection, job.warehouse, touched)\n",
         "",
         ("test_lake.py::test_prices_that_the_warehouse_has_charged_at_are_the_lakes_whatever_they_are_now",),
     ),
