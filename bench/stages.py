@@ -10,7 +10,7 @@ from pathlib import Path
 def main() -> None:
     """Seconds of each stage as JSON, one after another; frames of all parts are held meanwhile."""
     from pipeline.landing import batches_of
-    from pipeline.load import BATCH_BODY_BYTES, load_flat
+    from pipeline.load import BATCH_BODY_BYTES, load_batches
     from pipeline.part_frames import frames_of
     from pipeline.raw_places import raw_store
     from pipeline.warehouse import open_new
@@ -32,8 +32,8 @@ def main() -> None:
         with open_new(Path(folder) / "warehouse.duckdb", wait_s=1.0) as connection:
             connection.execute("set threads = 1")
             lap("make the file, its tables and views")
-            for batch in batches_of(store, list(frames), body_bytes=BATCH_BODY_BYTES):
-                load_flat(connection, [frames[name] for name in batch])
+            batches = batches_of(store, list(frames), body_bytes=BATCH_BODY_BYTES)
+            load_batches(connection, ([frames[name] for name in batch] for batch in batches))
             lap("insert, pack, rank, seal, ledger")
         lap("checkpoint and close")
     print(json.dumps(taken_s))

@@ -20,6 +20,11 @@ def read_frame(connection: Connection, sql: str, parameters: object = None) -> p
     return pl.DataFrame(ArrowStream(connection.sql(sql, params=parameters)))
 
 
+def has_rows(connection: Connection, relation: str) -> bool:
+    """Whether a relation, with a condition or not, has any row."""
+    return connection.execute(f"select 1 from {relation} limit 1").fetchone() is not None
+
+
 def register(connection: Connection, name: str, frame: pl.DataFrame) -> None:
     """Make a frame readable by SQL under a name."""
     if not _COPIES_FRAMES:

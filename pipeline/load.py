@@ -1,5 +1,6 @@
 """Raw parts into the warehouse: flattened, then put in by owner in one transaction: twice is the same as once."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +12,12 @@ from pipeline.errors import DamagedPartError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore, batches_of
 from pipeline.ledger import drop_unfinished, keep_ledger
-from pipeline.load_frames import load_frames
+from pipeline.load_frames import begin_touching, put_frames
 from pipeline.part_frames import Frames, frames_of
 from pipeline.pruned import forget_pruned
 from pipeline.pruning import refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.rewriting import leave_out_again
+from pipeline.settling import settle
 from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
@@ -131,8 +133,8 @@ def rebuild(
         leave_out_again(store, parts)
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
-        for _, flattened in _flatten_ahead(store, parts, read=lambda part: [frames_of(store.read_part(part))]):
-            load_flat(connection, flattened.result())
+        batches = _flatten_ahead(store, parts, read=lambda part: [frames_of(store.read_part(part))])
+        load_batches(connection, (flattened.result() for _, flattened in batches))
         drop_unfinished(connection)
     if without_pruned:
         forget_pruned(store)
@@ -152,15 +154,37 @@ def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
     flat = list(parts)
     if not flat:
         return
-    frames = {name: pl.concat([frames[name] for frames in flat]) for name in flat[0]}
+    with _transaction(connection):
+        begin_touching(connection)
+        _put_flat(connection, flat)
+        settle(connection)
+
+
+def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]]) -> None:
+    """The same for all batches of a file that nobody sees before it is whole: what follows from rows is done once."""
+    begin_touching(connection)
+    for parts in batches:
+        with _transaction(connection):
+            _put_flat(connection, parts)
+    with _transaction(connection):
+        settle(connection)
+
+
+def _put_flat(connection: Connection, parts: Sequence[Frames]) -> None:
+    frames = {name: pl.concat([frames[name] for frames in parts]) for name in parts[0]}
     for name, frame in frames.items():
         register(connection, f"new_{name}", frame)
+    put_frames(connection, {name for name, frame in frames.items() if frame.height})
+    for name in frames:
+        unregister(connection, f"new_{name}")
+
+
+@contextlib.contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
     connection.execute("begin")
     try:
-        load_frames(connection)
+        yield
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
         raise
-    for name in frames:
-        unregister(connection, f"new_{name}")
