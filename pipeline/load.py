@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.duck import Connection, read_frame, register, unregister
+from pipeline.duck import Connection, frame_views, read_frame
 from pipeline.errors import DamagedPartError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore, batches_of
@@ -43,7 +43,7 @@ def load_new_parts(
     aside: list[Path | str] = []
     flat = FlatStore(store)
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
-        _work_alone(connection)
+        spare_resources(connection)
         new = _missing_from(connection, store)
         # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
         leave_out_again(store, new)
@@ -63,9 +63,14 @@ def load_new_parts(
     return count
 
 
-def _work_alone(connection: Connection) -> None:
-    """No second thread of DuckDB's: batches are so small that it costs more than it does, see docs/performance.md."""
+def spare_resources(connection: Connection) -> None:
+    """Set DuckDB up for loads, whose batches are small.
+
+    A second thread costs more than it does, and rows that are packed one row group at a time wait in less memory: see
+    docs/performance.md.
+    """
     connection.execute("set threads = 1")
+    connection.execute("set write_buffer_row_group_count = 1")
 
 
 def _flatten_ahead(
@@ -126,7 +131,7 @@ def rebuild(
     if not without_pruned:
         refuse_if_pruned(store, path)
     with open_new(path, wait_s=wait_s) as connection:
-        _work_alone(connection)
+        spare_resources(connection)
         if not without_pruned:
             refuse_if_parts_are_gone(connection, store, path)
         parts = store.list_parts()
@@ -154,29 +159,21 @@ def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
     flat = list(parts)
     if not flat:
         return
-    with _transaction(connection):
-        begin_touching(connection)
-        _put_flat(connection, flat)
-        settle(connection)
+    load_batches(connection, [flat])
 
 
 def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]]) -> None:
-    """The same for all batches of a file that nobody sees before it is whole: what follows from rows is done once."""
-    begin_touching(connection)
-    for parts in batches:
-        with _transaction(connection):
-            _put_flat(connection, parts)
-    with _transaction(connection):
+    """The same for several batches, as one: rows follow each other, and what follows from them is seen to once.
+
+    A commit for each would pack the last rows of every table anew.
+    """
+    with frame_views(connection) as show, _transaction(connection):
+        begin_touching(connection)
+        for parts in batches:
+            frames = {f"new_{name}": pl.concat([frames[name] for frames in parts]) for name in parts[0]}
+            show(frames)
+            put_frames(connection, {name for name, frame in frames.items() if frame.height})
         settle(connection)
-
-
-def _put_flat(connection: Connection, parts: Sequence[Frames]) -> None:
-    frames = {name: pl.concat([frames[name] for frames in parts]) for name in parts[0]}
-    for name, frame in frames.items():
-        register(connection, f"new_{name}", frame)
-    put_frames(connection, {name for name, frame in frames.items() if frame.height})
-    for name in frames:
-        unregister(connection, f"new_{name}")
 
 
 @contextlib.contextmanager

@@ -105,23 +105,23 @@ def put_frames(connection: Connection, filled: Set[str]) -> None:
 
     Seals, threads and the ledger are left to `settle`.
     """
-    if "walks" in filled:
+    if "new_walks" in filled:
         connection.execute(_insert("walks", "new_walks"))
     has_imports = has_rows(connection, "walks where verdict = 'imported'")
-    if "walks" in filled:
+    if "new_walks" in filled:
         _put_steps(connection, filled, has_imports=has_imports)
-    if "runs" in filled:
+    if "new_runs" in filled:
         _put_runs(connection)
     if has_imports:
         delete_outranked_rejects(connection)
-    if "plans" in filled:
+    if "new_plans" in filled:
         connection.execute(_SEE_THREADS.format(frame="new_plans", instant="seen_at"))
-    if "syncs" in filled:
+    if "new_syncs" in filled:
         connection.execute(_DELETE_OPENED_SYNCS)
         connection.execute(_insert("syncs", f"({_NEW_SYNCS})"))
-    if "billed_usage" in filled:
+    if "new_billed_usage" in filled:
         load_bills(connection)
-    if "loaded_parts" in filled:
+    if "new_loaded_parts" in filled:
         connection.execute(_insert("loaded_parts", "new_loaded_parts"))
 
 
@@ -137,9 +137,9 @@ def _put_steps(connection: Connection, filled: Set[str], *, has_imports: bool) -
     for table in _STEP_TABLES:
         if replaces:
             connection.execute(_DELETE_REPLACED.format(table=table))
-        if table in filled:
+        if f"new_{table}" in filled:
             connection.execute(_insert(table, f"new_{table}", where=where))
-    if "rejects" in filled:
+    if "new_rejects" in filled:
         connection.execute(_insert("rejects", "new_rejects"))
     if has_rows(connection, "rejects"):
         connection.execute(_DELETE_REJECTS)
