@@ -10,7 +10,7 @@ from pathlib import Path
 def main() -> None:
     """Seconds of each stage as JSON, one after another; frames of all parts are held meanwhile."""
     from pipeline.landing import batches_of
-    from pipeline.load import BATCH_BODY_BYTES, load_flat
+    from pipeline.load import BATCH_BODY_BYTES, load_batches, spare_resources
     from pipeline.part_frames import frames_of
     from pipeline.raw_places import raw_store
     from pipeline.warehouse import open_new
@@ -30,10 +30,10 @@ def main() -> None:
     lap("decode and flatten")
     with tempfile.TemporaryDirectory(prefix="bench-stages-") as folder:
         with open_new(Path(folder) / "warehouse.duckdb", wait_s=1.0) as connection:
-            connection.execute("set threads = 1")
+            spare_resources(connection)
             lap("make the file, its tables and views")
-            for batch in batches_of(store, list(frames), body_bytes=BATCH_BODY_BYTES):
-                load_flat(connection, [frames[name] for name in batch])
+            batches = batches_of(store, list(frames), body_bytes=BATCH_BODY_BYTES)
+            load_batches(connection, ([frames[name] for name in batch] for batch in batches))
             lap("insert, pack, rank, seal, ledger")
         lap("checkpoint and close")
     print(json.dumps(taken_s))

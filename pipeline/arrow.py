@@ -24,3 +24,14 @@ class ArrowStream:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The owner's stream, anew for each reader."""
         return self.owner.__arrow_c_stream__(requested_schema)
+
+
+@dataclass(slots=True)
+class ArrowSlot:
+    """The Arrow stream of whoever owns the place at the time."""
+
+    owner: HasArrowStream
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The stream of today's owner, anew for each reader."""
+        return self.owner.__arrow_c_stream__(requested_schema)

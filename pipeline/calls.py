@@ -122,7 +122,7 @@ class CallRows:
 
 
 def _read_call(tool_call: ToolCall) -> _Call:
-    call = _Call(payload=dict(tool_call.unknown or {}))
+    call = _Call(payload=dict(tool_call.unknown) if tool_call.unknown else {})
     if tool_call.function is not None:
         _read_function(call, tool_call.function)
     if tool_call.code_interpreter is not None:
@@ -150,7 +150,7 @@ def _read_function(call: _Call, function: FunctionCall) -> None:
 
 
 def _read_code_interpreter(call: _Call, interpreter: CodeInterpreter) -> None:
-    kept: dict[str, Raw | str] = dict(interpreter.unknown or {})
+    kept: dict[str, Raw | str] = dict(interpreter.unknown) if interpreter.unknown else {}
     if call.arguments is None:
         call.arguments = interpreter.input
     elif interpreter.input is not None:
@@ -159,7 +159,7 @@ def _read_code_interpreter(call: _Call, interpreter: CodeInterpreter) -> None:
     if logs and call.output is None:
         call.output = "\n".join(logs)
     for index, output in enumerate(interpreter.outputs or ()):
-        unknown: dict[str, Raw | str] = dict(output.unknown or {})
+        unknown: dict[str, Raw | str] = dict(output.unknown) if output.unknown else {}
         if output.image is not None and output.image.unknown:
             unknown["image"] = _joined(output.image.unknown)
         if unknown:

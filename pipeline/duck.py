@@ -1,13 +1,13 @@
 """A DuckDB connection: frames as tables, results as frames."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from pipeline.arrow import ArrowStream
+from pipeline.arrow import ArrowSlot, ArrowStream, HasArrowStream
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -20,7 +20,12 @@ def read_frame(connection: Connection, sql: str, parameters: object = None) -> p
     return pl.DataFrame(ArrowStream(connection.sql(sql, params=parameters)))
 
 
-def register(connection: Connection, name: str, frame: pl.DataFrame) -> None:
+def has_rows(connection: Connection, relation: str) -> bool:
+    """Whether a relation, with a condition or not, has any row."""
+    return connection.execute(f"select 1 from {relation} limit 1").fetchone() is not None
+
+
+def register(connection: Connection, name: str, frame: HasArrowStream) -> None:
     """Make a frame readable by SQL under a name."""
     if not _COPIES_FRAMES:
         connection.register(name, ArrowStream(frame))
@@ -36,6 +41,27 @@ def unregister(connection: Connection, name: str) -> None:
         connection.execute(f"drop table temp.{name}")
     else:
         connection.unregister(name)
+
+
+@contextlib.contextmanager
+def frame_views(connection: Connection) -> Iterator[Callable[[Mapping[str, pl.DataFrame]], None]]:
+    """A function that makes frames readable by SQL inside the block, each in the place of the one that had its name.
+
+    Frames of one name have one schema. What is registered anew instead, DuckDB keeps until its transaction ends.
+    """
+    slots: dict[str, ArrowSlot] = {}
+
+    def show(frames: Mapping[str, pl.DataFrame]) -> None:
+        for name, frame in frames.items():
+            if name in slots and not _COPIES_FRAMES:
+                slots[name].owner = frame
+                continue
+            slots[name] = ArrowSlot(frame)
+            register(connection, name, slots[name])
+
+    yield show
+    for name in slots:
+        unregister(connection, name)
 
 
 @contextlib.contextmanager

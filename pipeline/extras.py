@@ -2,6 +2,7 @@
 
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import astuple
 
 from pipeline.json_text import join_fields
 from pipeline.pages import LandedWalk
@@ -9,6 +10,9 @@ from pipeline.wire import RUN_EXTRA_FIELDS, LastError, Run, Step, StepDetails, U
 
 # Above this a number of seconds would be the year 5138: it is milliseconds (seen from DashScope).
 MILLISECONDS_ABOVE = 1e11
+# These stand together in the struct.
+_FIRST_EXTRA = Run.__struct_fields__.index(RUN_EXTRA_FIELDS[0])
+_RUN_EXTRA = slice(_FIRST_EXTRA, _FIRST_EXTRA + len(RUN_EXTRA_FIELDS))
 
 
 def expired_at(step: Step) -> float | None:
@@ -20,10 +24,8 @@ def expired_at(step: Step) -> float | None:
 
 def run_extra(run: Run, walk: LandedWalk) -> str | None:
     """The `extra` of a run; None if its columns hold everything."""
-    extra: dict[str, Raw | str] = {}
-    for name in RUN_EXTRA_FIELDS:
-        if (raw := getattr(run, name)) is not UNSET:
-            extra[name] = raw
+    free = zip(RUN_EXTRA_FIELDS, astuple(run)[_RUN_EXTRA], strict=True)
+    extra: dict[str, Raw | str] = {name: raw for name, raw in free if raw is not UNSET}
     if run.thread_id not in (None, walk.certificate.thread_id):
         extra["thread_id"] = msgspec.json.encode(run.thread_id).decode()
     _add_unknown(extra, run, run.usage, run.last_error)
@@ -48,7 +50,7 @@ def step_extra(step: Step, walk: LandedWalk) -> str | None:
 
 
 def _details_extra(details: StepDetails) -> str | None:
-    kept: dict[str, Raw | str] = dict(details.unknown or {})
+    kept: dict[str, Raw | str] = dict(details.unknown) if details.unknown else {}
     if details.activities is not UNSET:
         kept["activities"] = details.activities
     if details.message_creation is not None and details.message_creation.unknown:
@@ -70,16 +72,25 @@ def _add_unknown(extra: dict[str, Raw | str], item: Run | Step, usage: Usage | N
 
 def _has_milliseconds(item: Run | Step) -> bool:
     own = item.started_at if isinstance(item, Run) else item.expired_at
-    times = (item.created_at, item.completed_at, item.cancelled_at, item.failed_at, item.expires_at, own)
-    for time in times:  # noqa: SIM110 - every item comes through here; a generator takes five times as long
-        if time is not None and time > MILLISECONDS_ABOVE:
-            return True
-    return False
+    # Written out: every item comes through here, and a loop takes three times as long.
+    return (
+        (item.created_at or 0) > MILLISECONDS_ABOVE
+        or (item.completed_at or 0) > MILLISECONDS_ABOVE
+        or (item.cancelled_at or 0) > MILLISECONDS_ABOVE
+        or (item.failed_at or 0) > MILLISECONDS_ABOVE
+        or (item.expires_at or 0) > MILLISECONDS_ABOVE
+        or (own or 0) > MILLISECONDS_ABOVE
+    )
 
 
 def _usage_extra(usage: Usage) -> str | None:
     cached, plural, reasoning = usage.prompt_token_details, usage.prompt_tokens_details, usage.completion_tokens_details
-    has_unknown = any(part is not None and part.unknown for part in (usage, cached, plural, reasoning))
+    has_unknown = (
+        usage.unknown
+        or (cached is not None and cached.unknown)
+        or (plural is not None and plural.unknown)
+        or (reasoning is not None and reasoning.unknown)
+    )
     overruled = None
     if cached is not None and plural is not None and cached.cached_tokens is not None:
         # Both spellings were sent and the column has the other one's number.

@@ -22,7 +22,7 @@ MOST_VALUES = 5_000_000
 
 def raw_text(raw: Raw) -> str:
     """The JSON text of a value as sent; bytes that are not UTF-8 are replaced."""
-    return bytes(raw).decode("utf-8", errors="replace")
+    return str(raw, "utf-8", "replace")
 
 
 def text_of(value: Any) -> str | None:

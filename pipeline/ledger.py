@@ -9,22 +9,21 @@ from pipeline.wire import TERMINAL_SQL
 KEPT_TABLES = ("cost_ledger", "repricings")
 
 
-# Runs that this load has sealed or walked again, and finished ones that archives tell of, which nothing will ever seal.
-# `best_walks`, `best_runs` and `merged_runs` are the load's own tables.
+# Touched runs that are sealed, and finished ones that archives tell of, which nothing will ever seal.
 _POSTED_RUNS = f"""
 create or replace temp table posted_runs as
 select source, run_id from runs
-where (sealed and ((source, run_id) in (select (source, run_id) from best_walks)
-        or (source, run_id) in (select (source, run_id) from best_runs)))
-    or (status in {TERMINAL_SQL} and (source, run_id) in (select (source, run_id) from merged_runs))
-    or (status in {TERMINAL_SQL} and (source, run_id) in (
-        select (best_runs.source, best_runs.run_id)
-        from best_runs
-        inner join walks on walks.source = best_runs.source and walks.run_id = best_runs.run_id
-        where walks.resource = 'steps'
-        group by best_runs.source, best_runs.run_id
-        having bool_or(walks.verdict = 'imported') and not bool_or(walks.verdict = 'complete')
-    ))
+semi join touched_runs using (source, run_id)
+where sealed
+    or (
+        status in {TERMINAL_SQL}
+        and (source, run_id) in (
+            select (source, run_id) from walks where resource = 'steps' and verdict = 'imported'
+        )
+        and (source, run_id) not in (
+            select (source, run_id) from walks where resource = 'steps' and verdict = 'complete'
+        )
+    )
 """
 
 # Through `step_costs`: a step that the ledger has keeps its price, a new one gets the price of today's book.
@@ -53,8 +52,8 @@ delete from cost_ledger where (source, step_id) not in (
 """
 
 
-def post_sealed_runs(connection: Connection) -> None:
-    """Write the costs of the runs that a load has sealed or found in archives; a price that is there already stays."""
+def post_touched_runs(connection: Connection) -> None:
+    """Write the costs of those of `touched_runs` that are over; a price that is there already stays."""
     connection.execute(_POSTED_RUNS)
     connection.execute(_LEDGER_ROWS)
     connection.execute(_DELETE_POSTED)

@@ -1,21 +1,23 @@
 """Raw parts into the warehouse: flattened, then put in by owner in one transaction: twice is the same as once."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
-from pipeline.duck import Connection, read_frame, register, unregister
+from pipeline.duck import Connection, frame_views, read_frame
 from pipeline.errors import DamagedPartError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore, batches_of
 from pipeline.ledger import drop_unfinished, keep_ledger
-from pipeline.load_frames import load_frames
+from pipeline.load_frames import begin_touching, put_frames
 from pipeline.part_frames import Frames, frames_of
 from pipeline.pruned import forget_pruned
 from pipeline.pruning import refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.rewriting import leave_out_again
+from pipeline.settling import settle
 from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
 # Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
@@ -41,7 +43,7 @@ def load_new_parts(
     aside: list[Path | str] = []
     flat = FlatStore(store)
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
-        _work_alone(connection)
+        spare_resources(connection)
         new = _missing_from(connection, store)
         # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
         leave_out_again(store, new)
@@ -61,9 +63,14 @@ def load_new_parts(
     return count
 
 
-def _work_alone(connection: Connection) -> None:
-    """No second thread of DuckDB's: batches are so small that it costs more than it does, see docs/performance.md."""
+def spare_resources(connection: Connection) -> None:
+    """Set DuckDB up for loads, whose batches are small.
+
+    A second thread costs more than it does, and rows that are packed one row group at a time wait in less memory: see
+    docs/performance.md.
+    """
     connection.execute("set threads = 1")
+    connection.execute("set write_buffer_row_group_count = 1")
 
 
 def _flatten_ahead(
@@ -124,15 +131,15 @@ def rebuild(
     if not without_pruned:
         refuse_if_pruned(store, path)
     with open_new(path, wait_s=wait_s) as connection:
-        _work_alone(connection)
+        spare_resources(connection)
         if not without_pruned:
             refuse_if_parts_are_gone(connection, store, path)
         parts = store.list_parts()
         leave_out_again(store, parts)
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
-        for _, flattened in _flatten_ahead(store, parts, read=lambda part: [frames_of(store.read_part(part))]):
-            load_flat(connection, flattened.result())
+        batches = _flatten_ahead(store, parts, read=lambda part: [frames_of(store.read_part(part))])
+        load_batches(connection, (flattened.result() for _, flattened in batches))
         drop_unfinished(connection)
     if without_pruned:
         forget_pruned(store)
@@ -152,15 +159,29 @@ def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
     flat = list(parts)
     if not flat:
         return
-    frames = {name: pl.concat([frames[name] for frames in flat]) for name in flat[0]}
-    for name, frame in frames.items():
-        register(connection, f"new_{name}", frame)
+    load_batches(connection, [flat])
+
+
+def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]]) -> None:
+    """The same for several batches, as one: rows follow each other, and what follows from them is seen to once.
+
+    A commit for each would pack the last rows of every table anew.
+    """
+    with frame_views(connection) as show, _transaction(connection):
+        begin_touching(connection)
+        for parts in batches:
+            frames = {f"new_{name}": pl.concat([frames[name] for frames in parts]) for name in parts[0]}
+            show(frames)
+            put_frames(connection, {name for name, frame in frames.items() if frame.height})
+        settle(connection)
+
+
+@contextlib.contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
     connection.execute("begin")
     try:
-        load_frames(connection)
+        yield
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
         raise
-    for name in frames:
-        unregister(connection, f"new_{name}")

@@ -1,34 +1,49 @@
 """The statements of a load in their order, inside its transaction: frames named `new_TABLE` into the tables."""
 
+from collections.abc import Set
+
 from pipeline.bill_merging import load_bills
 from pipeline.catalog import read_sql_files
-from pipeline.duck import Connection
-from pipeline.ledger import post_sealed_runs
+from pipeline.duck import Connection, has_rows
 from pipeline.merging import delete_outranked_rejects, merge_imported_steps
 from pipeline.wire import TERMINAL_SQL
 
-_CHILD_TABLES = ("tool_calls", "code_interpreter_outputs", "file_search_results")
+_STEP_TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
 
-# The best steps walk of each run that the batch has walked, and whether it is one of the batch's. One that began when
-# the run was over has all its steps: it outranks those before, whatever a clock said that was set back since.
+# The best steps walk of each run that the batch has walked, whether it is one of the batch's, and whether the run was
+# walked or imported before. One that began when the run was over has all its steps: it outranks those before, whatever
+# a clock said that was set back since.
 _BEST_WALKS = f"""
 create or replace temp table best_walks as
-select walks.source, walks.run_id, walks.walk_id,
-    walks.verdict, walks.walk_id in (select walk_id from new_walks) as is_new
-from walks
-semi join (select source, run_id from new_walks where resource = 'steps') as touched
-    on walks.source = touched.source and walks.run_id = touched.run_id
-where walks.resource = 'steps' and walks.verdict <> 'imported' and (walks.verdict = 'complete' or walks.items > 0)
-qualify row_number() over (
-    partition by walks.source, walks.run_id
-    order by walks.verdict = 'complete' desc, coalesce(walks.run_status in {TERMINAL_SQL}, false) desc,
-        walks.started_at desc, walks.walk_id desc
+with touched_walks as (
+    select walks.source, walks.run_id, walks.walk_id, walks.verdict, walks.run_status, walks.started_at,
+        walks.walk_id in (select walk_id from new_walks) as is_new,
+        walks.verdict <> 'imported' and (walks.verdict = 'complete' or walks.items > 0) as counts
+    from walks
+    semi join (select source, run_id from new_walks where resource = 'steps') as touched
+        on walks.source = touched.source and walks.run_id = touched.run_id
+    where walks.resource = 'steps'
+)
+select source, run_id, walk_id, verdict, is_new,
+    bool_or(not is_new) over (partition by source, run_id) as was_walked
+from touched_walks
+qualify counts and row_number() over (
+    partition by source, run_id
+    order by counts desc, verdict = 'complete' desc, coalesce(run_status in {TERMINAL_SQL}, false) desc,
+        started_at desc, walk_id desc
 ) = 1
 """
 
+# The walks of the batch whose rows go into the tables as they are.
+_CHOSEN_WALKS = """
+create or replace temp table chosen_walks as
+select source, run_id, walk_id, was_walked from best_walks where is_new
+"""
+_NOT_MERGED = "and (source, run_id) not in (select (source, run_id) from merged_runs)"
+
 _DELETE_REPLACED = """
-delete from {table} where (source, run_id) in (select (source, run_id) from best_walks where is_new)
-    and (source, run_id) not in (select (source, run_id) from merged_runs)
+delete from {table} using chosen_walks
+where chosen_walks.was_walked and {table}.source = chosen_walks.source and {table}.run_id = chosen_walks.run_id
 """
 
 _DELETE_REJECTS = """
@@ -41,109 +56,33 @@ delete from rejects where resource = 'steps'
 # The newest observation of each run, if newer than the warehouse's; a terminal one is never replaced by an open one.
 _BEST_RUNS = f"""
 create or replace temp table best_runs as
-select columns(*) from new_runs
+select new_runs.source, new_runs.run_id, new_runs.walk_id, runs.run_id is not null as was_seen
+from new_runs
+left join runs on runs.source = new_runs.source and runs.run_id = new_runs.run_id
+where runs.run_id is null
+    or (coalesce(new_runs.status in {TERMINAL_SQL}, false), new_runs.observed_at, new_runs.walk_id)
+        > (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)
 qualify row_number() over (
-    partition by source, run_id
-    order by coalesce(status in {TERMINAL_SQL}, false) desc, observed_at desc, walk_id desc
+    partition by new_runs.source, new_runs.run_id
+    order by coalesce(new_runs.status in {TERMINAL_SQL}, false) desc, new_runs.observed_at desc, new_runs.walk_id desc
 ) = 1
 """
 
-_DELETE_OUTRANKED = f"""
-delete from best_runs using runs
-where runs.source = best_runs.source and runs.run_id = best_runs.run_id
-    and (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)
-        >= (coalesce(best_runs.status in {TERMINAL_SQL}, false), best_runs.observed_at, best_runs.walk_id)
-"""
-
 _DELETE_OLD_RUNS = """
-delete from runs using best_runs where runs.source = best_runs.source and runs.run_id = best_runs.run_id
+delete from runs using best_runs
+where best_runs.was_seen and runs.source = best_runs.source and runs.run_id = best_runs.run_id
 """
 
-# Sealed: terminal now, and terminal when a walk to the end of its steps began.
-_SEAL = f"""
-update runs set sealed = true
-where not sealed and status in {TERMINAL_SQL}
-    and ((source, run_id) in (select (source, run_id) from best_walks)
-        or (source, run_id) in (select (source, run_id) from best_runs))
-    and (source, run_id) in (
-        select (source, run_id) from walks
-        where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}
-    )
+# What a load has touched and `settle` has not seen to yet.
+_UNSETTLED = """
+create or replace temp table touched_runs (source varchar, run_id varchar);
+create or replace temp table sightings (source varchar, thread_id varchar, seen_at timestamptz);
 """
-
-_TOUCHED_THREADS = """
-create or replace temp table touched_threads as
-select source, thread_id, min(seen_at) as seen_at
-from (
-    select source, thread_id, started_at as seen_at from new_walks
-    union all
-    select source, thread_id, seen_at from new_plans
-    union all
-    select threads.source, threads.thread_id, threads.first_seen_at
-    from threads
-    semi join (
-        select source, thread_id from new_walks union all select source, thread_id from new_plans
-    ) as named on threads.source = named.source and threads.thread_id = named.thread_id
-) as sightings
-group by source, thread_id
+_TOUCH_WALKED = """
+insert into touched_runs select distinct source, run_id from new_walks where resource = 'steps'
 """
-
-_THREAD_ROWS = """
-create or replace temp table thread_rows as
-with touched_walks as (
-    select walks.source, walks.thread_id, walks.resource, walks.run_id, walks.verdict, walks.error,
-        walks.started_at, walks.ended_at
-    from walks
-    semi join touched_threads using (source, thread_id)
-    qualify row_number() over (
-        partition by walks.source, walks.thread_id, walks.resource, walks.run_id
-        order by walks.verdict <> 'imported' desc, walks.started_at desc, walks.walk_id desc
-    ) = 1
-),
-listings as (
-    select source, thread_id, verdict, error, ended_at from touched_walks
-    where resource = 'runs' and verdict <> 'imported'
-),
-imports as (select distinct source, thread_id, true as is_imported from touched_walks where verdict = 'imported'),
-step_walks as (
-    select source, thread_id, max(error) filter (where verdict <> 'complete') as error,
-        count(*) filter (where verdict <> 'complete') as failed
-    from touched_walks where resource = 'steps' and verdict <> 'imported'
-    group by source, thread_id
-),
-run_counts as (
-    select runs.source, runs.thread_id, count(*) as runs,
-        count(*) filter (where walked.run_id is null) as unwalked
-    from runs
-    semi join touched_threads using (source, thread_id)
-    left join (
-        select distinct source, run_id from touched_walks where resource = 'steps' and verdict <> 'imported'
-    ) as walked on walked.source = runs.source and walked.run_id = runs.run_id
-    group by runs.source, runs.thread_id
-)
-select touched_threads.source, touched_threads.thread_id,
-    case
-        when listings.verdict is null then if(coalesce(imports.is_imported, false), 'imported', 'known')
-        when listings.verdict = 'missing' then 'missing'
-        when listings.verdict <> 'complete' or coalesce(step_walks.failed, 0) > 0 then 'failed'
-        when coalesce(run_counts.unwalked, 0) > 0 then 'known'
-        else 'synced'
-    end as status,
-    coalesce(run_counts.runs, 0) as run_count,
-    touched_threads.seen_at as first_seen_at,
-    listings.ended_at as last_synced_at,
-    coalesce(listings.error, step_walks.error) as error
-from touched_threads
-left join listings using (source, thread_id)
-left join imports using (source, thread_id)
-left join step_walks using (source, thread_id)
-left join run_counts using (source, thread_id)
-"""
-
-_DELETE_OLD_THREADS = """
-delete from threads using thread_rows
-where threads.source = thread_rows.source and threads.thread_id = thread_rows.thread_id
-"""
+_TOUCH_SEEN = "insert into touched_runs select source, run_id from best_runs"
+_SEE_THREADS = "insert into sightings select source, thread_id, min({instant}) from {frame} group by source, thread_id"
 
 _DELETE_OPENED_SYNCS = """
 delete from syncs where finished_at is null and sync_id in (select sync_id from new_syncs)
@@ -156,36 +95,66 @@ qualify row_number() over (partition by sync_id order by finished_at desc nulls 
 """
 
 
-def load_frames(connection: Connection) -> None:
-    """Put the registered frames into the tables: by owner deleted and inserted, newest and most complete first."""
-    connection.execute(_insert("walks", "new_walks"))
+def begin_touching(connection: Connection) -> None:
+    """Make the temporary tables in which `put_frames` notes what `settle` has to see to."""
+    connection.execute(_UNSETTLED)
+
+
+def put_frames(connection: Connection, filled: Set[str]) -> None:
+    """Put the registered frames, those that are `filled`, into their tables: by owner deleted and inserted.
+
+    Seals, threads and the ledger are left to `settle`.
+    """
+    if "new_walks" in filled:
+        connection.execute(_insert("walks", "new_walks"))
+    has_imports = has_rows(connection, "walks where verdict = 'imported'")
+    if "new_walks" in filled:
+        _put_steps(connection, filled, has_imports=has_imports)
+    if "new_runs" in filled:
+        _put_runs(connection)
+    if has_imports:
+        delete_outranked_rejects(connection)
+    if "new_plans" in filled:
+        connection.execute(_SEE_THREADS.format(frame="new_plans", instant="seen_at"))
+    if "new_syncs" in filled:
+        connection.execute(_DELETE_OPENED_SYNCS)
+        connection.execute(_insert("syncs", f"({_NEW_SYNCS})"))
+    if "new_billed_usage" in filled:
+        load_bills(connection)
+    if "new_loaded_parts" in filled:
+        connection.execute(_insert("loaded_parts", "new_loaded_parts"))
+
+
+def _put_steps(connection: Connection, filled: Set[str], *, has_imports: bool) -> None:
     connection.execute(_BEST_WALKS)
-    merge_imported_steps(connection, insert=_insert)
-    chosen = (
-        "walk_id in (select walk_id from best_walks where is_new)"
-        " and (source, run_id) not in (select (source, run_id) from merged_runs)"
-    )
-    for table in ("run_steps", *_CHILD_TABLES):
-        connection.execute(_DELETE_REPLACED.format(table=table))
-        connection.execute(_insert(table, f"new_{table}", where=chosen))
-    connection.execute(_insert("rejects", "new_rejects"))
-    connection.execute(_DELETE_REJECTS)
+    if has_imports:
+        merge_imported_steps(connection, insert=_insert)
+    connection.execute(_CHOSEN_WALKS + (_NOT_MERGED if has_imports else ""))
+    chosen = "walk_id in (select walk_id from chosen_walks)"
+    # A filter costs more than the insert itself, and mostly there is nothing to leave out, nor to replace.
+    where = chosen if has_rows(connection, f"new_walks where resource = 'steps' and not {chosen}") else "true"
+    replaces = has_rows(connection, "chosen_walks where was_walked")
+    for table in _STEP_TABLES:
+        if replaces:
+            connection.execute(_DELETE_REPLACED.format(table=table))
+        if f"new_{table}" in filled:
+            connection.execute(_insert(table, f"new_{table}", where=where))
+    if "new_rejects" in filled:
+        connection.execute(_insert("rejects", "new_rejects"))
+    if has_rows(connection, "rejects"):
+        connection.execute(_DELETE_REJECTS)
+    connection.execute(_TOUCH_WALKED)
+    connection.execute(_SEE_THREADS.format(frame="new_walks", instant="started_at"))
+
+
+def _put_runs(connection: Connection) -> None:
     connection.execute(_BEST_RUNS)
-    connection.execute(_DELETE_OUTRANKED)
-    connection.execute(_DELETE_OLD_RUNS)
-    connection.execute(_insert("runs", "best_runs", sealed="false"))
-    delete_outranked_rejects(connection)
-    connection.execute(_SEAL)
-    connection.execute(_TOUCHED_THREADS)
-    connection.execute(_THREAD_ROWS)
-    connection.execute(_DELETE_OLD_THREADS)
-    connection.execute(_insert("threads", "thread_rows"))
-    connection.execute(_DELETE_OPENED_SYNCS)
-    connection.execute(_insert("syncs", f"({_NEW_SYNCS})"))
-    load_bills(connection)
-    # After `syncs`: they say what the names of deployments stand for.
-    post_sealed_runs(connection)
-    connection.execute(_insert("loaded_parts", "new_loaded_parts"))
+    if has_rows(connection, "best_runs where was_seen"):
+        connection.execute(_DELETE_OLD_RUNS)
+    best = "(source, run_id, walk_id) in (select (source, run_id, walk_id) from best_runs)"
+    where = best if has_rows(connection, f"new_runs where not {best}") else "true"
+    connection.execute(_insert("runs", "new_runs", where=where, sealed="false"))
+    connection.execute(_TOUCH_SEEN)
 
 
 def _insert(table: str, source: str, *, where: str = "true", **values: str) -> str:

@@ -6,7 +6,7 @@ that only its best broken walk saw. Ranks follow from content alone, so the orde
 
 from typing import Protocol
 
-from pipeline.duck import Connection, read_frame
+from pipeline.duck import Connection, has_rows
 from pipeline.wire import TERMINAL_SQL
 
 _TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
@@ -132,7 +132,7 @@ def merge_imported_steps(connection: Connection, *, insert: Insert) -> None:
     Needs the load's `best_walks`. The load leaves these runs alone.
     """
     connection.execute(_MERGED_RUNS)
-    if not _has_rows(connection, "merged_runs"):
+    if not has_rows(connection, "merged_runs"):
         return
     connection.execute(_CONTRIBUTORS)
     connection.execute(_HELD_STATES)
@@ -147,9 +147,4 @@ def merge_imported_steps(connection: Connection, *, insert: Insert) -> None:
 
 def delete_outranked_rejects(connection: Connection) -> None:
     """Forget what could not be read of objects from archives that another observation has replaced."""
-    if _has_rows(connection, "walks where verdict = 'imported'"):
-        connection.execute(_DELETE_OUTRANKED_REJECTS)
-
-
-def _has_rows(connection: Connection, relation: str) -> bool:
-    return not read_frame(connection, f"select 1 as found from {relation} limit 1").is_empty()
+    connection.execute(_DELETE_OUTRANKED_REJECTS)

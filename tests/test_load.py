@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.catalog import read_sql_files
-from pipeline.duck import Connection, read_frame
+from pipeline.duck import Connection, frame_views, read_frame
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.landing import Part, RawStore
-from pipeline.load import load_new_parts, load_parts, rebuild
+from pipeline.load import load_batches, load_new_parts, load_parts, rebuild
+from pipeline.part_frames import frames_of
 from pipeline.raw_places import raw_store
 from pipeline.warehouse import open_for_writing, warehouse_path
 from tests.landed import Json, Listing, land, run_of, step_of
@@ -72,12 +73,17 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
         yield connection
 
 
-def load_in(connection: Connection, batches: Sequence[Sequence[Part]]) -> dict[str, list[tuple[object, ...]]]:
-    """All tables after an empty warehouse has loaded these batches."""
+def load_in(
+    connection: Connection, batches: Sequence[Sequence[Part]], *, as_one: bool = False
+) -> dict[str, list[tuple[object, ...]]]:
+    """All tables after an empty warehouse has loaded these batches, each by itself or all in one transaction."""
     for table in set(read_sql_files("tables")) - set(KEPT):
         connection.execute(f"delete from {table}")
-    for batch in batches:
-        load_parts(connection, batch)
+    if as_one:
+        load_batches(connection, [[frames_of(part) for part in batch] for batch in batches])
+    else:
+        for batch in batches:
+            load_parts(connection, batch)
     return read_memory(connection)
 
 
@@ -96,6 +102,7 @@ def test_parts_give_the_same_tables_in_any_order_and_in_any_batches(
     batches = [order[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(order)], strict=True)]
 
     assert load_in(connection, batches) == in_order
+    assert load_in(connection, batches, as_one=True) == in_order
 
 
 def test_the_steps_of_a_run_come_from_its_latest_complete_walk(history: list[Part], connection: Connection) -> None:
@@ -259,6 +266,20 @@ def test_a_rebuild_that_fails_leaves_the_old_warehouse(tmp_path: Path) -> None:
     land(store, Listing(1, [run_of("run_1")]), sync_id="sync_2")
     load_new_parts(store, path, wait_s=0)
     assert [file.name for file in tmp_path.iterdir() if ".new" in file.name] == []
+
+
+def test_a_frame_that_is_shown_takes_the_place_of_the_one_before_inside_one_transaction(connection: Connection) -> None:
+    found = []
+    with frame_views(connection) as show:
+        connection.execute("begin")
+        for value in ("first", "second"):
+            show({"shown": pl.DataFrame({"value": [value]})})
+            found.append(read_frame(connection, "select value from shown").item())
+        connection.execute("commit")
+
+    assert found == ["first", "second"]
+    with pytest.raises(duckdb.CatalogException):
+        connection.execute("select value from shown")
 
 
 def test_json_that_duckdb_refuses_is_kept_as_a_text(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from pipeline.duck import read_frame
-from pipeline.ledger import post_sealed_runs
+from pipeline.ledger import post_touched_runs
 from pipeline.prices import read_price_book
 from pipeline.schema import refresh_prices
 
@@ -168,10 +168,8 @@ def add_list_prices(con: duckdb.DuckDBPyConnection) -> None:
 
 def post_ledger(con: duckdb.DuckDBPyConnection) -> None:
     """Seal every run of the warehouse: its costs go into the ledger as a load would write them."""
-    con.execute("create or replace temp table best_walks as select source, run_id from runs")
-    con.execute("create or replace temp table best_runs as select source, run_id from runs")
-    con.execute("create or replace temp table merged_runs as select source, run_id from runs limit 0")
-    post_sealed_runs(con)
+    con.execute("create or replace temp table touched_runs as select source, run_id from runs")
+    post_touched_runs(con)
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 _LANDING = "pipeline/landing.py"
 _FLATTEN = "pipeline/flatten.py"
 _LOAD = "pipeline/load_frames.py"
+_SETTLE = "pipeline/settling.py"
 _FLEET = "pipeline/fleet.py"
 _SHARE = "pipeline/share.py"
 
@@ -157,32 +158,31 @@ LOADING = (
         "a load is no transaction",
         "a load that fails leaves half of itself",
         "pipeline/load.py",
-        '    connection.execute("begin")\n    try:\n        load_frames(connection)\n'
-        '        connection.execute("commit")\n    except BaseException:\n'
-        '        connection.execute("rollback")\n        raise\n',
-        "    load_frames(connection)\n",
+        '    connection.execute("begin")\n    try:\n        yield\n        connection.execute("commit")\n'
+        '    except BaseException:\n        connection.execute("rollback")\n        raise\n',
+        "    yield\n",
         ("test_load.py::test_a_load_that_fails_inside_its_transaction_leaves_no_row",),
     ),
     Mutant(
         "rows of the owner are not deleted first",
         "steps of earlier walks stay beside the new ones",
         _LOAD,
-        "        connection.execute(_DELETE_REPLACED.format(table=table))\n",
-        "",
+        "            connection.execute(_DELETE_REPLACED.format(table=table))\n",
+        "            pass\n",
         ("test_load.py::test_the_steps_of_a_run_come_from_its_latest_complete_walk",),
     ),
     Mutant(
         "the newest walk wins though it is worse",
         "a broken walk takes complete steps away",
         _LOAD,
-        "order by walks.verdict = 'complete' desc,",
-        "order by",
+        "order by counts desc, verdict = 'complete' desc,",
+        "order by counts desc,",
         ("test_load.py::test_the_steps_of_a_run_come_from_its_latest_complete_walk",),
     ),
     Mutant(
         "a run is sealed though it was open when its steps were walked",
         "its last steps are never fetched",
-        _LOAD,
+        _SETTLE,
         "where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}",
         "where resource = 'steps' and verdict = 'complete'",
         ("test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
@@ -190,7 +190,7 @@ LOADING = (
     Mutant(
         "a run is sealed by a broken walk",
         "steps that were never seen are never fetched",
-        _LOAD,
+        _SETTLE,
         "where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}",
         "where resource = 'steps' and run_status in {TERMINAL_SQL}",
         ("test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
@@ -199,15 +199,15 @@ LOADING = (
         "an open run takes the place of its end",
         "a run that ended is open again",
         _LOAD,
-        "    and (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)\n"
-        "        >= (coalesce(best_runs.status in {TERMINAL_SQL}, false), best_runs.observed_at, best_runs.walk_id)",
-        "    and (runs.observed_at, runs.walk_id) >= (best_runs.observed_at, best_runs.walk_id)",
+        "    or (coalesce(new_runs.status in {TERMINAL_SQL}, false), new_runs.observed_at, new_runs.walk_id)\n"
+        "        > (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)",
+        "    or (new_runs.observed_at, new_runs.walk_id) > (runs.observed_at, runs.walk_id)",
         ("test_load.py::test_a_run_is_its_newest_observation_but_never_goes_back_to_open",),
     ),
     Mutant(
         "a thread with a failed walk counts as synced",
         "nobody sees that steps are missing",
-        _LOAD,
+        _SETTLE,
         "when listings.verdict <> 'complete' or coalesce(step_walks.failed, 0) > 0 then 'failed'",
         "when listings.verdict <> 'complete' then 'failed'",
         ("test_load.py::test_threads_say_how_far_they_are_covered",),
@@ -224,8 +224,8 @@ LOADING = (
         "rejects of replaced walks stay",
         "values count as unreadable that were read since",
         _LOAD,
-        "    connection.execute(_DELETE_REJECTS)\n",
-        "",
+        "        connection.execute(_DELETE_REJECTS)\n",
+        "        pass\n",
         ("test_load.py::test_rejects_are_those_of_the_walks_that_the_rows_come_from",),
     ),
 )

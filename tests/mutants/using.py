@@ -210,8 +210,8 @@ ARCHIVES = (
         "a run that is imported after its steps is not charged",
         "its cost changes with every new price",
         "pipeline/ledger.py",
-        "having bool_or(walks.verdict = 'imported')",
-        "having false",
+        "where resource = 'steps' and verdict = 'imported'",
+        "where false",
         ("test_archive_ranges.py::test_a_run_is_charged_once_whichever_of_it_and_its_steps_is_loaded_first",),
     ),
     Mutant(
