@@ -230,7 +230,9 @@ class ApiClient:
                 chunks.append(chunk)
         finally:
             self.bodies.give_back(held_bytes)
-            await response.aclose()
+            # Not the response, which would do no more than note it.
+            if isinstance(response.stream, httpx.AsyncByteStream):
+                await response.stream.aclose()
         return response, b"".join(chunks)
 
     def _grow(self, held_bytes: int, size_bytes: int) -> int:
