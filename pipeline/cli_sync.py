@@ -116,10 +116,7 @@ def sync(
     log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Fetch runs and steps of threads and load them; running it again fetches only what may have changed."""
-    from pipeline.decay import DECAY, make_decay
-    from pipeline.naming import Naming
-    from pipeline.syncing import SyncRequest, sync_threads
-    from pipeline.threads import parse_shard, parse_since
+    from pipeline.crew import start_early
 
     check_executor(executor, ray_address)
     settings = read_flags(
@@ -139,6 +136,14 @@ def sync(
         cold_share=cold_share,
         cold_longest=cold_longest,
     )
+    fetches_here = executor is Executor.LOCAL and not sample and not dry_run
+    crew = start_early(settings["workers"], data_dir=settings.data_dir, files=threads or ()) if fetches_here else None
+    # Read after that, for it takes as long as it takes the others to be ready.
+    from pipeline.decay import DECAY, make_decay
+    from pipeline.naming import Naming
+    from pipeline.syncing import SyncRequest, sync_threads
+    from pipeline.threads import parse_shard, parse_since
+
     decay = make_decay(settings["cold_after"], settings["cold_share"], settings["cold_longest"], asked=since == DECAY)
     naming = Naming(
         thread_ids or (),
@@ -159,6 +164,7 @@ def sync(
         loads=not no_load,
         executor=executor.value,
         ray_address=ray_address,
+        crew=crew,
     )
     code = sync_threads(settings, request, quiet=quiet, as_json=as_json, log_format=log_format.value)
     raise typer.Exit(code)

@@ -19,7 +19,7 @@ from pipeline.kinds import find_hint
 from pipeline.pacing import Clock, Pacer
 from pipeline.retrying import Fault, RetryPolicy, backoff_s, judge_status
 from pipeline.tokens import TokenSource
-from pipeline.transport import open_transport
+from pipeline.transport import TargetRequest, open_transport
 
 T = TypeVar("T")
 
@@ -72,16 +72,15 @@ class ApiClient:
     tokens: TokenSource | None = None
     # Once we are refused altogether nothing more is asked, also by those who were waiting for their turn.
     _refusal: RefusedError | None = field(default=None, init=False, repr=False)
-    # What all requests have in common is read once; what differs is their `target`, see httpx's extensions.
     _origin: str = field(init=False, repr=False)
-    _base: httpx.URL = field(init=False, repr=False)
-    _headers: httpx.Headers = field(init=False, repr=False)
+    # What all requests have in common.
+    _common: httpx.Request = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.endpoint.base_url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._base = httpx.URL(self.endpoint.base_url)
-        self._headers = httpx.Headers({"Host": self._base.netloc.decode(), **self.endpoint.headers})
+        base = httpx.URL(self.endpoint.base_url)
+        self._common = httpx.Request("GET", base, headers={"Host": base.netloc.decode(), **self.endpoint.headers})
 
     async def __aenter__(self) -> "ApiClient":
         if self.tokens is not None:
@@ -120,8 +119,7 @@ class ApiClient:
         except ValueError as error:
             path = self.endpoint.path(segments)[:_MESSAGE_LENGTH]
             raise RequestError(f"{path}: an id here fits into no URL ({error})") from None
-        target = url.removeprefix(self._origin).encode()
-        return httpx.Request("GET", self._base, headers=self._headers, extensions={"target": target})
+        return TargetRequest(self._common, url.removeprefix(self._origin))
 
     async def _retry(self, request: httpx.Request, decode: Callable[[bytes], T], first: "_FaultError") -> Answer[T]:
         """Go on after a first fault; most requests never come here, so they do not pay for the loop."""
@@ -174,7 +172,7 @@ class ApiClient:
 
     async def _sign(self, request: httpx.Request, tokens: TokenSource) -> str:
         token = await tokens.current(self.clock.now())
-        request.headers["Authorization"] = f"Bearer {token}"
+        request.headers = httpx.Headers({**self._common.headers, "Authorization": f"Bearer {token}"})
         return token
 
     async def _try_once(self, request: httpx.Request, decode: Callable[[bytes], T]) -> Answer[T]:
@@ -232,7 +230,9 @@ class ApiClient:
                 chunks.append(chunk)
         finally:
             self.bodies.give_back(held_bytes)
-            await response.aclose()
+            # Not the response, which would do no more than note it.
+            if isinstance(response.stream, httpx.AsyncByteStream):
+                await response.stream.aclose()
         return response, b"".join(chunks)
 
     def _grow(self, held_bytes: int, size_bytes: int) -> int:

@@ -49,13 +49,19 @@ class Endpoint:
     @staticmethod
     def path(segments: Sequence[str]) -> str:
         """The path below the base URL: what errors and logs may show."""
-        return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+        return "".join([f"/{_escape(segment)}" for segment in segments])
 
     def redact(self, text: str) -> str:
         """The text without any secret of this endpoint."""
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "[secret]")
         return text
+
+
+# The names of lists, and the thread whose runs are walked.
+@lru_cache(maxsize=1024)
+def _escape(segment: str) -> str:
+    return quote(segment, safe="")
 
 
 # Most lists are one page: the same few queries again and again.

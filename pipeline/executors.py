@@ -6,8 +6,9 @@ from typing import Literal
 
 import polars as pl
 
+from pipeline.crew import Crew, count_workers
 from pipeline.extract import ExtractOptions
-from pipeline.fleet import Fleet, count_workers
+from pipeline.fleet import Fleet
 from pipeline.ray_fleet import RayFleet
 from pipeline.settings import Settings
 from pipeline.share import Extraction
@@ -25,6 +26,8 @@ class Fleets:
     full: bool
     executor: Executor = "local"
     ray_address: str | None = None
+    # Started early, for the first round.
+    crew: Crew | None = None
     _on_ray: RayFleet | None = field(default=None, init=False)
 
     def choose(self, states: pl.DataFrame) -> Extraction | None:
@@ -38,9 +41,14 @@ class Fleets:
         # A thread whose list begins with sealed runs is one request, most often: no work for another process.
         new = states.height if self.full else states["after_id"].null_count()
         workers = count_workers(self.settings["workers"], threads=states.height, new_threads=new)
-        return Fleet(self.settings, self.folder, workers, self.options, self.full) if workers else None
+        if not workers:
+            return None
+        crew, self.crew = self.crew or Crew(), None
+        return Fleet(self.settings, self.folder, workers, self.options, self.full, crew)
 
     async def aclose(self) -> None:
-        """Leave the cluster, if there is one."""
+        """Leave the cluster, if there is one; whoever waits for work in vain ends."""
+        if self.crew is not None:
+            self.crew.dismiss()
         if self._on_ray is not None:
             await self._on_ray.close()

@@ -12,7 +12,7 @@ from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
 
 # Each load opens and closes the warehouse, which costs as much as loading a part: it waits for a batch, not for long.
-_PARTS = 3
+_PARTS = 2
 _SECONDS = 2.0
 
 

@@ -4,8 +4,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -99,22 +99,17 @@ class Pacer:
         self._rate = LearnedRate()
         self._next_start = 0.0
         self._paused_until = paused_until or OwnMoment()
+        # It keeps nothing of a request, so all share one.
+        self._slot = _Slot(self)
 
     @property
     def window(self) -> int:
         """Requests that may be under way now."""
         return int(self._window)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    def slot(self) -> AbstractAsyncContextManager[None]:
         """Room for one request, when it may start."""
-        await self._enter()
-        try:
-            await self._wait_for_start()
-            yield
-        finally:
-            self._under_way -= 1
-            self._wake()
+        return self._slot
 
     def succeeded(self, latency_s: float) -> None:
         """A request was answered well: while latency stays flat there is room for one more."""
@@ -134,7 +129,21 @@ class Pacer:
         self._paused_until.value = until
         self._rate.hold_until(until)
 
-    async def _enter(self) -> None:
+    async def enter(self) -> None:
+        """Wait until one more request may start; it has to `leave`, unless this raises."""
+        await self._take_room()
+        try:
+            await self._wait_for_start()
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """A request that had entered has ended, however it ended."""
+        self._under_way -= 1
+        self._wake()
+
+    async def _take_room(self) -> None:
         if self._under_way < self.window and not self._waiting:
             self._under_way += 1
             return
@@ -165,6 +174,17 @@ class Pacer:
             rate = min(rate, self._most_per_s) if rate is not None else self._most_per_s
         if rate is not None:
             self._next_start = max(now, self._next_start) + 1 / rate
+
+
+class _Slot(AbstractAsyncContextManager[None]):
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+
+    async def __aenter__(self) -> None:
+        await self._pacer.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pacer.leave()
 
 
 class _Latency:

@@ -15,6 +15,7 @@ from pipeline.agents import sync_with_agents
 from pipeline.client import ApiClient
 from pipeline.connect import make_client
 from pipeline.content_key import check_content, read_content_key, read_history
+from pipeline.crew import Crew
 from pipeline.dry_run import plan_sync, print_plan
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError, PipelineError, RequestError
 from pipeline.executors import Executor, Fleets
@@ -49,6 +50,7 @@ class SyncRequest:
     executor: Executor = "local"
     ray_address: str | None = None
     content_key: ContentKey | None = None
+    crew: Crew | None = None
 
 
 def sync_threads(settings: Settings, request: SyncRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
@@ -175,7 +177,13 @@ async def _run(
             return await run_sync(client, of_round, progress=progress, choose_fleet=fleets.choose)
 
         fleets = Fleets(
-            settings, options.raw_folder, options.extract, request.full, request.executor, request.ray_address
+            settings,
+            options.raw_folder,
+            options.extract,
+            request.full,
+            request.executor,
+            request.ray_address,
+            request.crew,
         )
         async with contextlib.aclosing(fleets):
             if not settings.follows_agents:

@@ -10,6 +10,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import map_aiohttp_exceptions
+from multidict import CIMultiDict
 from yarl import URL
 
 from pipeline.endpoint import Endpoint, is_loopback
@@ -37,20 +38,43 @@ class _Body(httpx.AsyncByteStream):
         self._answer.release()
 
 
+class TargetRequest(httpx.Request):
+    """Like another request but for its `target`, all that follows the host; what they have in common is read once.
+
+    They share one object of headers: who wants others gives the request a copy of its own.
+    """
+
+    def __init__(self, common: httpx.Request, target: str) -> None:
+        self.__dict__.update(common.__dict__)
+        self.extensions = {"target": target.encode()}
+
+
 class _GetTransport(AiohttpTransport):
     """The transport for GETs alone: what every request has in common is made once, see docs/performance.md."""
+
+    _headers: httpx.Headers | None = None
+    _own_headers: CIMultiDict[str]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if not isinstance(self.client, aiohttp.ClientSession):
             self.client = self.get_client()
         try:
             answer = await self.client.get(
-                _url_of(request), headers=request.headers, allow_redirects=False, **self._proxying
+                _url_of(request), headers=self._headers_of(request), allow_redirects=False, **self._proxying
             )
         except Exception:
             with map_aiohttp_exceptions():
                 raise
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request)
+        response = httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request)
+        # Else httpx tries all headers with one encoding after another; this one reads everything.
+        response.headers.encoding = "latin-1"
+        return response
+
+    def _headers_of(self, request: httpx.Request) -> CIMultiDict[str]:
+        """As aiohttp takes them; most requests share one object of headers."""
+        if self._headers is not request.headers:
+            self._headers, self._own_headers = request.headers, CIMultiDict(request.headers.multi_items())
+        return self._own_headers
 
     @property
     def _proxying(self) -> dict[str, Any]:
@@ -65,7 +89,11 @@ def _url_of(request: httpx.Request) -> URL:
     target: bytes | None = request.extensions.get("target")
     if target is None:
         return URL(str(request.url), encoded=True)
-    return URL(f"{request.url.scheme}://{request.url.netloc.decode()}{target.decode()}", encoded=True)
+    path, _, query = target.decode().partition("?")
+    origin = request.url
+    return URL.build(
+        scheme=origin.scheme, authority=origin.netloc.decode(), path=path, query_string=query, encoded=True
+    )
 
 
 def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.crew import LEAST_THREADS, Crew, count_workers, start_early
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.extract import Outcome
-from pipeline.fleet import LEAST_THREADS, count_workers
 from pipeline.landing import PartName, RawStore
 from pipeline.part_writer import PartWriter
 from pipeline.share import joint_outcome
@@ -143,3 +143,54 @@ def test_small_syncs_stay_in_one_process_unless_told_otherwise() -> None:
     assert count_workers(0, threads=9_999, new_threads=LEAST_THREADS - 1) == 0
     assert count_workers(0, threads=9_999, new_threads=LEAST_THREADS) >= 1
     assert count_workers(3, threads=2, new_threads=0) == 2
+
+
+def test_a_first_sync_of_a_long_list_has_its_processes_started_early(tmp_path: Path) -> None:
+    names = tmp_path / "threads.txt"
+    names.write_text("".join(f"thread_{number:020d}\n" for number in range(LEAST_THREADS)))
+
+    crew = start_early(1, data_dir=tmp_path / "data", files=[str(names)])
+
+    assert crew is not None
+    (process, link), *others = crew.take(1)
+    link.close()
+    process.join(20)
+    assert (process.exitcode, others) == (0, [])
+
+
+def test_processes_that_nobody_needs_end_by_themselves(tmp_path: Path) -> None:
+    crew = Crew()
+    crew.start(2)
+    (process, link), (other, _) = members = crew.take(2)
+    crew.dismiss(members)
+
+    for member in (process, other):
+        member.join(20)
+
+    assert (process.exitcode, other.exitcode, link.closed) == (0, 0, True)
+
+
+def test_no_process_is_started_early_for_a_short_list_or_into_a_folder_that_has_something(tmp_path: Path) -> None:
+    short, long = tmp_path / "short.txt", tmp_path / "long.txt"
+    short.write_text("thread_1\n")
+    long.write_text("thread_00000000001\n" * LEAST_THREADS)
+    (tmp_path / "data").mkdir()
+
+    assert start_early(0, data_dir=tmp_path / "data", files=[str(short)]) is None
+    assert start_early(0, data_dir=tmp_path / "data", files=["-"]) is None
+    assert start_early(0, data_dir=tmp_path / "data", files=[str(tmp_path / "missing.txt")]) is None
+    (tmp_path / "data" / "warehouse.duckdb").touch()
+    assert start_early(0, data_dir=tmp_path / "data", files=[str(long)]) is None
+
+
+def test_a_sync_that_comes_to_nothing_leaves_no_process_that_was_started_early(
+    emulator: RunningEmulator, tmp_path: Path
+) -> None:
+    names = tmp_path / "threads.txt"
+    names.write_text("".join(f"thread_{number:020d}\n" for number in range(LEAST_THREADS)) + "a\0b\n")
+
+    # Its standard error is theirs as well: that it ends shows that they all have.
+    ended = run_cli(tmp_path, "sync", "--threads", str(names), environ=environ_for(emulator))
+
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr

@@ -49,7 +49,7 @@ OWNERS = {
     "random": {"pacing"},
     "time": {"loader", "pacing", "probing", "progress", "warehouse"},
     "subprocess": {"sample", "tokens"},
-    "multiprocessing": {"fleet"},
+    "multiprocessing": {"crew", "fleet", "worker"},
     # ray_cluster has Ray keep quiet.
     "logging": {"ray_cluster"},
 }

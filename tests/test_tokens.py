@@ -17,6 +17,8 @@ from pipeline.errors import ConfigurationError, RefusedError
 from pipeline.json_text import decode_with
 from pipeline.pacing import Pacer
 from pipeline.tokens import Token, TokenSource, read_key_file, read_token, run_key_command
+from tests.fake_clock import FakeClock
+from tests.scripted_server import ScriptedServer, reply
 from tests.syncs import environ_for, read_all, run_cli
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -111,6 +113,23 @@ def test_a_second_refusal_in_a_row_stops_the_sync_without_showing_the_token() ->
 
     assert seen == ["token-1", "token-2"]
     assert "token-2" not in str(caught.value)
+
+
+def test_what_goes_over_the_wire_is_the_token_that_is_valid_now() -> None:
+    time = FakeClock()
+    found = '{"id": "run_1"}'
+
+    async def run() -> list[str]:
+        async with ScriptedServer((reply(), reply(401), reply(body=found), reply(body=found)), time) as server:
+            pacer = Pacer(concurrency=1, clock=time.clock())
+            endpoint = Endpoint(server.base_url, {"X-Team": "one"})
+            async with ApiClient(endpoint, pacer, clock=time.clock(), tokens=TokenSource(numbered())) as client:
+                for _ in range(2):
+                    await client.get(["runs"], decode=decode)
+            return [f"{seen.headers['authorization']}, {seen.headers['x-team']}" for seen in server.seen]
+
+    tokens = ["token-1", "token-1", "token-2", "token-2"]
+    assert asyncio.run(run()) == [f"Bearer {token}, one" for token in tokens]
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,7 @@ CREDENTIALS = (
         "an id may hold a slash in the path",
         "another resource is asked for",
         "pipeline/endpoint.py",
-        "quote(segment, safe='')",
+        'quote(segment, safe="")',
         "quote(segment)",
         ("test_client.py::test_an_id_is_one_segment_of_the_path",),
     ),
