@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
 
 import polars as pl
@@ -20,8 +21,12 @@ from pipeline.rewriting import leave_out_again
 from pipeline.settling import settle
 from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
-# Bytes of bodies that one transaction takes: few transactions are faster, large ones need memory.
+# Bytes of bodies that are flattened and put in at a time: few batches are faster, large ones need memory.
 BATCH_BODY_BYTES = 24 * 2**20
+# That one transaction takes of an ordinary load: what a killed one has to do again.
+_BATCHES_AT_ONCE = 16
+
+Flattened = tuple[list[PartName], list[Frames]]
 
 
 def load_new_parts(
@@ -31,10 +36,12 @@ def load_new_parts(
     wait_s: float,
     beside_readers: bool = True,
     loaded: Callable[[int], None] | None = None,
+    more: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Load the parts that the warehouse does not hold yet; how many there were. `loaded` hears after each batch.
+    """Load the parts that the warehouse does not hold yet; how many there were. `loaded` hears after each transaction.
 
-    Raises DamagedPartError once all others are loaded if some were damaged; these are set aside.
+    Parts that land meanwhile are loaded as well as long as `more`, which may wait for some, says so. Raises
+    DamagedPartError once all others are loaded if some were damaged; these are set aside.
     """
     # Looking first, read-only: opening for writing may mean copying the file beside a reader.
     if beside_readers and not find_new_parts(store, path):
@@ -44,15 +51,13 @@ def load_new_parts(
     flat = FlatStore(store)
     with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
         spare_resources(connection)
-        new = _missing_from(connection, store)
-        # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
-        leave_out_again(store, new)
-        # Some may have been flattened only after they were loaded.
-        flat.drop(set(flat.list_parts()) - set(new))
-        for batch, flattened in _flatten_ahead(store, new, read=lambda part: _read_sound(flat, part, aside)):
-            load_flat(connection, flattened.result())
-            flat.drop(batch)
-            count += len(batch)
+        landed = _landed_batches(store, flat, _held(connection), more)
+        flattened = _flatten_ahead(landed, read=lambda part: _read_sound(flat, part, aside))
+        for first in flattened:
+            done: list[PartName] = []
+            load_batches(connection, _noting(chain([first], islice(flattened, _BATCHES_AT_ONCE - 1)), done))
+            flat.drop(done)
+            count += len(done)
             if loaded is not None:
                 loaded(count)
     if aside:
@@ -61,6 +66,29 @@ def load_new_parts(
             f" {', '.join(str(path) for path in aside)}: a sync of the same threads fetches what they held"
         )
     return count
+
+
+def _landed_batches(
+    store: RawStore, flat: FlatStore, held: set[str], more: Callable[[], bool]
+) -> Iterator[list[PartName]]:
+    """Batches of the parts that are not `held`: of those that are there, then of those that have landed since."""
+    while True:
+        new = _not_held(store, held)
+        # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
+        leave_out_again(store, new)
+        # Some may have been flattened only after they were loaded.
+        flat.drop(part for part in flat.list_parts() if part.name in held)
+        yield from batches_of(store, new, body_bytes=BATCH_BODY_BYTES)
+        if not more():
+            return
+        held |= {part.name for part in new}
+
+
+def _noting(flattened: Iterable[Flattened], done: list[PartName]) -> Iterator[list[Frames]]:
+    """The frames of batches, whose parts are added to `done`."""
+    for batch, frames in flattened:
+        done += batch
+        yield frames
 
 
 def spare_resources(connection: Connection) -> None:
@@ -74,22 +102,20 @@ def spare_resources(connection: Connection) -> None:
 
 
 def _flatten_ahead(
-    store: RawStore, parts: Sequence[PartName], *, read: Callable[[PartName], Iterable[Frames]]
-) -> Iterator[tuple[list[PartName], Future[list[Frames]]]]:
+    batches: Iterable[list[PartName]], *, read: Callable[[PartName], Iterable[Frames]]
+) -> Iterator[Flattened]:
     """Batches of parts with their frames; the next one is flattened while DuckDB takes the one before."""
+    waiting = iter(batches)
 
-    def flatten(batch: Sequence[PartName]) -> list[Frames]:
-        return [frames for part in batch for frames in read(part)]
+    def flatten_next() -> Flattened | None:
+        batch = next(waiting, None)
+        return None if batch is None else (batch, [frames for part in batch for frames in read(part)])
 
     with ThreadPoolExecutor(1, "flatten") as thread:
-        before: tuple[list[PartName], Future[list[Frames]]] | None = None
-        for batch in batches_of(store, parts, body_bytes=BATCH_BODY_BYTES):
-            following = batch, thread.submit(flatten, batch)
-            if before is not None:
-                yield before
-            before = following
-        if before is not None:
-            yield before
+        following = thread.submit(flatten_next)
+        while (flattened := following.result()) is not None:
+            following = thread.submit(flatten_next)
+            yield flattened
 
 
 def _read_sound(flat: FlatStore, part: PartName, aside: list[Path | str]) -> list[Frames]:
@@ -107,11 +133,15 @@ def find_new_parts(store: RawStore, path: Path) -> list[PartName]:
         refuse_if_pruned(store, path)
         return store.list_parts()
     with open_for_reading(path) as connection:
-        return _missing_from(connection, store)
+        held = _held(connection)
+    return _not_held(store, held)
 
 
-def _missing_from(connection: Connection, store: RawStore) -> list[PartName]:
-    held = set(read_frame(connection, "select part from loaded_parts")["part"])
+def _held(connection: Connection) -> set[str]:
+    return set(read_frame(connection, "select part from loaded_parts")["part"])
+
+
+def _not_held(store: RawStore, held: set[str]) -> list[PartName]:
     return [part for part in store.list_parts() if part.name not in held]
 
 
@@ -138,8 +168,9 @@ def rebuild(
         leave_out_again(store, parts)
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
-        batches = _flatten_ahead(store, parts, read=lambda part: [frames_of(store.read_part(part))])
-        load_batches(connection, (flattened.result() for _, flattened in batches))
+        batches = batches_of(store, parts, body_bytes=BATCH_BODY_BYTES)
+        flattened = _flatten_ahead(batches, read=lambda part: [frames_of(store.read_part(part))])
+        load_batches(connection, (frames for _, frames in flattened))
         drop_unfinished(connection)
     if without_pruned:
         forget_pruned(store)
@@ -169,7 +200,8 @@ def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]]) ->
     """
     with frame_views(connection) as show, _transaction(connection):
         begin_touching(connection)
-        for parts in batches:
+        # Of some all parts are damaged.
+        for parts in filter(None, batches):
             frames = {f"new_{name}": pl.concat([frames[name] for frames in parts]) for name in parts[0]}
             show(frames)
             put_frames(connection, {name for name, frame in frames.items() if frame.height})

@@ -11,9 +11,15 @@ from pipeline.errors import DamagedPartError, PipelineError
 from pipeline.landing import RawStore
 from pipeline.load import load_new_parts
 
-# Each load opens and closes the warehouse, which costs as much as loading a part: it waits for a batch, not for long.
+# Each load opens and closes the warehouse, which costs as much as loading a part: it waits for a batch, not for long,
+# and keeps the warehouse as long as parts land. Whoever wants to read waits for 5 s; nobody reads one that is new.
 _PARTS = 2
 _SECONDS = 2.0
+_IDLE_S = 1.0
+_LONGEST_S = 3.0
+_LONGEST_NEW_S = 30.0
+# So long the warehouse is free between two loads: readers look every 0.2 s.
+_FREE_S = 0.3
 
 
 class Loader(threading.Thread):
@@ -27,6 +33,8 @@ class Loader(threading.Thread):
         self._stopping = False
         self._landed = 0
         self._loaded_at = float("-inf")
+        self._ends_at = float("-inf")
+        self._has_looked_last = False
         self.damage: DamagedPartError | None = None
 
     def wake(self) -> None:
@@ -36,7 +44,7 @@ class Loader(threading.Thread):
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """End after the load that is under way."""
+        """End after the load that is under way, which takes all that has landed."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -44,10 +52,11 @@ class Loader(threading.Thread):
     def run(self) -> None:
         """Load whenever enough has landed."""
         while self._wait():
+            self._ends_at = time.monotonic() + (_LONGEST_S if self._warehouse.exists() else _LONGEST_NEW_S)
             # What stands in the way (a lock, a full disk) the load at the end of the sync meets again, and names it.
             with contextlib.suppress(PipelineError):
                 try:
-                    load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False)
+                    load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False, more=self._more)
                 except DamagedPartError as error:
                     self.damage = error
             self._loaded_at = time.monotonic()
@@ -55,11 +64,25 @@ class Loader(threading.Thread):
     def _wait(self) -> bool:
         """Until some parts have landed, or one and a while has passed; False when this is to end."""
         with self._changed:
+            self._changed.wait_for(lambda: self._stopping, max(0.0, self._loaded_at + _FREE_S - time.monotonic()))
             self._changed.wait_for(lambda: self._stopping or self._landed)
             patience_s = max(0.0, self._loaded_at + _SECONDS - time.monotonic())
             self._changed.wait_for(lambda: self._stopping or self._landed >= _PARTS, patience_s)
             self._landed = 0
             return not self._stopping
+
+    def _more(self) -> bool:
+        """Whether a load goes on: while parts land, until its time is up; and with the last ones when all ends."""
+        with self._changed:
+            if self._has_looked_last:
+                return False
+            patience_s = max(0.0, min(_IDLE_S, self._ends_at - time.monotonic()))
+            self._changed.wait_for(lambda: self._stopping or self._landed >= _PARTS, patience_s)
+            self._has_looked_last = self._stopping
+            if not self._stopping and (not self._landed or time.monotonic() >= self._ends_at):
+                return False
+            self._landed = 0
+            return True
 
 
 @contextlib.contextmanager
