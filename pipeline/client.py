@@ -172,7 +172,8 @@ class ApiClient:
 
     async def _sign(self, request: httpx.Request, tokens: TokenSource) -> str:
         token = await tokens.current(self.clock.now())
-        request.headers = httpx.Headers({**self._common.headers, "Authorization": f"Bearer {token}"})
+        request.headers = self._common.headers.copy()
+        request.headers["Authorization"] = f"Bearer {token}"
         return token
 
     async def _try_once(self, request: httpx.Request, decode: Callable[[bytes], T]) -> Answer[T]:

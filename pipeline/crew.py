@@ -8,7 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -64,7 +64,8 @@ class Crew:
         process = self._context.Process(
             target=_live, args=(theirs, self._paused_until), name=f"extract-{number}", daemon=True
         )
-        process.start()
+        with _no_interrupt_passed_on():
+            process.start()
         theirs.close()
         return process, ours
 
@@ -82,8 +83,21 @@ def start_early(asked: int, *, data_dir: Path, files: Sequence[str]) -> Crew | N
     return None
 
 
+@contextlib.contextmanager
+def _no_interrupt_passed_on() -> Iterator[None]:
+    """Processes that are started inside never hear Ctrl-C, which reaches their whole group: the parent decides."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _live(link: Connection, paused_until: Moment) -> None:
-    # Ctrl-C reaches the whole process group; the parent decides and tells us.
+    # Where signals cannot be kept from a process that starts.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Not before: who starts this process has read none of it yet.
     from pipeline.worker import work

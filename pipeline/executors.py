@@ -42,13 +42,18 @@ class Fleets:
         new = states.height if self.full else states["after_id"].null_count()
         workers = count_workers(self.settings["workers"], threads=states.height, new_threads=new)
         if not workers:
+            self._dismiss()
             return None
         crew, self.crew = self.crew or Crew(), None
         return Fleet(self.settings, self.folder, workers, self.options, self.full, crew)
 
     async def aclose(self) -> None:
         """Leave the cluster, if there is one; whoever waits for work in vain ends."""
-        if self.crew is not None:
-            self.crew.dismiss()
+        self._dismiss()
         if self._on_ray is not None:
             await self._on_ray.close()
+
+    def _dismiss(self) -> None:
+        if self.crew is not None:
+            self.crew.dismiss()
+            self.crew = None

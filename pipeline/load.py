@@ -9,12 +9,13 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.duck import Connection, frame_views, read_frame
-from pipeline.errors import DamagedPartError
+from pipeline.errors import DamagedPartError, PipelineError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore, batches_of
 from pipeline.ledger import drop_unfinished, keep_ledger
 from pipeline.load_frames import begin_touching, put_frames
 from pipeline.part_frames import Frames, frames_of
+from pipeline.present import count_of
 from pipeline.pruned import forget_pruned
 from pipeline.pruning import refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.rewriting import leave_out_again
@@ -49,9 +50,15 @@ def load_new_parts(
     count = 0
     aside: list[Path | str] = []
     flat = FlatStore(store)
-    with open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection:
+    with (
+        _naming_damage(aside),
+        open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection,
+    ):
         spare_resources(connection)
-        landed = _landed_batches(store, flat, _held(connection), more)
+        held = _held(connection)
+        # Some may have been flattened only after they were loaded.
+        flat.drop(part for part in flat.list_parts() if part.name in held)
+        landed = _landed_batches(store, held, more)
         flattened = _flatten_ahead(landed, read=lambda part: _read_sound(flat, part, aside))
         for first in flattened:
             done: list[PartName] = []
@@ -60,24 +67,33 @@ def load_new_parts(
             count += len(done)
             if loaded is not None:
                 loaded(count)
-    if aside:
-        raise DamagedPartError(
-            f"{len(aside)} of {count:,} raw parts were damaged and are set aside as"
-            f" {', '.join(str(path) for path in aside)}: a sync of the same threads fetches what they held"
-        )
     return count
 
 
-def _landed_batches(
-    store: RawStore, flat: FlatStore, held: set[str], more: Callable[[], bool]
-) -> Iterator[list[PartName]]:
+@contextlib.contextmanager
+def _naming_damage(aside: Sequence[Path | str]) -> Iterator[None]:
+    """Raises DamagedPartError at the end of the block, also of one that fails, if parts were set aside in it."""
+    failure: PipelineError | None = None
+    try:
+        yield
+    except PipelineError as error:
+        if not aside:
+            raise
+        failure = error
+    if aside:
+        then = f". Then the load failed: {failure}" if failure else ""
+        raise DamagedPartError(
+            f"{count_of(len(aside), 'raw parts')} damaged and set aside as {', '.join(str(path) for path in aside)}:"
+            f" a sync of the same threads fetches what was held there{then}"
+        )
+
+
+def _landed_batches(store: RawStore, held: set[str], more: Callable[[], bool]) -> Iterator[list[PartName]]:
     """Batches of the parts that are not `held`: of those that are there, then of those that have landed since."""
     while True:
         new = _not_held(store, held)
         # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
         leave_out_again(store, new)
-        # Some may have been flattened only after they were loaded.
-        flat.drop(part for part in flat.list_parts() if part.name in held)
         yield from batches_of(store, new, body_bytes=BATCH_BODY_BYTES)
         if not more():
             return

@@ -17,7 +17,7 @@ _PARTS = 2
 _SECONDS = 2.0
 _IDLE_S = 1.0
 _LONGEST_S = 3.0
-_LONGEST_NEW_S = 30.0
+_LONGEST_NEW_S = 10.0
 # So long the warehouse is free between two loads: readers look every 0.2 s.
 _FREE_S = 0.3
 
@@ -58,7 +58,7 @@ class Loader(threading.Thread):
                 try:
                     load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False, more=self._more)
                 except DamagedPartError as error:
-                    self.damage = error
+                    self.damage = error if self.damage is None else DamagedPartError(f"{self.damage}; {error}")
             self._loaded_at = time.monotonic()
 
     def _wait(self) -> bool:
@@ -87,6 +87,7 @@ class Loader(threading.Thread):
 
 @contextlib.contextmanager
 def loading(store: RawStore, warehouse: Path) -> Iterator[Loader]:
+    """A loader that works during the block; at its end it takes what has landed, which `join` waits for."""
     loader = Loader(store, warehouse)
     loader.start()
     try:

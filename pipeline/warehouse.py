@@ -18,7 +18,7 @@ from pipeline.landing import RawStore
 from pipeline.prices import own_prices_path, read_price_book
 from pipeline.private_files import OWNER_ONLY, make_private_folder
 from pipeline.pruned import advise_rebuild
-from pipeline.raw_places import RAW
+from pipeline.raw_places import RAW, holds_parts
 from pipeline.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
 from pipeline.writer_lock import only_writer
 
@@ -60,7 +60,8 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
     Raises ConfigurationError if there is no warehouse of this version, WarehouseLockedError if a process writes to it.
     """
     if not path.exists():
-        raise ConfigurationError(f"there is no warehouse at {path}: run `python -m pipeline sync --sample` to make one")
+        makes = "load` makes one, or a sync that runs" if holds_parts(path.parent) else "sync --sample` makes one"
+        raise ConfigurationError(f"there is no warehouse at {path}: `python -m pipeline {makes}")
 
     def attach() -> Connection:
         return duckdb.connect(str(path), read_only=True)

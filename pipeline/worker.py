@@ -18,10 +18,13 @@ REPORT_EVERY_S = 0.2
 def work(link: Connection, paused_until: Moment) -> None:
     """A worker's whole life: `link` brings its job and among how many the pace is shared."""
     tune_garbage_collector()
-    with contextlib.suppress(EOFError, OSError):
+    try:
         job, sharers = link.recv()
-        asyncio.run(_extract(job, link, paused_until, sharers))
-        link.close()
+    except (EOFError, OSError):
+        # There is nothing to do, or nobody who wants it done.
+        os._exit(0)
+    asyncio.run(_extract(job, link, paused_until, sharers))
+    link.close()
     # As at the end of the command line: not through the interpreter's own end.
     os._exit(0)
 

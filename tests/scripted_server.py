@@ -72,7 +72,10 @@ class ScriptedServer:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             answer = self.script[min(len(self.seen), len(self.script) - 1)]
             fields = (line.partition(":") for line in head[1:] if line)
-            headers = {name.lower(): value.strip() for name, _, value in fields}
+            headers: dict[str, str] = {}
+            for name, _, value in fields:
+                # What is sent twice shows.
+                headers[name.lower()] = ", ".join(filter(None, (headers.get(name.lower()), value.strip())))
             self.seen.append(Seen(head[0].split(" ")[1], headers, self.clock.time_s))
             if answer == SILENCE:
                 await reader.read()

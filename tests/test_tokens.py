@@ -122,7 +122,7 @@ def test_what_goes_over_the_wire_is_the_token_that_is_valid_now() -> None:
     async def run() -> list[str]:
         async with ScriptedServer((reply(), reply(401), reply(body=found), reply(body=found)), time) as server:
             pacer = Pacer(concurrency=1, clock=time.clock())
-            endpoint = Endpoint(server.base_url, {"X-Team": "one"})
+            endpoint = Endpoint(server.base_url, {"X-Team": "one", "Authorization": "Basic gateway"})
             async with ApiClient(endpoint, pacer, clock=time.clock(), tokens=TokenSource(numbered())) as client:
                 for _ in range(2):
                     await client.get(["runs"], decode=decode)
