@@ -23,7 +23,7 @@ from pipeline.settling import settle
 from pipeline.warehouse import open_for_reading, open_for_writing, open_new
 
 # Bytes of bodies that are flattened and put in at a time: few batches are faster, large ones need memory.
-BATCH_BODY_BYTES = 24 * 2**20
+BATCH_BODY_BYTES = 16 * 2**20
 # That one transaction takes of an ordinary load: what a killed one has to do again.
 _BATCHES_AT_ONCE = 16
 
@@ -35,24 +35,24 @@ def load_new_parts(
     path: Path,
     *,
     wait_s: float,
-    beside_readers: bool = True,
     loaded: Callable[[int], None] | None = None,
-    more: Callable[[], bool] = lambda: False,
+    more: Callable[[], bool] | None = None,
 ) -> int:
     """Load the parts that the warehouse does not hold yet; how many there were. `loaded` hears after each transaction.
 
-    Parts that land meanwhile are loaded as well as long as `more`, which may wait for some, says so. Raises
-    DamagedPartError once all others are loaded if some were damaged; these are set aside.
+    With `more` this is the load in the background of a sync: parts that land meanwhile are loaded as well as long as
+    that, which may wait for some, says so. Raises DamagedPartError once all others are loaded if some were damaged;
+    these are set aside.
     """
     # Looking first, read-only: opening for writing may mean copying the file beside a reader.
-    if beside_readers and not find_new_parts(store, path):
+    if more is None and not find_new_parts(store, path):
         return 0
     count = 0
     aside: list[Path | str] = []
     flat = FlatStore(store)
     with (
         _naming_damage(aside),
-        open_for_writing(path, wait_s=wait_s, beside_readers=beside_readers) as connection,
+        open_for_writing(path, wait_s=wait_s, in_background=more is not None) as connection,
     ):
         spare_resources(connection)
         held = _held(connection)
@@ -88,14 +88,14 @@ def _naming_damage(aside: Sequence[Path | str]) -> Iterator[None]:
         )
 
 
-def _landed_batches(store: RawStore, held: set[str], more: Callable[[], bool]) -> Iterator[list[PartName]]:
+def _landed_batches(store: RawStore, held: set[str], more: Callable[[], bool] | None) -> Iterator[list[PartName]]:
     """Batches of the parts that are not `held`: of those that are there, then of those that have landed since."""
     while True:
         new = _not_held(store, held)
         # After they were listed: what is not in this list, a `forget` that runs meanwhile finds, or a later load.
         leave_out_again(store, new)
         yield from batches_of(store, new, body_bytes=BATCH_BODY_BYTES)
-        if not more():
+        if more is None or not more():
             return
         held |= {part.name for part in new}
 

@@ -56,7 +56,7 @@ class Loader(threading.Thread):
             # What stands in the way (a lock, a full disk) the load at the end of the sync meets again, and names it.
             with contextlib.suppress(PipelineError):
                 try:
-                    load_new_parts(self._store, self._warehouse, wait_s=0.0, beside_readers=False, more=self._more)
+                    load_new_parts(self._store, self._warehouse, wait_s=0.0, more=self._more)
                 except DamagedPartError as error:
                     self.damage = error if self.damage is None else DamagedPartError(f"{self.damage}; {error}")
             self._loaded_at = time.monotonic()

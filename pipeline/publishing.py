@@ -37,7 +37,6 @@ from pipeline.lake_retrying import ATTEMPTS, retry_conflicts
 from pipeline.lake_slices import put_whole, read_change
 from pipeline.landing import PartName, RawStore, batches_of
 from pipeline.ledger import KEPT_TABLES
-from pipeline.load import BATCH_BODY_BYTES
 from pipeline.part_frames import Frames
 from pipeline.present import count_of
 from pipeline.prices import PriceBook
@@ -46,6 +45,8 @@ from pipeline.ray_cluster import Cluster
 from pipeline.schema import open_in_memory, record_version, refresh_prices
 from pipeline.warehouse import open_for_reading
 
+# Each batch looks through the lake: large ones need memory, few are faster.
+BATCH_BODY_BYTES = 24 * 2**20
 # Batches that are sized, for each worker, before the first of them is worked out.
 _AHEAD = 16
 # Conflicts before another publisher's unfinished parts are taken over: it may well be alive.

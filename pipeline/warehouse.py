@@ -30,8 +30,10 @@ _STORAGE = f"storage_version '{STORAGE_VERSION}', row_group_size 8192"
 DAMAGED = ".damaged"
 _RETRY_WAIT_S = 0.2
 _READ_WAIT_S = 5.0
-# What a load may hold of DuckDB's, beside its frames. More is somewhat faster, and grows with the warehouse.
+# What a load may hold of DuckDB's, beside its frames: more is somewhat faster, and grows with the warehouse. Less while
+# others fetch: what finds that too small, the load at the end of a sync takes.
 _MEMORY = "256MB"
+_BACKGROUND_MEMORY = "128MB"
 MEMORY_VARIABLE = "PIPELINE_LOAD_MEMORY"
 _INTERRUPTED = "Query interrupted"
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -73,23 +75,23 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
-def open_for_writing(path: Path, *, wait_s: float, beside_readers: bool = True) -> Iterator[Connection]:
+def open_for_writing(path: Path, *, wait_s: float, in_background: bool = False) -> Iterator[Connection]:
     """A connection that may write, to a warehouse that has all tables and views.
 
-    Where other processes only read, they keep the file they hold: the warehouse is copied beside it and the copy
-    takes its place at the end (`beside_readers`). Raises WarehouseLockedError, naming the process, when
-    one holds it longer than `wait_s` in a way that we cannot work beside.
+    Where other processes only read, they keep the file they hold: the warehouse is copied beside it and the copy takes
+    its place at the end, but not `in_background`, where little memory is used, too. Raises WarehouseLockedError,
+    naming the process, when one holds it longer than `wait_s` in a way that we cannot work beside.
     """
     with _only_writer(path, wait_s=wait_s), _naming_full_disk(path):
 
         def attach() -> Connection:
             if not path.exists():
                 # Made beside, so that a process that is killed meanwhile leaves no half of a warehouse.
-                return _attach(_beside(path), unlogged=True)
+                return _attach(_beside(path), unlogged=True, in_background=in_background)
             try:
-                return _attach(path)
+                return _attach(path, in_background=in_background)
             except duckdb.Error as error:
-                if not beside_readers or find_holder(str(error)) is None:
+                if in_background or find_holder(str(error)) is None:
                     raise
                 return _attach_copy(path)
 
@@ -126,20 +128,20 @@ def find_holder(message: str) -> Holder | None:
     return Holder(int(match["pid"]), match["program"]) if match else None
 
 
-def _connect(path: Path) -> Connection:
+def _connect(path: Path, memory: str = _MEMORY) -> Connection:
     """A connection for a load: in bounded memory, with a folder of its owner's to put aside what does not fit."""
     make_private_folder(_spill_folder(path))
-    limit = os.environ.get(MEMORY_VARIABLE, _MEMORY)
+    limit = os.environ.get(MEMORY_VARIABLE, memory)
     try:
         return duckdb.connect(config={"memory_limit": limit, "temp_directory": str(_spill_folder(path))})
     except duckdb.Error as error:
         raise ConfigurationError(f"{MEMORY_VARIABLE} = {limit!r}: {first_line(error)}; an example is 512MB") from error
 
 
-def _attach(path: Path, *, unlogged: bool = False) -> Connection:
+def _attach(path: Path, *, unlogged: bool = False, in_background: bool = False) -> Connection:
     """The warehouse attached for writing; `unlogged` for a file that nobody sees before it is whole."""
     is_new = not path.exists()
-    connection = _connect(path)
+    connection = _connect(path, _BACKGROUND_MEMORY if in_background else _MEMORY)
     options = f"{_STORAGE}, recovery_mode no_wal_writes" if unlogged else _STORAGE
     try:
         connection.execute(f"attach {quoted(str(path))} as warehouse ({options})")

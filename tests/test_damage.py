@@ -57,7 +57,7 @@ def test_a_part_cut_short_is_set_aside_and_the_others_are_loaded(tmp_path: Path,
     file = store.path(parts[1])
     file.write_bytes(file.read_bytes()[: int(kept if kept >= 1 else kept * file.stat().st_size)])
 
-    with pytest.raises(DamagedPartError, match=rf"1 raw part damaged .*{file.name}\.damaged: a sync of the same threads"):
+    with pytest.raises(DamagedPartError, match=rf"1 raw part damaged .*{file.name}\.damaged: a sync of"):
         load_new_parts(store, path, wait_s=0)
 
     assert read_all(tmp_path, "select run_id from runs order by all") == [("run_0",), ("run_2",)]

@@ -329,7 +329,7 @@ def test_a_worker_killed_while_it_works_out_what_to_publish_loses_nothing_and_du
 
     def kill_one() -> None:
         # Workers wait some seconds for the warehouse, whose costs they are to keep, while somebody writes to it.
-        with open_for_writing(warehouse, wait_s=5, beside_readers=False):
+        with open_for_writing(warehouse, wait_s=5, in_background=True):
             wait_until(lambda: bool(working_on("change_batch_there")), what="a worker with a batch")
             killed.extend(working_on("change_batch_there"))
             os.kill(killed[0], signal.SIGKILL)
