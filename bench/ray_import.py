@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import Corpus, open_corpus
+from bench.publishing import publish_in_parts
 from bench.report import describe_machine, format_spread, format_table
 from bench.settings import Settings
 
@@ -98,30 +99,14 @@ def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str
 
 def measure_publishing(data_dir: Path, corpus: Corpus) -> dict[str, Any]:
     """Processor time of what workers do (what batches change) and of what one process does (commit), without Ray."""
-    from pipeline.batch_changes import BatchJob, Reading, change_batch
-    from pipeline.lake import Lake
-    from pipeline.landing import batches_of
-    from pipeline.load import BATCH_BODY_BYTES
-    from pipeline.prices import read_price_book
-    from pipeline.raw_places import raw_store
-    from pipeline.warehouse import warehouse_path
-
-    store = raw_store(data_dir)
-    change_s = commit_s = 0.0
-    with tempfile.TemporaryDirectory(prefix="bench-lake-") as place:
-        lake, book = Lake(place), read_price_book()
-        reading = Reading(lake.open_for_writing())
-        for parts in batches_of(store, store.list_parts(), body_bytes=BATCH_BODY_BYTES):
-            versions = reading.snapshot.versions
-            job = BatchJob(parts, store.folder, lake.place, versions, book, warehouse_path(data_dir), reading.commits)
-            begun_s = time.process_time()
-            found = change_batch(job, reading.snapshot, flat={})
-            changed_s = time.process_time()
-            reading.commit(found)
-            change_s += changed_s - begun_s
-            commit_s += time.process_time() - changed_s
     steps = corpus.truth["steps"]
-    return {"way": PARTS_OF_PUBLISHING, "change_ms": change_s / steps * 1000, "commit_ms": commit_s / steps * 1000}
+    with tempfile.TemporaryDirectory(prefix="bench-lake-") as place:
+        taken = publish_in_parts(data_dir, Path(place))
+    return {
+        "way": PARTS_OF_PUBLISHING,
+        "change_ms": taken.change_s / steps * 1000,
+        "commit_ms": taken.commit_s / steps * 1000,
+    }
 
 
 def import_alone(files: list[Path], data_dir: Path) -> Path:

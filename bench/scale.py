@@ -56,10 +56,14 @@ def measure_groups(groups: Sequence[str]) -> Figures:
         "walks": measure_walks,
         "publish": measure_publishing,
     }
-    kept |= {name: asdict(take()) for name, take in takes.items() if name in groups}
+    kept |= {name: _as_kept(take()) for name, take in takes.items() if name in groups}
     if groups:
         kept["machine"] = f"{datetime.now(UTC):%Y-%m-%d}, {describe_machine()}"
     return msgspec.convert(kept, Figures)
+
+
+def _as_kept(taken: Any) -> dict[str, Any]:
+    return {name: asdict(each) for name, each in taken.items()} if isinstance(taken, dict) else asdict(taken)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@ import math
 from dataclasses import dataclass
 
 from bench.report import format_table
+from bench.scale_lake import Publishing
 from bench.scale_runs import SHARDS, Account, Pair, Walks
-from pipeline.load import BATCH_BODY_BYTES
+from pipeline.publishing import BATCH_BODY_BYTES
 
 # What is planned for.
 ACCOUNT_THREADS, ACCOUNT_STEPS, CHANGED = 10_000_000, 500_000_000, 0.01
 DAYS_OF_YEAR = 365
+# Of a cluster that publishes.
+WORKERS = 32
+PARTS_OF_PUBLISHING = ("change_s", "commit_s")
 RATES = (10, 100, 1_000)
 COLD_AFTER_DAYS, COLD_SHARE, COLD_LONGEST_DAYS = 7.0, 0.1, 30.0
 
@@ -23,7 +27,7 @@ class Figures:
     naming: Pair
     listing: Pair
     walks: Walks
-    publish: Pair
+    publish: dict[str, Publishing]
     machine: str
 
     def per_step(self, name: str) -> float:
@@ -82,8 +86,21 @@ def measured_rows(f: Figures) -> list[list[str]]:
         *pair_rows("the plan of a shard that lists", "threads", f.listing),
         ["threads in an answer to the list of threads", f"{1 / f.listing.each('requests'):,.0f}"],
         ["publish into an empty lake, processor ms a step", f"{1_000 * f.per_step('publish_cpu_s'):.2f}"],
-        *pair_rows("publish one small batch into a lake of", "steps", f.publish),
+        *publishing_rows(f.publish["new"], "an account that is new"),
+        *publishing_rows(f.publish["known"], "what has changed in one"),
+        [
+            "publish a row of `walks`, processor ms to work it out + to commit it",
+            " + ".join(f"{1_000 * getattr(f.walks.publish, name) / f.walks.rows:.2f}" for name in PARTS_OF_PUBLISHING),
+        ],
     ]
+
+
+def publishing_rows(taken: Publishing, what: str) -> list[list[str]]:
+    """What publishing took into lakes of two sizes."""
+    mib = " and ".join(f"{parts.body_bytes / 2**20:,.1f}" for parts in (taken.few, taken.many))
+    rows = pair_rows(f"publish {what} ({mib} MiB of bodies) into a lake of", "steps", taken.command)
+    seconds = [f"{parts.change_s:,.2f} + {parts.commit_s:,.2f}" for parts in (taken.few, taken.many)]
+    return [*rows, ["of that to work it out + to commit it", ", ".join(seconds)]]
 
 
 def pair_rows(what: str, noun: str, taken: Pair) -> list[list[str]]:
@@ -160,26 +177,52 @@ def shard_rows(f: Figures) -> list[list[str]]:
     ]
 
 
-def publish_hours(f: Figures, body_bytes: float, *, lake_steps: float) -> float:
-    """Hours of one publisher for so many bytes of bodies: each batch looks for what it touches in all of the lake."""
-    small = f.publish.cpu_s[0] + f.publish.each("cpu_s") * (lake_steps - f.publish.sizes[0])
-    return math.ceil(body_bytes / BATCH_BODY_BYTES) * small / 3600
-
-
 def publish_rows(f: Figures) -> list[list[str]]:
     """What publishing all of the account takes, from an empty lake on."""
-    steps_h = ACCOUNT_STEPS * f.per_step("publish_cpu_s") / 3600
+    body_bytes = ACCOUNT_STEPS * f.per_step("body_bytes")
     # The lake is half as large on average.
-    looking_h = publish_hours(f, ACCOUNT_STEPS * f.per_step("body_bytes"), lake_steps=ACCOUNT_STEPS / 2)
-    return [["publish: hours of one publisher", f"{steps_h + looking_h:,.0f}", "ms a step; small batches"]]
+    change_s, commit_s = (
+        body_bytes * per_byte(f, name) + batches_of(body_bytes) * f.publish["new"].each(name) * ACCOUNT_STEPS / 2
+        for name in PARTS_OF_PUBLISHING
+    )
+    return hours_of_publishing("publish", change_s, commit_s)
 
 
 def publish_day_rows(f: Figures, asked: float) -> list[list[str]]:
     """What publishing a day takes for which so many threads were asked for."""
-    new_steps = ACCOUNT_THREADS * CHANGED * f.many.steps / f.many.runs
-    body_bytes = new_steps * f.per_step("body_bytes") + asked * f.per_thread("body_bytes_again")
-    day_h = publish_hours(f, body_bytes, lake_steps=ACCOUNT_STEPS)
-    return [["publish it: hours of one publisher", f"{day_h:,.1f}", "batches; a small one at that size of lake"]]
+    new_bytes = ACCOUNT_THREADS * CHANGED * f.many.steps / f.many.runs * f.per_step("body_bytes")
+    batches, known = batches_of(new_bytes + asked * f.per_thread("body_bytes_again")), f.publish["known"]
+    change_s, commit_s = (
+        new_bytes * per_byte(f, name)
+        + asked * getattr(f.walks.publish, name) / f.walks.rows
+        + batches * (getattr(known.few, name) + known.each(name) * (ACCOUNT_STEPS - known.command.sizes[0]))
+        for name in PARTS_OF_PUBLISHING
+    )
+    return hours_of_publishing("publish it", change_s, commit_s)
+
+
+def hours_of_publishing(what: str, change_s: float, commit_s: float) -> list[list[str]]:
+    """Hours of one process, of the one that commits what workers have worked out, and of all of those together."""
+    return [
+        [f"{what}: hours of one publisher", f"{(change_s + commit_s) / 3600:,.1f}", "bytes, rows; looking, each batch"],
+        ["of these commits, which a cluster does not share", f"{commit_s / 3600:,.1f}", "the same"],
+        [
+            f"with {WORKERS} workers of a cluster, one sync",
+            f"{max(change_s / WORKERS, commit_s) / 3600:,.1f}",
+            "the longer of the two",
+        ],
+    ]
+
+
+def batches_of(body_bytes: float) -> int:
+    """Batches in which so many bytes of bodies are published."""
+    return math.ceil(body_bytes / BATCH_BODY_BYTES)
+
+
+def per_byte(f: Figures, name: str) -> float:
+    """Seconds of a part of publishing for each byte of bodies of an account that is new to a small lake."""
+    taken = f.publish["new"].few
+    return float(getattr(taken, name)) / taken.body_bytes
 
 
 def walk_rows(f: Figures, rows: float) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import msgspec
 import polars as pl
 
 from bench.measure import Measurement, measure
+from bench.publishing import Parts, publish_in_parts
 from bench.settings import ROOT
 from pipeline.landing import RawStore, new_sync_id
 from pipeline.pages import LandedWalk, Walk
@@ -88,6 +90,7 @@ class Walks:
     warehouse_bytes: int
     lake_bytes: int
     load_cpu_s: float
+    publish: Parts
 
 
 def measure_account(threads: int) -> Account:
@@ -162,9 +165,11 @@ def measure_walks() -> Walks:
         before = _load_and_publish(folder)[1:]
         for number in range(1, DAYS + 1):
             _land_day(store, day, timedelta(days=number))
+        shutil.copytree(folder / "lake", folder / "copy")
+        publish = publish_in_parts(folder / "data", folder / "copy")
         load, *after = _load_and_publish(folder)
     warehouse_bytes, lake_bytes = (then - now for now, then in zip(before, after, strict=True))
-    return Walks(DAYS * len(day), warehouse_bytes, lake_bytes, round(load.cpu_s, 2))
+    return Walks(DAYS * len(day), warehouse_bytes, lake_bytes, round(load.cpu_s, 2), publish)
 
 
 def _load_and_publish(folder: Path) -> tuple[Measurement, int, int]:
@@ -185,9 +190,11 @@ def _land_day(store: RawStore, walks: Sequence[LandedWalk], later: timedelta) ->
 
 
 @contextmanager
-def emulated(threads: int, *, phase: int = 1) -> Iterator[str]:
+def emulated(threads: int, *, phase: int = 1, seed: int = 7) -> Iterator[str]:
     """The base URL of an emulator with so many threads; in phase 1 their runs have gone on, and all have ended."""
-    command = [sys.executable, "-m", "pipeline", "emulate", "--threads", str(threads), "--phase", str(phase)]
+    options = {"--threads": threads, "--phase": phase, "--seed": seed}
+    words = [str(word) for option in options.items() for word in option]
+    command = [sys.executable, "-m", "pipeline", "emulate", *words]
     with subprocess.Popen(
         [*command, "--until-stdin-ends"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

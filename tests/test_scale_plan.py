@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from bench.publishing import Parts
 from bench.scale import DOC, MARKS, read_figures
+from bench.scale_lake import Publishing
 from bench.scale_plan import (
     ACCOUNT_STEPS,
     ACCOUNT_THREADS,
@@ -72,17 +74,29 @@ def test_the_plan_counts_the_flattened_parts_that_the_folders_of_shards_keep() -
     assert f"| flattened parts, kept by shards with folders of their own | {kept:.1f} GB | bytes a step |" in TEXT
 
 
-def test_publishing_is_a_batch_for_each_so_many_bodies_and_each_looks_through_the_whole_lake() -> None:
-    # A hundredth of a millisecond of looking for each step of the lake, beside a second.
-    publish = Pair("python -m pipeline publish delta lake", (100_000, 200_000), (2.0, 3.0), (300.0, 310.0))
-    few, many = (replace(account, body_bytes=0, body_bytes_again=0) for account in (FIGURES.few, FIGURES.many))
-    figures = replace(FIGURES, publish=publish, few=few, many=replace(many, body_bytes_again=900 * 2**20))
+def test_publishing_is_bytes_and_rows_and_for_each_batch_a_look_through_the_whole_lake() -> None:
+    # A hundredth of a millisecond of looking for each step of the lake, beside a second; half a second to commit.
+    command = Pair("python -m pipeline publish delta lake", (100_000, 200_000), (2.0, 3.0), (300.0, 310.0))
+    few, many = Parts(1.0, 0.5, 2**20), Parts(2.0, 0.5, 2**20)
+    least, most = (replace(account, body_bytes=0, body_bytes_again=0) for account in (FIGURES.few, FIGURES.many))
+    figures = replace(
+        FIGURES,
+        publish={"new": Publishing(command, few, many), "known": Publishing(command, few, many)},
+        walks=replace(FIGURES.walks, rows=1_000, publish=Parts(0.036, 0.018, 0)),
+        few=least,
+        many=replace(most, body_bytes_again=900 * 2**20),
+    )
 
     plan = format_plan(figures)
 
-    assert "| publish one small batch into a lake of 100,000 and 200,000 steps, peak memory, MB | 300, 310 |" in plan
-    # A MiB for each of ten million threads, in batches of 24 MiB, of 5,001 s each.
-    assert f"| publish it: hours of one publisher | {(10_000_000 / 24 + 1 / 3) * 5_001 / 3600:,.1f} |" in plan
+    assert "into a lake of 100,000 and 200,000 steps, peak memory, MB | 300, 310 |" in plan
+    # A MiB for each of ten million threads, in batches of 24 MiB, of 5,000 s each; and a list for each thread.
+    batches = 10_000_000 / 24 + 1 / 3
+    change_h, commit_h = batches * 5_000 / 3600 + 0.1, batches / 2 / 3600 + 0.05
+    assert f"| publish it: hours of one publisher | {change_h + commit_h:,.1f} |" in plan
+    # At any size of the lake.
+    assert f"| of these commits, which a cluster does not share | {commit_h:,.1f} |" in plan
+    assert f"| with 32 workers of a cluster, one sync | {change_h / 32:,.1f} |" in plan
 
 
 def test_the_list_of_ten_million_threads_is_not_taken_for_a_list_without_end() -> None:
