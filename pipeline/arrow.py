@@ -15,23 +15,12 @@ class HasArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ArrowStream:
-    """The Arrow stream of its owner and nothing else."""
+    """The Arrow stream of its owner, who may be replaced, and nothing else."""
 
     owner: HasArrowStream
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The owner's stream, anew for each reader."""
-        return self.owner.__arrow_c_stream__(requested_schema)
-
-
-@dataclass(slots=True)
-class ArrowSlot:
-    """The Arrow stream of whoever owns the place at the time."""
-
-    owner: HasArrowStream
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """The stream of today's owner, anew for each reader."""
         return self.owner.__arrow_c_stream__(requested_schema)

@@ -3,7 +3,7 @@
 import contextlib
 import platform
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -138,6 +138,15 @@ def noticing_gone_parts(store: RawStore, parts: Sequence[PartName]) -> Iterator[
         if gone := set(parts) - set(store.list_parts()):
             raise LakeConflictError(f"{store.where(min(gone, key=mark_of))} was removed meanwhile") from None
         raise
+
+
+def check_strangers(met: Collection[str], known: set[str]) -> None:
+    """Raises LakeConflictError if a part that is not in this store is half published and touches the same threads."""
+    if strangers := set(met) - known:
+        raise LakeConflictError(
+            f"the part {min(strangers)}, which is not among these raw parts, is published only in part:"
+            " its publisher has to end, or to be started again"
+        )
 
 
 def change_batch_there(job: BatchJob) -> PackedChanges:

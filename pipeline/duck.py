@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipeline.arrow import ArrowSlot, ArrowStream, HasArrowStream
+from pipeline.arrow import ArrowStream, HasArrowStream
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -49,14 +49,14 @@ def frame_views(connection: Connection) -> Iterator[Callable[[Mapping[str, pl.Da
 
     Frames of one name have one schema. What is registered anew instead, DuckDB keeps until its transaction ends.
     """
-    slots: dict[str, ArrowSlot] = {}
+    slots: dict[str, ArrowStream] = {}
 
     def show(frames: Mapping[str, pl.DataFrame]) -> None:
         for name, frame in frames.items():
             if name in slots and not _COPIES_FRAMES:
                 slots[name].owner = frame
                 continue
-            slots[name] = ArrowSlot(frame)
+            slots[name] = ArrowStream(frame)
             register(connection, name, slots[name])
 
     yield show

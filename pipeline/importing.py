@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,12 +100,9 @@ def _import_on_ray(request: ImportRequest, files: Sequence[Path], *, progress: I
     from pipeline.ray_cluster import open_cluster
     from pipeline.ray_import import RayImport
 
-    cluster = open_cluster(request.ray_address, workers=request.workers)
-    try:
+    with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
         work = RayImport(cluster, request.data_dir, request.source, request.content_key)
         work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
-    finally:
-        cluster.close()
 
 
 @contextmanager

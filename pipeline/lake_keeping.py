@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -78,11 +79,8 @@ def _make_publisher(data_dir: Path, request: PublishRequest) -> Publisher:
 def _publish(publisher: Publisher, request: PublishRequest, *, published: Callable[[int], None]) -> Published:
     if request.executor == "local":
         return publisher.publish(published=published)
-    cluster = open_cluster(request.ray_address, workers=request.workers)
-    try:
+    with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
         return replace(publisher, cluster=cluster).publish(published=published)
-    finally:
-        cluster.close()
 
 
 def _keep_in_order(lake: Lake, request: PublishRequest) -> Kept:

@@ -9,7 +9,7 @@ What batches change can be worked out by many at a time, on a cluster; one proce
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pipeline.batch_changes import (
     Reading,
     change_batch,
     change_batch_there,
+    check_strangers,
     mark_of,
     noticing_gone_parts,
 )
@@ -171,18 +172,27 @@ class Publisher:
         try:
             with noticing_gone_parts(self.store, waiting):
                 for window in self._windows(snapshot, waiting, attempt):
-                    with contextlib.closing(self._changes(window, reading)) as changes:
-                        for found in changes:
-                            known -= {part.name for part in found.damaged}
-                            _check_strangers(found.met, known)
-                            reading.commit(found)
-                            self._finish(found)
-                            published(self.done.parts)
+                    self._publish_window(window, reading, known, published)
         except LakeConflictError:
             if not reading.commits:
                 raise
             self.done.refused += 1
         return bool(waiting)
+
+    def _publish_window(
+        self,
+        window: Sequence[list[PartName]],
+        reading: Reading,
+        known: set[str],
+        published: Callable[[int], None],
+    ) -> None:
+        with contextlib.closing(self._changes(window, reading)) as changes:
+            for found in changes:
+                known -= {part.name for part in found.damaged}
+                check_strangers(found.met, known)
+                reading.commit(found)
+                self._finish(found)
+                published(self.done.parts)
 
     def _windows(self, snapshot: Snapshot, waiting: Sequence[PartName], attempt: int) -> Iterable[list[list[PartName]]]:
         """Batches in their order, those together that may be made beside each other; first what others have begun."""
@@ -279,15 +289,6 @@ class Publisher:
 
 def _held(snapshot: Snapshot) -> set[str]:
     return set(snapshot.scan("loaded_parts").select("part").collect()["part"])
-
-
-def _check_strangers(met: Collection[str], known: set[str]) -> None:
-    """Raises LakeConflictError if a part that is not in this store is half published and touches the same threads."""
-    if strangers := set(met) - known:
-        raise LakeConflictError(
-            f"the part {min(strangers)}, which is not among these raw parts, is published only in part:"
-            " its publisher has to end, or to be started again"
-        )
 
 
 def _keep_version(connection: Connection) -> None:

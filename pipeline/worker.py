@@ -12,7 +12,7 @@ from pipeline.garbage import tune_garbage_collector
 from pipeline.pacing import Moment
 from pipeline.share import Job, Report, Share
 
-REPORT_EVERY_S = 0.2
+_REPORT_EVERY_S = 0.2
 
 
 def work(link: Connection, paused_until: Moment) -> None:
@@ -42,7 +42,7 @@ async def _extract(job: Job, link: Connection, paused_until: Moment, sharers: in
 
 async def _report(link: Connection, report: Callable[[], Report]) -> None:
     while True:
-        await asyncio.sleep(REPORT_EVERY_S)
+        await asyncio.sleep(_REPORT_EVERY_S)
         link.send(report())
 
 
