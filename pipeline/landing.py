@@ -19,8 +19,8 @@ from pipeline.part_digest import digest_rows
 from pipeline.private_files import aside_of, make_private_folder, open_private, sync_folder
 from pipeline.whole_files import write_once
 
-# A row of a part: columns of PART_SCHEMA by name, absent ones null.
-PartRow = dict[str, Any]
+# A row of a part: its values in the order of PART_SCHEMA.
+PartRow = tuple[Any, ...]
 PART_SUFFIX = ".parquet"
 # Marks the ids of imports, so that the records of archive files are found without reading every part.
 IMPORT_KIND = "import-"

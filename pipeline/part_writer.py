@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import polars as pl
@@ -92,17 +91,43 @@ class PartWriter:
         if not rows:
             return None
         part = PartName(self._source, f"{self._sync_id}-{self._writer}-{next(self._numbers):06d}")
-        frame = pl.DataFrame({name: [row.get(name) for row in rows] for name in PART_SCHEMA}, schema=PART_SCHEMA)
+        columns = zip(PART_SCHEMA, zip(*rows, strict=True), strict=True)
+        frame = pl.DataFrame(dict(columns), schema=PART_SCHEMA)
         self._store.write_part(part, frame)
         return part
 
-    def _add(self, kind: str, walk_id: str | None, certificate: Certificate | None, **columns: Any) -> None:
+    def _add(
+        self,
+        kind: str,
+        walk_id: str | None,
+        certificate: Certificate | None,
+        *,
+        fetched_at: datetime,
+        body: bytes,
+        resource: str | None = None,
+        page_index: int | None = None,
+        cursor: str | None = None,
+        request_id: str | None = None,
+        origin: str | None = None,
+    ) -> None:
+        thread_id = run_id = None
         if certificate is not None:
-            columns |= {
-                "resource": certificate.resource,
-                "thread_id": certificate.thread_id,
-                "run_id": certificate.run_id,
-            }
+            resource, thread_id, run_id = certificate.resource, certificate.thread_id, certificate.run_id
+        # In the order of PART_SCHEMA.
         self._rows.append(
-            {"kind": kind, "source": self._source, "sync_id": self._sync_id, "walk_id": walk_id, **columns}
+            (
+                kind,
+                self._source,
+                self._sync_id,
+                walk_id,
+                resource,
+                thread_id,
+                run_id,
+                page_index,
+                cursor,
+                fetched_at,
+                request_id,
+                origin,
+                body,
+            )
         )

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -116,12 +117,16 @@ def test_a_worker_that_ends_without_a_word_is_an_error() -> None:
     assert "a worker process died" in str(joint_outcome([Outcome(), None]).error)
 
 
+def land_plan(writer: PartWriter) -> PartName | None:
+    writer.add_plan([], datetime(2026, 1, 1, tzinfo=UTC))
+    return writer.land(writer.take_rows())
+
+
 def test_two_writers_of_one_sync_never_give_the_same_name(tmp_path: Path) -> None:
     store = RawStore(tmp_path)
     writers = [PartWriter(store, source="main", sync_id="20260101T000000000Z-abc123", writer=n) for n in (0, 1, 12)]
-    row = {"kind": "plan", "source": "main", "sync_id": "20260101T000000000Z-abc123", "body": b"[]"}
 
-    parts = [writer.land([row]) for writer in writers for _ in range(2)]
+    parts = [land_plan(writer) for writer in writers for _ in range(2)]
 
     assert len(set(parts)) == 6
     assert sorted(store.list_parts(), key=str) == sorted((part for part in parts if part), key=str)
@@ -130,11 +135,10 @@ def test_two_writers_of_one_sync_never_give_the_same_name(tmp_path: Path) -> Non
 
 def test_a_part_is_never_put_in_the_place_of_another(tmp_path: Path) -> None:
     store = RawStore(tmp_path)
-    row = {"kind": "plan", "source": "main", "sync_id": "sync-1", "body": b"[]"}
-    first = PartWriter(store, source="main", sync_id="sync-1").land([row])
+    first = land_plan(PartWriter(store, source="main", sync_id="sync-1"))
 
     with pytest.raises(Exception, match="File exists"):
-        PartWriter(store, source="main", sync_id="sync-1").land([row])
+        land_plan(PartWriter(store, source="main", sync_id="sync-1"))
 
     assert store.list_parts() == [first] == [PartName("main", "sync-1-0-000001")]
 
