@@ -1,14 +1,14 @@
 """Threads to finished walks: runs are listed, then the steps of those that are not sealed, many at a time."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.client import Answer, ApiClient
 from pipeline.errors import PipelineError, RequestError, WalkError
 from pipeline.hiding import ContentKey
+from pipeline.jobs import Jobs
 from pipeline.json_text import decode_with
 from pipeline.lander import Lander
 from pipeline.pages import Certificate, Page, Resource, Verdict, Walk
@@ -83,17 +83,6 @@ class ExtractOptions:
     content_key: ContentKey | None = None
 
 
-@dataclass(slots=True)
-class _Jobs:
-    """Work of all workers: runs first, so that no more threads are open than there are workers."""
-
-    threads: Iterator[ThreadTask]
-    runs: deque[RunTask] = field(default_factory=deque)
-    under_way: int = 0
-    open_runs: dict[str, int] = field(default_factory=dict)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-
 class Extractor:
     """Walks every thread of a plan; `keep` gets each walk when it has ended, however it ended."""
 
@@ -112,7 +101,7 @@ class Extractor:
 
     async def run(self, threads: Iterable[ThreadTask]) -> None:
         """Visit all threads. Raises RefusedError as soon as the server refuses us; other faults are kept as walks."""
-        jobs = _Jobs(iter(threads))
+        jobs = Jobs(threads)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._options.concurrency):
@@ -120,21 +109,15 @@ class Extractor:
         except* PipelineError as errors:
             raise errors.exceptions[0] from None
 
-    async def _work(self, jobs: _Jobs) -> None:
-        while (job := await _next_job(jobs)) is not None:
+    async def _work(self, jobs: Jobs) -> None:
+        while (job := await jobs.next()) is not None:
+            found: Sequence[RunTask] = ()
             if isinstance(job, ThreadTask):
-                tasks = await self._visit_thread(job)
-                jobs.runs.extend(tasks)
-                jobs.open_runs[job.thread_id] = jobs.open_runs.get(job.thread_id, 0) + len(tasks)
+                found = await self._visit_thread(job)
             else:
                 await self._walk_steps(job)
-                jobs.open_runs[job.thread_id] -= 1
-            if not jobs.open_runs[job.thread_id]:
-                del jobs.open_runs[job.thread_id]
+            if jobs.end(job, found):
                 self.progress.threads_done += 1
-            async with jobs.changed:
-                jobs.under_way -= 1
-                jobs.changed.notify_all()
 
     async def _visit_thread(self, task: ThreadTask) -> Sequence[RunTask]:
         """The runs of the thread whose steps are still to be walked."""
@@ -247,19 +230,6 @@ async def list_thread_ids(client: ApiClient) -> list[str]:
 
     await walk_list(fetch, walk, max_pages=MAX_THREAD_PAGES, whole_lists=client.endpoint.whole_lists)
     return list(walk.ids)
-
-
-async def _next_job(jobs: _Jobs) -> ThreadTask | RunTask | None:
-    """A job, waiting while others may still find some; None when all work is done."""
-    async with jobs.changed:
-        while True:
-            job = jobs.runs.popleft() if jobs.runs else next(jobs.threads, None)
-            if job is not None:
-                jobs.under_way += 1
-                return job
-            if not jobs.under_way:
-                return None
-            await jobs.changed.wait()
 
 
 def run_tasks(thread_id: str, heads: Iterable[ListHead]) -> list[RunTask]:

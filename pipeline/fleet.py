@@ -57,7 +57,7 @@ class Fleet:
             return Outcome(interrupted=True)
         # It has said its last word; what it took is counted as ours only then.
         _join(workers)
-        sum_up([worker.report for worker in workers], work.progress, work.traffic)
+        sum_up([worker.report for worker in workers], work)
         return joint_outcome([worker.report.outcome for worker in workers])
 
     def _job(self, work: Assignment, number: int) -> Job:
@@ -79,7 +79,7 @@ async def _follow(workers: Sequence[_Worker], work: Assignment) -> None:
     parts = 0
     while not all(_is_over(worker) for worker in workers):
         await asyncio.to_thread(_read_reports, workers)
-        sum_up([worker.report for worker in workers], work.progress, work.traffic)
+        sum_up([worker.report for worker in workers], work)
         landed_parts = sum(worker.report.parts for worker in workers)
         for _ in range(landed_parts - parts):
             work.landed()

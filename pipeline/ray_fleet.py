@@ -167,7 +167,7 @@ class _Round:
 
     def _tell(self) -> None:
         reports: list[Report] = self._cluster.get(self._desk.read.remote())
-        sum_up(reports, self._work.progress, self._work.traffic)
+        sum_up(reports, self._work)
         if (parts := sum(report.parts for report in reports)) != self._parts:
             self._parts = parts
             self._work.landed()

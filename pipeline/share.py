@@ -27,7 +27,8 @@ from pipeline.settings import Settings
 class Assignment:
     """What a sync leaves to other processes: rows of thread states, all to be walked.
 
-    `progress` and `traffic` are to hold the sums of all processes, `landed` is to be called when there are new parts.
+    `progress` and `traffic` are to hold the sums of all processes, the latter on top of what was asked `before`;
+    `landed` is to be called when there are new parts.
     """
 
     states: pl.DataFrame
@@ -35,6 +36,7 @@ class Assignment:
     started_at: datetime
     progress: Progress
     traffic: Traffic
+    before: Traffic
     landed: Callable[[], None]
 
 
@@ -136,11 +138,12 @@ class Share:
             self._flattener.wake()
 
 
-def sum_up(reports: Sequence[Report], progress: Progress, traffic: Traffic) -> None:
-    """Have the sums of all shares in `progress` and `traffic`."""
-    progress.add(report.progress for report in reports)
+def sum_up(reports: Sequence[Report], work: Assignment) -> None:
+    """Have the sums of all shares in the counts of what they were given."""
+    work.progress.add(report.progress for report in reports)
     for name in ("requests", "retries", "bytes"):
-        setattr(traffic, name, sum(getattr(report.traffic, name) for report in reports))
+        total = getattr(work.before, name) + sum(getattr(report.traffic, name) for report in reports)
+        setattr(work.traffic, name, total)
 
 
 def joint_outcome(outcomes: Sequence[Outcome | None]) -> Outcome:

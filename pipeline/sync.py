@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -116,7 +116,15 @@ async def run_sync(
             )
         else:
             outcome = await fleet.extract(
-                Assignment(states, sync_id, started_at, progress, client.traffic, landed=receiver.wake)
+                Assignment(
+                    states,
+                    sync_id,
+                    started_at,
+                    progress=progress,
+                    traffic=client.traffic,
+                    before=replace(client.traffic),
+                    landed=receiver.wake,
+                )
             )
         finished_at, seconds = client.clock.stamp(), client.clock.monotonic() - started_s
         verdict = _verdict(outcome, progress)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,21 +16,20 @@ from pipeline.connect import make_client
 from pipeline.content_key import check_content, read_content_key, read_history
 from pipeline.crew import Crew
 from pipeline.dry_run import plan_sync, print_plan
-from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError, PipelineError, RequestError
+from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
 from pipeline.executors import Executor, Fleets
 from pipeline.extract import ExtractOptions, Progress, list_thread_ids
 from pipeline.forgotten import leave_out_forgotten
 from pipeline.hiding import ContentKey
-from pipeline.kinds import KINDS, hint_for_all
 from pipeline.naming import Named, Naming
 from pipeline.plan_source import PlanSource
-from pipeline.present import count_of, join_counts
+from pipeline.present import count_of
 from pipeline.progress import LogFormat, Meter, Reporter
 from pipeline.raw_places import raw_store
 from pipeline.sample import sample_server
 from pipeline.settings import SAMPLE_SOURCE, Settings
 from pipeline.sync import SyncOptions, SyncResult, run_sync
-from pipeline.telling import print_outcome
+from pipeline.sync_report import exit_code_of, report_end, report_interruption
 from pipeline.warehouse import warehouse_path
 
 _NOT_FOUND = 404
@@ -135,12 +133,10 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
     except asyncio.CancelledError:
         result = None
     if result is None or result.verdict == "interrupted":
-        reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
-        if as_json:
-            print(json.dumps({"verdict": "interrupted", "exit_code": INTERRUPTED, **_counts(meter)}))
+        report_interruption(reporter, meter, as_json=as_json)
         return INTERRUPTED
-    _report(reporter, settings, meter, result, as_json=as_json, loads=request.loads)
-    return _exit_code(result)
+    report_end(reporter, settings, meter, result, as_json=as_json, loads=request.loads)
+    return exit_code_of(result)
 
 
 async def _run(
@@ -217,95 +213,3 @@ def _cancel_on_signals() -> None:
         # Event loops on Windows take no handlers; there Ctrl-C cancels through asyncio.run.
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-
-
-def _exit_code(result: SyncResult) -> int:
-    if result.error is not None:
-        return result.error.exit_code
-    if result.verdict == "incomplete":
-        return IncompleteError.exit_code
-    return 0
-
-
-def _report(
-    reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool, loads: bool
-) -> None:
-    progress, warehouse = meter.progress, warehouse_path(settings.data_dir)
-    if result.damage is not None:
-        reporter.say(str(result.damage), level="warning")
-    _report_faults(reporter, progress, result)
-    for hint in _hints(settings, progress):
-        reporter.say(hint, level="warning")
-    if as_json:
-        summary = _summary(meter, result, warehouse, exit_code=_exit_code(result))
-        print(json.dumps({**summary, "hints": _hints(settings, progress)}))
-        return
-    counts = join_counts(
-        [
-            ("threads", progress.threads_done),
-            ("runs listed", progress.runs),
-            ("steps", progress.steps),
-            ("requests", meter.traffic.requests),
-            ("retries", meter.traffic.retries),
-        ]
-    )
-    not_due = f", {count_of(progress.threads_not_due, 'threads')} not due yet" if progress.threads_not_due else ""
-    reporter.say(f"sync {result.verdict}: {counts}{not_due} in {result.seconds:.1f} s")
-    if not loads:
-        reporter.say(f"landed in {raw_store(settings.data_dir).place}: python -m pipeline load brings it in")
-    elif not reporter.quiet and result.error is None:
-        print_outcome(warehouse, source=settings.source)
-
-
-def _hints(settings: Settings, progress: Progress) -> list[str]:
-    """What the server's answers usually mean."""
-    everything = hint_for_all(KINDS[settings["kind"]].hints, _NOT_FOUND) if progress.found_nothing else None
-    # Where one answer is explained there is no need to guess at all of them.
-    return sorted(progress.hints) or ([everything] if everything else [])
-
-
-def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -> None:
-    for failure in progress.failures:
-        reporter.say(failure, level="warning")
-    if progress.threads_missing:
-        reporter.say(
-            f"{progress.threads_missing:,} of {progress.threads_total:,} threads do not exist on the server (404):"
-            " they were deleted, or the base URL is not that of the API",
-            level="warning",
-        )
-    if progress.failed_threads:
-        reporter.say(
-            f"incomplete: {count_of(len(progress.failed_threads), 'threads')}; run the same command again, and see:"
-            " python -m pipeline query coverage",
-            level="warning",
-        )
-    if result.error is not None:
-        reporter.say(f"{result.error}. What had landed is kept.", level="error")
-
-
-def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: int) -> dict[str, object]:
-    return {
-        "sync_id": result.sync_id,
-        "verdict": result.verdict,
-        "exit_code": exit_code,
-        **_counts(meter),
-        "seconds": result.seconds,
-        "warehouse": str(warehouse),
-        "failures": meter.progress.failures,
-        "error": None if result.error is None else str(result.error),
-    }
-
-
-def _counts(meter: Meter) -> dict[str, int]:
-    progress = meter.progress
-    return {
-        "threads": progress.threads_done,
-        "threads_missing": progress.threads_missing,
-        "threads_failed": len(progress.failed_threads),
-        "threads_not_due": progress.threads_not_due,
-        "runs_listed": progress.runs,
-        "runs_sealed": progress.runs_sealed,
-        "steps": progress.steps,
-        "requests": meter.traffic.requests,
-        "retries": meter.traffic.retries,
-    }

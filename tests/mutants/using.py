@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _QUERY = "pipeline/query.py"
-_SYNCING = "pipeline/syncing.py"
+_REPORT = "pipeline/sync_report.py"
 _RANGES = "pipeline/archive_ranges.py"
 _ARCHIVES = "pipeline/archive_files.py"
 
@@ -70,7 +70,7 @@ EXITS = (
     Mutant(
         "an incomplete sync exits with 0",
         "a script takes a part for the whole",
-        _SYNCING,
+        _REPORT,
         "        return IncompleteError.exit_code\n    return 0",
         "        return 0\n    return 0",
         ("test_cli.py::test_a_walk_that_breaks_makes_the_sync_incomplete_and_names_the_thread",),
