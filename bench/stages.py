@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Seconds of each stage as JSON, one after another; frames of all parts are held meanwhile."""
+    """Seconds of each stage as JSON, one after another; the frames of all are held meanwhile."""
     from pipeline.landing import batches_of
     from pipeline.load import BATCH_BODY_BYTES, load_batches, spare_resources
     from pipeline.part_frames import frames_of
@@ -26,14 +26,14 @@ def main() -> None:
 
     parts = {name: store.read_part(name) for name in store.list_parts()}
     lap("read, unpack and verify the raw parts")
-    frames = {name: frames_of(part) for name, part in parts.items()}
+    batches = list(batches_of(store, list(parts), body_bytes=BATCH_BODY_BYTES))
+    frames = [[frames_of(*(parts[name] for name in batch))] for batch in batches]
     lap("decode and flatten")
     with tempfile.TemporaryDirectory(prefix="bench-stages-") as folder:
         with open_new(Path(folder) / "warehouse.duckdb", wait_s=1.0) as connection:
             spare_resources(connection)
             lap("make the file, its tables and views")
-            batches = batches_of(store, list(frames), body_bytes=BATCH_BODY_BYTES)
-            load_batches(connection, ([frames[name] for name in batch] for batch in batches))
+            load_batches(connection, frames)
             lap("insert, pack, rank, seal, ledger")
         lap("checkpoint and close")
     print(json.dumps(taken_s))

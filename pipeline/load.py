@@ -59,7 +59,7 @@ def load_new_parts(
         # Some may have been flattened only after they were loaded.
         flat.drop(part for part in flat.list_parts() if part.name in held)
         landed = _landed_batches(store, held, more)
-        flattened = _flatten_ahead(landed, read=lambda part: _read_sound(flat, part, aside))
+        flattened = _flatten_ahead(landed, read=lambda batch: _read_sound(flat, batch, aside))
         for first in flattened:
             done: list[PartName] = []
             load_batches(connection, _noting(chain([first], islice(flattened, _BATCHES_AT_ONCE - 1)), done))
@@ -118,14 +118,14 @@ def spare_resources(connection: Connection) -> None:
 
 
 def _flatten_ahead(
-    batches: Iterable[list[PartName]], *, read: Callable[[PartName], Iterable[Frames]]
+    batches: Iterable[list[PartName]], *, read: Callable[[list[PartName]], list[Frames]]
 ) -> Iterator[Flattened]:
     """Batches of parts with their frames; the next one is flattened while DuckDB takes the one before."""
     waiting = iter(batches)
 
     def flatten_next() -> Flattened | None:
         batch = next(waiting, None)
-        return None if batch is None else (batch, [frames for part in batch for frames in read(part)])
+        return None if batch is None else (batch, read(batch))
 
     with ThreadPoolExecutor(1, "flatten") as thread:
         following = thread.submit(flatten_next)
@@ -134,13 +134,20 @@ def _flatten_ahead(
             yield flattened
 
 
-def _read_sound(flat: FlatStore, part: PartName, aside: list[Path | str]) -> list[Frames]:
-    """The frames of a part that is what was written; any other is set aside, and its place added to `aside`."""
-    try:
-        return [flat.read(part) or frames_of(flat.store.read_part(part))]
-    except DamagedPartError:
-        aside.append(flat.store.set_aside(part))
-        return []
+def _read_sound(flat: FlatStore, batch: Iterable[PartName], aside: list[Path | str]) -> list[Frames]:
+    """The frames of parts that are what was written; any other is set aside, and its place added to `aside`."""
+    flattened: list[Frames] = []
+    parts: list[Part] = []
+    for part in batch:
+        if (frames := flat.read(part)) is not None:
+            flattened.append(frames)
+            continue
+        try:
+            parts.append(flat.store.read_part(part))
+        except DamagedPartError:
+            aside.append(flat.store.set_aside(part))
+    # All at once: each expression of Polars waits for a thread of its pool.
+    return [*flattened, frames_of(*parts)] if parts else flattened
 
 
 def find_new_parts(store: RawStore, path: Path) -> list[PartName]:
@@ -185,7 +192,7 @@ def rebuild(
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
         batches = batches_of(store, parts, body_bytes=BATCH_BODY_BYTES)
-        flattened = _flatten_ahead(batches, read=lambda part: [frames_of(store.read_part(part))])
+        flattened = _flatten_ahead(batches, read=lambda batch: [frames_of(*map(store.read_part, batch))])
         load_batches(connection, (frames for _, frames in flattened))
         drop_unfinished(connection)
     if without_pruned:
@@ -198,7 +205,7 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
 
     Parts are taken one by one, so that their bodies are in memory one part at a time.
     """
-    load_flat(connection, (frames_of(part) for part in parts))
+    load_flat(connection, map(frames_of, parts))
 
 
 def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:

@@ -1,4 +1,4 @@
-"""A raw part as frames: its walks flattened, and what it says about itself; grain and columns of the tables."""
+"""Raw parts as frames: their walks flattened, and what they say about themselves; grain and columns of the tables."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,9 +15,9 @@ from pipeline.pages import INSTANT
 Frames = dict[str, pl.DataFrame]
 
 
-def frames_of(part: Part) -> Frames:
-    """Frames of one part by the name of what they go into: the tables of steps and runs, plans, syncs, loaded_parts."""
-    return {**flatten(part.walks), **_bookkeeping([part])}
+def frames_of(*parts: Part) -> Frames:
+    """Frames of parts by the name of what they go into: the tables of steps and runs, plans, syncs, loaded_parts."""
+    return {**flatten([walk for part in parts for walk in part.walks]), **_bookkeeping(parts)}
 
 
 def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
