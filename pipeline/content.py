@@ -5,9 +5,10 @@ their servers, and the names of all fields, of which keys of metadata are some.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.hiding import (
     UNREADABLE,

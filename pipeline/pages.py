@@ -31,8 +31,7 @@ PART_SCHEMA: dict[str, pl.DataType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """One answer, its body untouched; `cursor` is the `after` it was asked with.
 
     A page of an archive holds one object: `origin` is its file and position, `fetched_at` the latest instant it tells.
@@ -70,8 +69,7 @@ class Certificate(Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """A finished walk: its certificate and its pages in order."""
 
     certificate: Certificate
@@ -121,8 +119,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, first_unrecognised=places)
 
 
-@dataclass(frozen=True, slots=True)
-class LandedWalk:
+class LandedWalk(Struct, frozen=True):
     """A finished walk as read back from its part."""
 
     source: str

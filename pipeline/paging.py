@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from pipeline.errors import RequestError, WalkError
 from pipeline.pages import Page
 from pipeline.wire import ListHead
@@ -15,16 +17,14 @@ MAX_PAGES = 10_000
 _CURSOR_REFUSED = frozenset({400, 404, 422})
 
 
-@dataclass(frozen=True, slots=True)
-class ListAnswer:
+class ListAnswer(Struct, frozen=True):
     """One page of a list: what landed of it and what the pager needs of it."""
 
     page: Page
     head: ListHead
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What to ask a list for."""
 
     page_index: int
