@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-PRODUCT_PACKAGES = ("duckdb", "polars", "httpx", "httpx-aiohttp", "aiohttp", "msgspec")
+PRODUCT_PACKAGES = ("duckdb", "polars", "httpx", "pycurl", "msgspec")
 PEER_PACKAGES = ("openai", "dlt", "duckdb", "polars", "pyarrow")
 LIST_VERSIONS = """
 import sys

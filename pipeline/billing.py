@@ -1,6 +1,5 @@
 """The verbs of bills, for a person at a terminal: `import-usage` and `explain-cost`."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pipeline.bills import unfinished_reports
 from pipeline.client import ApiClient
 from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError
+from pipeline.event_loop import run_in_loop
 from pipeline.load import load_new_parts
 from pipeline.money import print_json
 from pipeline.pacing import Pacer
@@ -79,7 +79,7 @@ def import_bills(settings: Settings, request: UsageRequest, *, as_json: bool) ->
     now, source = datetime.now(UTC), request.source or settings.source
     if request.admin:
         since = parse_day(request.since, today=(now - timedelta(days=_DAYS_BACK)).date(), where="--since")
-        pages = asyncio.run(_fetch(settings, source, since))
+        pages = run_in_loop(_fetch(settings, source, since))
     else:
         pages = read_bill_files(request.files, source=source, now=now)
         for report in unfinished_reports(pages):

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-import aiohttp
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -190,7 +189,7 @@ class ApiClient:
             except httpx.TransportError as error:
                 failure = explain_failure(error)
                 raise _FaultError(Fault(failure.reason, retry=failure.heals), failure.hint) from None
-            except (httpx.DecodingError, aiohttp.ClientError, OSError) as error:
+            except httpx.DecodingError as error:
                 raise _FaultError(Fault(f"the answer broke off ({type(error).__name__})", retry=True)) from None
         self.traffic.bytes += len(body)
         if response.is_redirect:

@@ -1,9 +1,10 @@
 """Why no answer came: the step at which a connection failed and what helps; pure."""
 
-import socket
-import ssl
+import os
 from dataclasses import dataclass
 from typing import Literal
+
+import pycurl
 
 Step = Literal["name", "connection", "certificate", "tls", "proxy", "answer"]
 
@@ -18,6 +19,21 @@ class Unanswered:
     hint: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CurlFailure:
+    """How libcurl ended a request without an answer: its code and text, and the error of the system behind it.
+
+    `asked`: the request was on its way. `proxy_status`: what a proxy answered that was asked for a tunnel, else 0.
+    """
+
+    code: int
+    text: str = ""
+    errno: int = 0
+    asked: bool = False
+    proxied: bool = False
+    proxy_status: int = 0
+
+
 _CERTIFICATE_HINT = (
     "its certificate is always checked: if it comes from an authority of your own, name that authority's certificates"
     " in SSL_CERT_FILE (one PEM file) or SSL_CERT_DIR; if not, somebody may be listening in"
@@ -25,41 +41,58 @@ _CERTIFICATE_HINT = (
 _TLS_HINT = "does this port speak https? A base URL for plain http begins with http://"
 _NAME_HINT = "look at the base URL, at the network, or, where there is a proxy, at HTTPS_PROXY and NO_PROXY"
 _PROXY_HINT = "the proxy comes from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY in the environment; NO_PROXY leaves hosts out"
+_CERTIFICATE_CODES = frozenset(
+    {pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_ISSUER_ERROR, pycurl.E_SSL_INVALIDCERTSTATUS}
+)
+_TLS_CODES = frozenset({pycurl.E_SSL_CONNECT_ERROR, pycurl.E_SSL_CIPHER})
+_SYSTEM_CODES = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR})
+# Text of our own where libcurl's names hosts, ports or bytes.
+_REASONS = {
+    pycurl.E_COULDNT_CONNECT: "the connection failed",
+    pycurl.E_GOT_NOTHING: "the server ended the connection",
+    # Where it would have asked a second time, on another connection.
+    pycurl.E_ABORTED_BY_CALLBACK: "the server ended the connection",
+    pycurl.E_PARTIAL_FILE: "it broke off",
+    pycurl.E_RECV_ERROR: "it broke off",
+    pycurl.E_SEND_ERROR: "the connection broke off",
+    pycurl.E_UNSUPPORTED_PROTOCOL: "what came is no HTTP",
+    # The weird reply of any server: the name is from FTP.
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: "what came is no HTTP",
+    pycurl.E_URL_MALFORMAT: "nobody can be asked for such a URL",
+}
 
 
 def explain_failure(error: BaseException) -> Unanswered:
-    """What went wrong below HTTP, told from an error and its causes, without the URL that libraries put into them."""
-    causes = [error]
-    while (cause := causes[-1].__cause__) is not None:
-        causes.append(cause)
-    # The innermost first: the library's own errors derive from those of ssl without having their fields.
-    for cause in reversed(causes):
-        if (known := _known(cause)) is not None:
-            return known
-    last = causes[-1]
-    detail = last.strerror if isinstance(last, OSError) and last.strerror else type(last).__name__
-    is_open = any(type(cause).__name__ in _AFTER_CONNECTING for cause in causes)
-    return Unanswered("answer" if is_open else "connection", f"no answer ({detail})")
+    """What went wrong below HTTP, without the URL that libraries put into their errors."""
+    failure = getattr(error, "failure", None)
+    if isinstance(failure, Unanswered):
+        return failure
+    return Unanswered("connection", f"no answer ({type(error).__name__})")
 
 
-# By name: only the client may know the library that they belong to.
-_AFTER_CONNECTING = ("SocketTimeoutError", "ServerDisconnectedError", "ClientPayloadError", "ConnectionResetError")
-
-
-def _known(error: BaseException) -> Unanswered | None:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        reason = error.verify_message.rstrip(".")
+def explain_curl(failure: CurlFailure) -> Unanswered:
+    """What went wrong, told by libcurl's code; of its texts only those of TLS, which name no more than the host."""
+    if failure.code in _CERTIFICATE_CODES:
+        reason = failure.text.removeprefix("SSL certificate problem: ").removeprefix("SSL: ").rstrip(".")
         return Unanswered(
             "certificate", f"no answer (its certificate is refused: {reason})", heals=False, hint=_CERTIFICATE_HINT
         )
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or type(error).__name__).lower().replace("_", " ")
+    if failure.code in _TLS_CODES:
+        reason = failure.text.rpartition(":")[2].strip()
         return Unanswered("tls", f"no answer (no TLS: {reason})", hint=_TLS_HINT)
-    if isinstance(error, socket.gaierror):
-        return Unanswered("name", f"no answer ({error.strerror})", hint=_NAME_HINT)
-    if type(error).__name__ == "ClientHttpProxyError":
-        status = getattr(error, "status", None)
-        return Unanswered("proxy", f"no answer (the proxy says {status})", heals=status != 407, hint=_PROXY_HINT)
-    if type(error).__name__ == "ClientProxyConnectionError":
+    if failure.code == pycurl.E_COULDNT_RESOLVE_HOST:
+        return Unanswered("name", "no answer (its name is not known)", hint=_NAME_HINT)
+    if failure.proxy_status >= 300:
+        said = f"no answer (the proxy says {failure.proxy_status})"
+        return Unanswered("proxy", said, heals=failure.proxy_status != 407, hint=_PROXY_HINT)
+    if failure.proxied and not failure.asked and not failure.proxy_status:
         return Unanswered("proxy", "no answer (the proxy cannot be reached)", hint=_PROXY_HINT)
-    return None
+    return Unanswered("answer" if failure.asked else "connection", f"no answer ({_reason(failure)})")
+
+
+def _reason(failure: CurlFailure) -> str:
+    if failure.code == pycurl.E_OPERATION_TIMEDOUT:
+        return "nothing came for too long" if failure.asked else "no connection within the time"
+    if failure.errno and failure.code in _SYSTEM_CODES:
+        return os.strerror(failure.errno)
+    return _REASONS.get(failure.code, f"libcurl's error {failure.code}")

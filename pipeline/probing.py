@@ -33,7 +33,6 @@ async def probe_server(
     transport = open_transport(endpoint)
     headers = {**endpoint.headers, **({"Authorization": f"Bearer {token}"} if token else {})}
     request = httpx.Request("GET", endpoint.url(segments, params), headers=headers)
-    request.extensions["timeout"] = {"connect": _TIMEOUT_S, "read": _TIMEOUT_S}
     started_s = time.monotonic()
     try:
         async with asyncio.timeout(_TIMEOUT_S):

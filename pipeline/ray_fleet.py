@@ -11,6 +11,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.connect import make_client
 from pipeline.errors import PipelineError
+from pipeline.event_loop import run_in_loop
 from pipeline.extract import ExtractOptions, Outcome
 from pipeline.garbage import tune_garbage_collector
 from pipeline.landing import PartName, RawStore
@@ -185,7 +186,7 @@ def walk_share(desk: Any, task: ShareTask) -> Report:
     """A task: one share, from its beginning or from where its predecessors, which have died, had landed it."""
     tune_garbage_collector()
     check_version(task.version)
-    return asyncio.run(_walk(desk, task))
+    return run_in_loop(_walk(desk, task))
 
 
 async def _walk(desk: Any, task: ShareTask) -> Report:

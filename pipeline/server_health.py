@@ -1,6 +1,5 @@
 """Whether a sync could talk to its server: configuration, key, the server itself and its clock."""
 
-import asyncio
 import email.utils
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ import msgspec
 from pipeline.diagnosis import Diagnosis
 from pipeline.endpoint import Endpoint, check_base_url, hide_credentials
 from pipeline.errors import ConfigurationError, RefusedError
+from pipeline.event_loop import run_in_loop
 from pipeline.kinds import KINDS, find_hint
 from pipeline.probing import Probe, probe_server
 from pipeline.retrying import judge_status
@@ -43,7 +43,7 @@ def examine_server(settings: Settings, *, thread_id: str | None, offline: bool, 
     yield Diagnosis("configuration", "ok", f"{named}, {hide_credentials(base_url)} ({origin})")
     try:
         endpoint, tokens = settings.endpoint(), settings.tokens()
-        token = asyncio.run(_first_token(tokens, now)) if tokens else None
+        token = run_in_loop(_first_token(tokens, now)) if tokens else None
     except (ConfigurationError, RefusedError) as error:
         yield Diagnosis("key", "fail", str(error))
         return
@@ -72,7 +72,7 @@ def _examine_answer(
 ) -> Iterator[Diagnosis]:
     segments = ("threads", thread_id or MADE_UP_THREAD, "runs")
     try:
-        probe = asyncio.run(probe_server(endpoint, segments, [("limit", "1"), ("order", "asc")], token=token))
+        probe = run_in_loop(probe_server(endpoint, segments, [("limit", "1"), ("order", "asc")], token=token))
     except ConfigurationError as error:
         yield Diagnosis("server", "fail", str(error))
         return

@@ -17,6 +17,7 @@ from pipeline.content_key import check_content, read_content_key, read_history
 from pipeline.crew import Crew
 from pipeline.dry_run import plan_sync, print_plan
 from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
+from pipeline.event_loop import run_in_loop
 from pipeline.executors import Executor, Fleets
 from pipeline.extract import ExtractOptions, Progress, list_thread_ids
 from pipeline.forgotten import leave_out_forgotten
@@ -84,7 +85,7 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
     with _open_plan(settings, request) as warehouse:
         named = request.naming.read(warehouse, source=settings.source)
         if request.naming.all_threads:
-            named.add(asyncio.run(_list_threads(make_client(settings))))
+            named.add(run_in_loop(_list_threads(make_client(settings))))
         selection = request.naming.select(named.ids, warehouse, source=settings.source, now=now)
         plan = plan_sync(
             selection.thread_ids,
@@ -129,7 +130,7 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
     meter = Meter(Progress(), client.traffic)
     try:
         with reporter.watching(meter):
-            result = asyncio.run(_run(client, settings, request, named, meter.progress))
+            result = run_in_loop(_run(client, settings, request, named, meter.progress))
     except asyncio.CancelledError:
         result = None
     if result is None or result.verdict == "interrupted":

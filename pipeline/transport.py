@@ -1,41 +1,30 @@
-"""The way of every request: httpx's interface over one aiohttp session, TLS verified, proxies from the environment."""
+"""The way of every request: httpx's interface over libcurl, TLS verified, proxies from the environment."""
 
+import os
+import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
+import certifi
 import httpx
-from httpx_aiohttp import AiohttpTransport
-from httpx_aiohttp.transport import map_aiohttp_exceptions
-from multidict import CIMultiDict
-from yarl import URL
+import pycurl
 
+from pipeline.connecting import Unanswered
 from pipeline.endpoint import Endpoint, is_loopback
 from pipeline.errors import ConfigurationError
+from pipeline.exchanges import Exchange, NoAnswerError
 
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=30.0)
-_KEEPALIVE_S = 60.0
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body as it arrives; what a server has packed stays packed."""
-
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            while chunk := await self._answer.content.readany():
-                yield chunk
-        except Exception:
-            with map_aiohttp_exceptions():
-                raise
-
-    async def aclose(self) -> None:
-        self._answer.release()
+_CONNECT_S = 10
+_IDLE_S = 30
+_KEEPALIVE_S = 60
+# More than any --concurrency: a connection is not given up because others are idle.
+_MOST_CONNECTIONS = 2048
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BREAK = re.compile(rb"[\r\n\0]")
 
 
 class TargetRequest(httpx.Request):
@@ -49,51 +38,80 @@ class TargetRequest(httpx.Request):
         self.extensions = {"target": target.encode()}
 
 
-class _GetTransport(AiohttpTransport):
-    """The transport for GETs alone: what every request has in common is made once, see docs/performance.md."""
+class CurlTransport(httpx.AsyncBaseTransport):
+    """The transport for GETs alone, which follows nothing and repeats nothing; for one event loop.
 
-    _headers: httpx.Headers | None = None
-    _own_headers: CIMultiDict[str]
+    `options` are what all requests ask of libcurl.
+    """
+
+    def __init__(self, options: Mapping[int, Any]) -> None:
+        self._options = options
+        self._multi = pycurl.AsyncCurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, _MOST_CONNECTIONS)
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
+        # Each with the headers that it was given last.
+        self._idle: list[tuple[pycurl.Curl, list[bytes]]] = []
+        # Most requests share one object of headers, and one of the URL that theirs begin with.
+        self._headers: httpx.Headers | None = None
+        self._lines: list[bytes] = []
+        self._url: httpx.URL | None = None
+        self._origin = b""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if not isinstance(self.client, aiohttp.ClientSession):
-            self.client = self.get_client()
-        try:
-            answer = await self.client.get(
-                _url_of(request), headers=self._headers_of(request), allow_redirects=False, **self._proxying
-            )
-        except Exception:
-            with map_aiohttp_exceptions():
-                raise
-        response = httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer), request=request)
+        lines, url = self._lines_of(request), self._url_of(request)
+        curl = self._take_handle(lines)
+        curl.setopt(pycurl.URL, url)
+        release = partial(self._idle.append, (curl, lines))
+        exchange = Exchange(self._multi, curl, proxied=bool(self._options[pycurl.PROXY]), release=release)
+        status, headers = await exchange.read_head()
+        response = httpx.Response(status, headers=headers, stream=exchange, request=request)
         # Else httpx tries all headers with one encoding after another; this one reads everything.
         response.headers.encoding = "latin-1"
         return response
 
-    def _headers_of(self, request: httpx.Request) -> CIMultiDict[str]:
-        """As aiohttp takes them; most requests share one object of headers."""
+    async def aclose(self) -> None:
+        await self._multi.aclose()
+        while self._idle:
+            self._idle.pop()[0].close()
+
+    def _take_handle(self, lines: list[bytes]) -> pycurl.Curl:
+        curl, given = self._idle.pop() if self._idle else (self._open_handle(), None)
+        if given is not lines:
+            curl.setopt(pycurl.HTTPHEADER, lines)
+        return curl
+
+    def _open_handle(self) -> pycurl.Curl:
+        curl = pycurl.Curl()
+        for option, value in self._options.items():
+            if value is None:
+                curl.unsetopt(option)
+            else:
+                curl.setopt(option, value)
+        return curl
+
+    def _lines_of(self, request: httpx.Request) -> list[bytes]:
         if self._headers is not request.headers:
-            self._headers, self._own_headers = request.headers, CIMultiDict(request.headers.multi_items())
-        return self._own_headers
+            self._headers, self._lines = request.headers, _write_headers(request.headers)
+        return self._lines
 
-    @property
-    def _proxying(self) -> dict[str, Any]:
-        if self.proxy is None:
-            return {}
-        auth = aiohttp.BasicAuth(*self.proxy.auth) if self.proxy.auth else None
-        return {"proxy": str(self.proxy.url), "proxy_auth": auth, "proxy_headers": self.proxy.headers}
+    def _url_of(self, request: httpx.Request) -> bytes:
+        """What to ask for; it is escaped already. The extension `target` stands for all that follows the host."""
+        target: bytes | None = request.extensions.get("target")
+        if self._url is not request.url:
+            self._url = request.url
+            self._origin = request.url.scheme.encode() + b"://" + request.url.netloc
+        return self._origin + (request.url.raw_path if target is None else target)
 
 
-def _url_of(request: httpx.Request) -> URL:
-    """What to ask for; it is escaped already. The extension `target` stands for all that follows the host."""
-    target: bytes | None = request.extensions.get("target")
-    if target is None:
-        return URL(str(request.url), encoded=True)
-    path, _, query = target.decode().partition("?")
-    origin = request.url
-    return URL.build(
-        scheme=origin.scheme, authority=origin.netloc.decode(), path=path, query_string=query, encoded=True
-    )
+def _write_headers(headers: httpx.Headers) -> list[bytes]:
+    """As libcurl takes them: it would send a line break as it is, and leave out what is empty but for this sign."""
+    for name, value in headers.raw:
+        if not _NAME.fullmatch(name) or _BREAK.search(value):
+            said = name.decode("latin-1") if _NAME.fullmatch(name) else "one"
+            raise NoAnswerError(
+                Unanswered("connection", f"not asked: no header can be written like this ({said})", heals=False)
+            )
+    return [name + (b": " + value if value.strip() else b";") for name, value in headers.raw]
 
 
 def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:
@@ -101,28 +119,49 @@ def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:
 
     Raises ConfigurationError if that bundle cannot be read.
     """
+    trusted_file, trusted_folder = _find_trusted()
+    return CurlTransport(
+        {
+            pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+            pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+            pycurl.FOLLOWLOCATION: False,
+            pycurl.PATH_AS_IS: True,
+            pycurl.NOSIGNAL: True,
+            pycurl.USERAGENT: "",
+            pycurl.CONNECTTIMEOUT: _CONNECT_S,
+            pycurl.LOW_SPEED_LIMIT: 1,
+            pycurl.LOW_SPEED_TIME: _IDLE_S,
+            pycurl.MAXAGE_CONN: _KEEPALIVE_S,
+            pycurl.SSLVERSION: pycurl.SSLVERSION_TLSv1_2,
+            pycurl.SSL_VERIFYPEER: True,
+            pycurl.SSL_VERIFYHOST: 2,
+            pycurl.CAINFO: trusted_file,
+            pycurl.CAPATH: trusted_folder,
+            pycurl.PROXY_CAINFO: trusted_file,
+            pycurl.PROXY_CAPATH: trusted_folder,
+            # Empty, libcurl would else look into the environment itself.
+            pycurl.PROXY: find_proxy(endpoint.base_url) or "",
+            pycurl.NOPROXY: "",
+            # A proxy is not told what the server is told.
+            pycurl.HEADEROPT: pycurl.HEADER_SEPARATE,
+        }
+    )
+
+
+def _find_trusted() -> tuple[str | None, str | None]:
+    """The file or the folder of the authorities that we trust: what the environment names, else certifi's."""
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if not file and not folder:
+        return certifi.where(), None
+    file, folder = (file, None) if file else (None, folder)
     try:
-        context: ssl.SSLContext = httpx.create_ssl_context()
+        ssl.create_default_context(cafile=file, capath=folder)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigurationError(
             f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read ({reason})"
         ) from error
-
-    def open_session() -> aiohttp.ClientSession:
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=_KEEPALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=_TIMEOUT,
-            # httpx unpacks.
-            auto_decompress=False,
-        )
-        # aiohttp would ask once more by itself where a connection ends: uncounted, at once, past the pacer.
-        session._retry_connection = False
-        return session
-
-    proxy_url = find_proxy(endpoint.base_url)
-    return _GetTransport(verify=context, client=open_session, proxy=httpx.Proxy(proxy_url) if proxy_url else None)
+    return file, folder
 
 
 def find_proxy(base_url: str) -> str | None:

@@ -64,7 +64,12 @@ def admin_endpoint(base_url: str | None, key: str | None) -> Endpoint:
         raise ConfigurationError(
             f"no admin key: set the environment variable {ADMIN_KEY_VARIABLE} (a project's key may not read bills)"
         )
-    headers = {"Accept": "application/json", "User-Agent": "run-steps-pipeline", "Authorization": f"Bearer {key}"}
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "User-Agent": "run-steps-pipeline",
+        "Authorization": f"Bearer {key}",
+    }
     url = check_base_url(base_url or ADMIN_BASE_URL, plain_http_hosts=frozenset())
     return Endpoint(base_url=url, headers=headers, secrets=(key,))
 

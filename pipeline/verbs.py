@@ -1,6 +1,5 @@
 """The verbs `runs` and `steps`: single objects and pages of them, as the server sent them, one JSON text a line."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from pipeline.client import ApiClient
 from pipeline.content import hide_object
 from pipeline.endpoint import check_id
 from pipeline.errors import ConfigurationError, PipelineError, RequestError, WalkError
+from pipeline.event_loop import run_in_loop
 from pipeline.extract import INCLUDE_CONTENT
 from pipeline.hiding import ContentKey
 from pipeline.json_text import decode_with, repair_unicode
@@ -76,7 +76,7 @@ def print_object(connected: Connected, segments: Sequence[str], include: Sequenc
         async with connected.client as client:
             return (await client.get(segments, include_params(include), decode=_decode_object)).body
 
-    _write_lines(connected.shown([asyncio.run(fetch())], segments), sys.stdout.buffer)
+    _write_lines(connected.shown([run_in_loop(fetch())], segments), sys.stdout.buffer)
 
 
 def print_list(connected: Connected, segments: Sequence[str], query: ListQuery) -> None:
@@ -90,7 +90,7 @@ def print_list(connected: Connected, segments: Sequence[str], query: ListQuery) 
     walk = ListWalk(after=query.after)
     fault: PipelineError | None = None
     try:
-        asyncio.run(_walk(connected.client, segments, query, walk))
+        run_in_loop(_walk(connected.client, segments, query, walk))
     except (RequestError, WalkError) as error:
         fault = error
     for page in walk.pages:

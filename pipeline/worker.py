@@ -8,6 +8,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from pipeline.connect import make_client
+from pipeline.event_loop import run_in_loop
 from pipeline.garbage import tune_garbage_collector
 from pipeline.pacing import Moment
 from pipeline.share import Job, Report, Share
@@ -23,7 +24,7 @@ def work(link: Connection, paused_until: Moment) -> None:
     except (EOFError, OSError):
         # There is nothing to do, or nobody who wants it done.
         os._exit(0)
-    asyncio.run(_extract(job, link, paused_until, sharers))
+    run_in_loop(_extract(job, link, paused_until, sharers))
     link.close()
     # As at the end of the command line: not through the interpreter's own end.
     os._exit(0)

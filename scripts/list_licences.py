@@ -19,18 +19,23 @@ _FROM_ITS_FILE = {
     "appnope": "BSD-2-Clause",
     "backports-zstd": "PSF-2.0",
     "colorama": "BSD-3-Clause",
-    "httpx-aiohttp": "BSD-3-Clause",
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     # Of its adodbapi, which nothing here uses, the licence is another.
     "pywin32": "PSF-2.0",
     "pywinpty": "MIT",
 }
+# Offered under either of two licences: the one that it is taken under.
+_CHOSEN = {"pycurl": "MIT"}
 _LONGEST_NAME = 60
 _HEAD = """\
 # Licences
 
 What `requirements.txt` installs and under which licence, as the packages themselves state it; `make licences` writes
 this. None is copied into this repository or its wheel. This program itself is under the MIT licence.
+
+pycurl may be taken under LGPL-2.1 or MIT, and is taken under MIT. Its wheels hold libraries of others: libcurl, OpenSSL
+and more under permissive licences, and on Linux libidn2 and libunistring, which are under LGPL-3.0-or-later or
+GPL-2.0-or-later. They are installed from the registry as they are, linked dynamically and not changed.
 
 """
 _EXTRAS = """
@@ -61,8 +66,8 @@ def _table(names: Iterable[str]) -> str:
 
 def read_licence(name: str) -> str:
     """What a package states: the SPDX expression, else the name, else the classifiers."""
-    if name in _FROM_ITS_FILE:
-        return _FROM_ITS_FILE[name]
+    if noted := _FROM_ITS_FILE.get(name) or _CHOSEN.get(name):
+        return noted
     try:
         fields = metadata(name)
     except PackageNotFoundError:

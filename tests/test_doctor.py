@@ -153,7 +153,7 @@ def test_the_answer_of_the_server_tells_what_to_do(tmp_path: Path, name: str) ->
 
 @pytest.mark.parametrize(
     ("base_url", "said"),
-    [("https://nobody.invalid/v1", "NO_PROXY"), ("https://127.0.0.1:9/v1", "Connect call failed")],
+    [("https://nobody.invalid/v1", "NO_PROXY"), ("https://127.0.0.1:9/v1", "Connection refused")],
 )
 def test_a_server_that_is_not_there_is_named_with_the_step_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_url: str, said: str

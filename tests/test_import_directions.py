@@ -32,13 +32,13 @@ SPEAKERS = {
 
 # Who may import a library (or a part of Python) that does something; modules of the emulator are its own affair.
 OWNERS = {
-    "httpx": {"client", "probing", "transport"},
-    "httpx_aiohttp": {"transport"},
+    "httpx": {"client", "exchanges", "probing", "transport"},
+    # connecting knows its errors only.
+    "pycurl": {"connecting", "exchanges", "transport"},
     "tenacity": {"client", "lake_retrying"},
-    "aiohttp": {"client", "transport"},
-    # connecting knows their errors only.
-    "ssl": {"connecting", "transport"},
-    "socket": {"connecting"},
+    "aiohttp": set[str](),
+    "ssl": {"transport"},
+    "socket": set[str](),
     # The last two run SQL that a person wrote, and have to tell its errors apart.
     "duckdb": {"duck", "schema", "warehouse", "query", "thread_queries"},
     "filelock": {"writer_lock"},
@@ -56,8 +56,8 @@ OWNERS = {
 }
 # Who may do what: names as they are written in the source.
 ACTS = {
-    # present asks only how wide the terminal is, warehouse how much memory a load may take.
-    "os.environ": {*COMMAND_LINE, "present", "sample", "ray_cluster", "warehouse"},
+    # present asks only how wide the terminal is, warehouse how much memory a load may take, transport whom to trust.
+    "os.environ": {*COMMAND_LINE, "present", "sample", "ray_cluster", "warehouse", "transport"},
     "os.getenv": set[str](),
     "print": SPEAKERS,
     "sys.stdout": {*SPEAKERS, "present"},
@@ -66,6 +66,9 @@ ACTS = {
     # thread_queries in memory only: a file has one owner.
     "duckdb.connect": {"schema", "warehouse", "thread_queries"},
     "time.sleep": {"warehouse"},
+    # asyncio's own loop cannot watch libcurl's sockets everywhere.
+    "asyncio.run": set[str](),
+    "asyncio.Runner": {"event_loop"},
 }
 # The modules of the one-way flow, and all that each may import of ours.
 FLOW = {
@@ -103,7 +106,9 @@ FLOW = {
         "tokens",
         "transport",
     },
-    "transport": {"endpoint", "errors"},
+    "event_loop": set[str](),
+    "exchanges": {"connecting"},
+    "transport": {"connecting", "endpoint", "errors", "exchanges"},
     "jobs": {"plan"},
     "extract": {"client", "errors", "hiding", "jobs", "json_text", "lander", "pages", "paging", "plan", "wire"},
     "salvage": {"wire"},
@@ -241,7 +246,7 @@ def note(event, arguments):
 
 watching = False
 sys.addaudithook(note)
-import aiohttp, dotenv, duckdb, filelock, httpx, httpx_aiohttp, polars, rich, tenacity, typer
+import dotenv, duckdb, filelock, httpx, polars, pycurl, rich, tenacity, typer
 watching = True
 for name in sys.argv[1:]:
     importlib.import_module(name)

@@ -1,6 +1,7 @@
 """Whom we trust on the way: certificates, authorities of one's own, and proxies, over real TLS on loopback."""
 
 import asyncio
+import base64
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -210,13 +211,13 @@ def test_a_server_without_tls_behind_an_https_url_is_named() -> None:
 # --- proxies --------------------------------------------------------------------------------------------------------
 
 
-def ask_through(tunnel: Tunnel, server: TlsServer, environ: pytest.MonkeyPatch) -> str:
+def ask_through(tunnel: Tunnel, server: TlsServer, environ: pytest.MonkeyPatch, user: str = "") -> str:
     """A request to HOST, a name that leads nowhere, so that only the proxy can answer it."""
 
     async def run() -> str:
         async with server.running(), tunnel.running():
             tunnel.to_port = tunnel.to_port and server.port
-            environ.setenv("HTTPS_PROXY", f"http://127.0.0.1:{tunnel.port}")
+            environ.setenv("HTTPS_PROXY", f"http://{user}127.0.0.1:{tunnel.port}")
             message, _ = await get(f"https://{HOST}/v1")
             return message
 
@@ -254,6 +255,46 @@ def test_a_proxy_that_refuses_is_named_as_the_proxy(authority: trustme.CA, bare:
 
     assert message.startswith("/threads: no answer (the proxy says 407)")
     assert "HTTPS_PROXY" in message
+
+
+def test_a_proxy_that_cannot_be_reached_is_named_as_the_proxy(bare: pytest.MonkeyPatch) -> None:
+    async def run() -> str:
+        async with Tunnel().running() as tunnel:
+            pass
+        bare.setenv("HTTPS_PROXY", f"http://127.0.0.1:{tunnel.port}")
+        message, _ = await get(f"https://{HOST}/v1")
+        return message
+
+    message = asyncio.run(run())
+
+    assert message.startswith("/threads: no answer (the proxy cannot be reached)")
+    assert "HTTPS_PROXY" in message
+
+
+def test_a_proxy_gets_its_own_name_and_password_and_the_server_does_not(
+    authority: trustme.CA, tmp_path: Path, bare: pytest.MonkeyPatch
+) -> None:
+    name_file(authority, tmp_path, bare)
+    server, tunnel = TlsServer(authority.issue_cert(HOST)), Tunnel(to_port=1)
+
+    message = ask_through(tunnel, server, bare, "me:p%40ss@")
+
+    sent = b"Proxy-Authorization: Basic " + base64.b64encode(b"me:p@ss")
+    assert message == ""
+    assert sent in tunnel.read[0]
+    assert b"Proxy-" not in server.heads[0]
+
+
+def test_a_proxy_of_the_environment_is_not_used_behind_our_back(
+    authority: trustme.CA, tmp_path: Path, bare: pytest.MonkeyPatch
+) -> None:
+    name_file(authority, tmp_path, bare)
+    for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        bare.setenv(name, "http://127.0.0.1:9")
+
+    message, _ = ask(TlsServer(authority.issue_cert("127.0.0.1")))
+
+    assert message == ""
 
 
 def test_a_host_that_no_proxy_names_is_asked_directly(

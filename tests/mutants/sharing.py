@@ -11,6 +11,7 @@ _BUDGET = "pipeline/pace_budget.py"
 _DUE = "pipeline/thread_queries.py"
 _DECAY = "pipeline/decay.py"
 _TRANSPORT = "pipeline/transport.py"
+_EXCHANGES = "pipeline/exchanges.py"
 
 LAKES = (
     Mutant(
@@ -197,17 +198,44 @@ TRANSPORT = (
         "the transport follows redirects",
         "another host gets the key",
         _TRANSPORT,
-        "allow_redirects=False",
-        "allow_redirects=True",
+        "pycurl.FOLLOWLOCATION: False,",
+        "pycurl.FOLLOWLOCATION: True,",
         ("test_client.py::test_a_redirect_is_not_followed_and_the_other_host_sees_nothing",),
     ),
     Mutant(
         "the transport asks again by itself",
         "a server in trouble gets twice the requests, uncounted",
-        _TRANSPORT,
-        "session._retry_connection = False",
-        "session._retry_connection = True",
-        ("test_client.py::test_a_connection_that_always_ends_is_an_error_naming_the_path",),
+        _EXCHANGES,
+        "        if self._asked:\n",
+        "        if False:\n",
+        (
+            "test_exchanges.py::"
+            "test_a_kept_connection_that_ends_without_an_answer_is_asked_again_by_the_client_alone_and_counted",
+        ),
+    ),
+    Mutant(
+        "an answer that breaks off is one",
+        "items of a page are lost",
+        _EXCHANGES,
+        "if (error := ended.exception()) is not None:",
+        "if (error := ended.exception()) is not None and not self._lines:",
+        ("test_exchanges.py::test_an_answer_that_breaks_off_is_a_fault_and_never_a_short_answer",),
+    ),
+    Mutant(
+        "a head that breaks off is one",
+        "a thread counts as missing because a connection ended",
+        _EXCHANGES,
+        "        if not line.strip():\n",
+        "        if not line.strip() or line is lines[-1]:\n",
+        ("test_exchanges.py::test_an_answer_that_breaks_off_is_a_fault_and_never_a_short_answer",),
+    ),
+    Mutant(
+        "a request that was given up goes on",
+        "connections are held by answers that nobody reads",
+        _EXCHANGES,
+        "        if not self._ended.done():\n            # That",
+        "        if False:\n            # That",
+        ("test_exchanges.py::test_a_request_that_is_cancelled_closes_its_connection_and_the_next_is_well",),
     ),
     Mutant(
         "a host that no proxy is for is asked through it",
