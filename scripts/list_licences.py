@@ -34,7 +34,7 @@ What `requirements.txt` installs and under which licence, as the packages themse
 this. None is copied into this repository or its wheel. This program itself is under the MIT licence.
 
 pycurl may be taken under LGPL-2.1 or MIT, and is taken under MIT. Its wheels hold libraries of others: libcurl, OpenSSL
-and more under permissive licences, and on Linux libidn2 and libunistring, which are under LGPL-3.0-or-later or
+and more under permissive licences, on Linux and macOS also libidn2 and libunistring, under LGPL-3.0-or-later or
 GPL-2.0-or-later. They are installed from the registry as they are, linked dynamically and not changed.
 
 """
