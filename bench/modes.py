@@ -162,7 +162,7 @@ def rebuild(settings: Settings) -> Result:
 
 
 def stages(settings: Settings) -> Result:
-    """Processor time of the stages of `load --rebuild`, on one core."""
+    """Processor time of the stages of `load --rebuild` on one core, and of what the libraries do in it."""
     corpus = open_corpus(settings.size, settings.cache)
     command = ["taskset", "--cpu-list", "0", settings.product_python, "-m", "bench.stages"]
     with serve(corpus.www, Behaviour()) as server, tempfile.TemporaryDirectory(prefix="bench-stages-") as out:
@@ -170,8 +170,11 @@ def stages(settings: Settings) -> Result:
         runs = [run_measured([*command, out], settings) for _ in range(settings.rounds)]
         require_success(runs)
     figures = [json.loads(run.last_line) for run in runs]
-    rows = [[stage, format_spread([figure[stage] for figure in figures], 2)] for stage in figures[0]]
-    rows.append(["all", format_spread([sum(figure.values()) for figure in figures], 2)])
+    rows = []
+    for kind, total in (("stages", "all"), ("libraries", "libraries alone")):
+        taken = [figure[kind] for figure in figures]
+        rows += [[stage, format_spread([figure[stage] for figure in taken], 2)] for stage in taken[0]]
+        rows.append([total, format_spread([sum(figure.values()) for figure in taken], 2)])
     said = f"{corpus.truth['steps']:,} steps, cpu s"
     return Result(format_table(["stage", said], rows), figures)
 
