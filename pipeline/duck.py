@@ -11,6 +11,9 @@ from pipeline.arrow import ArrowStream, HasArrowStream
 
 Connection = duckdb.DuckDBPyConnection
 
+# To drop blocks takes time, as some are read again: not after each batch, and then many.
+_MUCH_BYTES = 56 * 2**20
+_LITTLE = "32MB"
 # duckdb 1.x hands filters on a registered stream to pyarrow, which cannot compare the text type of Polars.
 _COPIES_FRAMES = duckdb.__version__.startswith("1.")
 
@@ -41,6 +44,18 @@ def unregister(connection: Connection, name: str) -> None:
         connection.execute(f"drop table temp.{name}")
     else:
         connection.unregister(name)
+
+
+def let_go(connection: Connection) -> None:
+    """Have DuckDB drop what it keeps because there is room: it fills its memory with blocks it might read again."""
+    used = connection.execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchone()
+    limit = connection.execute("select current_setting('memory_limit')").fetchone()
+    if used is None or limit is None or used[0] <= _MUCH_BYTES:
+        return
+    # What it cannot do without it keeps, and says that this is more.
+    with contextlib.suppress(duckdb.Error):
+        connection.execute(f"set memory_limit = '{_LITTLE}'")
+    connection.execute(f"set memory_limit = '{limit[0]}'")
 
 
 @contextlib.contextmanager

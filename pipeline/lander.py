@@ -8,7 +8,7 @@ from pipeline.landing import PartName, PartRow
 from pipeline.pages import SyncSummary, Walk
 from pipeline.part_writer import PartWriter
 
-PART_BYTES = 8 * 2**20
+PART_BYTES = 6 * 2**20
 PART_SECONDS = 5.0
 
 

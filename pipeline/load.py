@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.duck import Connection, frame_views, read_frame
+from pipeline.duck import Connection, frame_views, let_go, read_frame
 from pipeline.errors import DamagedPartError, PipelineError
 from pipeline.flat_parts import FlatStore
 from pipeline.landing import Part, PartName, RawStore, batches_of
@@ -62,7 +62,8 @@ def load_new_parts(
         flattened = _flatten_ahead(landed, read=lambda batch: _read_sound(flat, batch, aside))
         for first in flattened:
             done: list[PartName] = []
-            load_batches(connection, _noting(chain([first], islice(flattened, _BATCHES_AT_ONCE - 1)), done))
+            noted = _noting(chain([first], islice(flattened, _BATCHES_AT_ONCE - 1)), done)
+            load_batches(connection, noted, in_background=more is not None)
             flat.drop(done)
             count += len(done)
             if loaded is not None:
@@ -216,10 +217,10 @@ def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
     load_batches(connection, [flat])
 
 
-def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]]) -> None:
+def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]], *, in_background: bool = False) -> None:
     """The same for several batches, as one: rows follow each other, and what follows from them is seen to once.
 
-    A commit for each would pack the last rows of every table anew.
+    A commit for each would pack the last rows of every table anew. `in_background` little memory is held between them.
     """
     with frame_views(connection) as show, _transaction(connection):
         begin_touching(connection)
@@ -228,6 +229,8 @@ def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]]) ->
             frames = {f"new_{name}": pl.concat([frames[name] for frames in parts]) for name in parts[0]}
             show(frames)
             put_frames(connection, {name for name, frame in frames.items() if frame.height})
+            if in_background:
+                let_go(connection)
         settle(connection)
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from pipeline.duck import let_go
 from pipeline.errors import ConfigurationError, DamagedPartError
 from pipeline.landing import PartName, RawStore
 from pipeline.load import load_new_parts
@@ -110,3 +112,25 @@ def test_the_loader_names_the_damage_of_all_its_loads(tmp_path: Path) -> None:
     loader.join()
 
     assert first.name in str(loader.damage)
+
+
+def test_a_connection_lets_go_of_blocks_that_it_need_not_keep(tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / "large.duckdb", config={"memory_limit": "128MB"}) as connection:
+        connection.execute("create table texts as select range as number, random() as noise from range(5_000_000)")
+        connection.execute("checkpoint")
+        connection.execute("select sum(noise), sum(number) from texts")
+        limit, used = settings_of(connection)
+
+        let_go(connection)
+
+        limit_then, used_then = settings_of(connection)
+        assert (limit_then, connection.execute("select count(*) from texts").fetchall()) == (limit, [(5_000_000,)])
+        assert used_then < 40 * 2**20 < 56 * 2**20 < used
+
+
+def settings_of(connection: duckdb.DuckDBPyConnection) -> tuple[str, int]:
+    """The limit of a connection's memory, and what is in use of it."""
+    [row] = connection.execute(
+        "select current_setting('memory_limit'), sum(memory_usage_bytes) from duckdb_memory()"
+    ).fetchall()
+    return row
