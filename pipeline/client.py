@@ -71,6 +71,7 @@ class ApiClient:
     tokens: TokenSource | None = None
     # Once we are refused altogether nothing more is asked, also by those who were waiting for their turn.
     _refusal: RefusedError | None = field(default=None, init=False, repr=False)
+    _opened: bool = field(default=False, init=False, repr=False)
     _origin: str = field(init=False, repr=False)
     # What all requests have in common.
     _common: httpx.Request = field(init=False, repr=False)
@@ -84,12 +85,15 @@ class ApiClient:
     async def __aenter__(self) -> "ApiClient":
         if self.tokens is not None:
             await self.tokens.current(self.clock.now())
-        self.transport = self.transport or open_transport(self.endpoint)
+        if self.transport is None:
+            self.transport, self._opened = open_transport(self.endpoint), True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self.transport is not None:
             await self.transport.aclose()
+        if self._opened:
+            self.transport, self._opened = None, False
 
     async def get(
         self, segments: Sequence[str], params: Sequence[tuple[str, str]] = (), *, decode: Callable[[bytes], T]

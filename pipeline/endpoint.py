@@ -71,7 +71,7 @@ def _query(params: tuple[tuple[str, str], ...]) -> str:
 
 
 def check_base_url(base_url: str, *, plain_http_hosts: frozenset[str]) -> str:
-    """The base URL without a slash at its end.
+    """The base URL without a slash at its end, its scheme in lower case.
 
     Raises ConfigurationError if it is no http(s) URL, holds a user name, a query or a fragment, or would carry
     the key over plain http to a host that is neither loopback nor allowed by name.
@@ -92,7 +92,7 @@ def check_base_url(base_url: str, *, plain_http_hosts: frozenset[str]) -> str:
             f"the base URL for {host} is plain http, the key would be readable on the way: use https,"
             f' or allow it by name with plain_http_hosts = ["{host}"] in the profile or --allow-http {host}'
         )
-    return base_url.rstrip("/")
+    return parts.scheme + base_url[len(parts.scheme) :].rstrip("/")
 
 
 def _split_url(url: str) -> SplitResult | None:

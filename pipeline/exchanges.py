@@ -1,6 +1,7 @@
 """One GET over libcurl: asked once, its answer whole when it is small, as it arrives when it is large."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.connecting import CurlFailure, Unanswered, explain_curl
 
 # A larger body than this is handed on before its end, and waits for whoever reads it.
 MOST_HELD_BYTES = 2**20
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?!\d)")
 
 
 class NoAnswerError(httpx.TransportError):
@@ -24,13 +26,14 @@ class NoAnswerError(httpx.TransportError):
 class Exchange(httpx.AsyncByteStream):
     """A request under way on one of libcurl's handles, and the body of its answer: what is packed stays packed.
 
+    `proxy` is the scheme of the proxy, if there is one.
     `release` is called once the handle is free for another request; after a request that was given up it is not.
     """
 
-    def __init__(self, multi: Any, curl: Any, *, proxied: bool, release: Callable[[], None]) -> None:
+    def __init__(self, multi: Any, curl: Any, *, proxy: str, release: Callable[[], None]) -> None:
         self._multi = multi
         self._curl = curl
-        self._proxied = proxied
+        self._proxy = proxy
         self._release = release
         self._lines: list[bytes] = []
         self._chunks: list[bytes] = []
@@ -48,7 +51,11 @@ class Exchange(httpx.AsyncByteStream):
     async def read_head(self) -> tuple[int, list[tuple[bytes, bytes]]]:
         """Status and headers, once the body is whole or more than is held back. Raises NoAnswerError."""
         await self._wait()
-        return _read_head(self._lines)
+        try:
+            return _read_head(self._lines)
+        except NoAnswerError:
+            await self.aclose()
+            raise
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
@@ -102,22 +109,29 @@ class Exchange(httpx.AsyncByteStream):
         self._paused = False
         if ended.cancelled():
             self._failure = Unanswered("answer", "no answer (the request was given up)")
-        else:
-            if (error := ended.exception()) is not None:
-                self._failure = explain_curl(self._describe(*error.args))
+        elif (error := ended.exception()) is not None:
+            self._failure = self._explain(error)
+        if not ended.cancelled():
             self._release()
         if self._failure is not None:
             self._chunks = []
         self._tell()
 
-    def _describe(self, code: int, text: str = "") -> CurlFailure:
+    def _explain(self, error: BaseException) -> Unanswered:
+        match error.args:
+            case (int() as code, str() as text):
+                return explain_curl(self._describe(code, text))
+        # Not of this request, but of what all of them run in.
+        return Unanswered("answer", f"no answer ({type(error).__name__} in libcurl)")
+
+    def _describe(self, code: int, text: str) -> CurlFailure:
         return CurlFailure(
             code=code,
             text=text,
             errno=self._curl.getinfo(pycurl.OS_ERRNO),
             proxy_status=self._curl.getinfo(pycurl.HTTP_CONNECTCODE),
             asked=self._asked,
-            proxied=self._proxied,
+            proxy=self._proxy,
         )
 
     def _tell(self) -> None:
@@ -128,14 +142,20 @@ class Exchange(httpx.AsyncByteStream):
 def _read_head(lines: list[bytes]) -> tuple[int, list[tuple[bytes, bytes]]]:
     """Of the last head only: those before it are a proxy's, or announce this one. After it come trailers.
 
-    Raises NoAnswerError if it has no end: libcurl takes one that breaks off for an answer.
+    Raises NoAnswerError if there is none, or one without an end: libcurl takes one that breaks off for an answer.
     """
-    first = max((number for number, line in enumerate(lines) if line.startswith(b"HTTP/")), default=0)
+    status, first = 0, 0
+    for number, line in enumerate(lines):
+        # Headers and trailers may look like it, only a head begins with it.
+        if (found := _STATUS_LINE.match(line)) and not (number and lines[number - 1].strip()):
+            status, first = int(found[1]), number
+    if not status:
+        raise NoAnswerError(Unanswered("answer", "no answer (what came is no HTTP)"))
     headers: list[tuple[bytes, bytes]] = []
     for line in lines[first + 1 :]:
         name, colon, value = line.partition(b":")
         if not line.strip():
-            return int(lines[first].split(maxsplit=2)[1]), headers
+            return status, headers
         if colon:
             headers.append((name, value.strip()))
     raise NoAnswerError(Unanswered("answer", "no answer (it broke off in its head)"))

@@ -211,6 +211,6 @@ def _cancel_on_signals() -> None:
     if task is None:
         return
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Event loops on Windows take no handlers; there Ctrl-C cancels through asyncio.run.
+        # Event loops on Windows take no handlers; there Ctrl-C cancels through asyncio.Runner.
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)

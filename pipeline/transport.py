@@ -19,8 +19,8 @@ from pipeline.errors import ConfigurationError
 from pipeline.exchanges import Exchange, NoAnswerError
 
 _CONNECT_S = 10
-_IDLE_S = 30
-_KEEPALIVE_S = 60
+# Many servers end idle connections after 5 s; libcurl looks after them once a second.
+_KEEPALIVE_S = 3
 # More than any --concurrency: a connection is not given up because others are idle.
 _MOST_CONNECTIONS = 2048
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -46,6 +46,7 @@ class CurlTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, options: Mapping[int, Any]) -> None:
         self._options = options
+        self._proxy = _scheme_of(options[pycurl.PROXY])
         self._multi = pycurl.AsyncCurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, _MOST_CONNECTIONS)
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
@@ -62,7 +63,7 @@ class CurlTransport(httpx.AsyncBaseTransport):
         curl = self._take_handle(lines)
         curl.setopt(pycurl.URL, url)
         release = partial(self._idle.append, (curl, lines))
-        exchange = Exchange(self._multi, curl, proxied=bool(self._options[pycurl.PROXY]), release=release)
+        exchange = Exchange(self._multi, curl, proxy=self._proxy, release=release)
         status, headers = await exchange.read_head()
         response = httpx.Response(status, headers=headers, stream=exchange, request=request)
         # Else httpx tries all headers with one encoding after another; this one reads everything.
@@ -119,7 +120,8 @@ def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:
 
     Raises ConfigurationError if that bundle cannot be read.
     """
-    trusted_file, trusted_folder = _find_trusted()
+    # In bytes: pycurl takes text in ASCII alone.
+    trusted_file, trusted_folder = (os.fsencode(path) if path else None for path in _find_trusted())
     return CurlTransport(
         {
             pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
@@ -129,23 +131,29 @@ def open_transport(endpoint: Endpoint) -> httpx.AsyncBaseTransport:
             pycurl.NOSIGNAL: True,
             pycurl.USERAGENT: "",
             pycurl.CONNECTTIMEOUT: _CONNECT_S,
-            pycurl.LOW_SPEED_LIMIT: 1,
-            pycurl.LOW_SPEED_TIME: _IDLE_S,
             pycurl.MAXAGE_CONN: _KEEPALIVE_S,
             pycurl.SSLVERSION: pycurl.SSLVERSION_TLSv1_2,
             pycurl.SSL_VERIFYPEER: True,
             pycurl.SSL_VERIFYHOST: 2,
             pycurl.CAINFO: trusted_file,
             pycurl.CAPATH: trusted_folder,
+            pycurl.PROXY_SSL_VERIFYPEER: True,
+            pycurl.PROXY_SSL_VERIFYHOST: 2,
             pycurl.PROXY_CAINFO: trusted_file,
             pycurl.PROXY_CAPATH: trusted_folder,
             # Empty, libcurl would else look into the environment itself.
-            pycurl.PROXY: find_proxy(endpoint.base_url) or "",
+            pycurl.PROXY: os.fsencode(find_proxy(endpoint.base_url) or ""),
             pycurl.NOPROXY: "",
             # A proxy is not told what the server is told.
             pycurl.HEADEROPT: pycurl.HEADER_SEPARATE,
         }
     )
+
+
+def _scheme_of(proxy: bytes) -> str:
+    """The scheme of a proxy, http where it has none, empty where there is no proxy."""
+    scheme, found, _ = proxy.decode("latin-1").lower().partition("://")
+    return (scheme if found else "http") if proxy else ""
 
 
 def _find_trusted() -> tuple[str | None, str | None]:

@@ -18,6 +18,7 @@ def check(base_url: str, *allowed: str) -> str:
         ("https://api.example/v1", "https://api.example/v1"),
         (" https://api.example/v1/ ", "https://api.example/v1"),
         ("https://api.example", "https://api.example"),
+        ("HTTPS://API.example/V1/", "https://API.example/V1"),
         ("http://127.0.0.1:8787/v1", "http://127.0.0.1:8787/v1"),
         ("http://127.9.9.9", "http://127.9.9.9"),
         ("http://localhost:4000/openai/v1", "http://localhost:4000/openai/v1"),

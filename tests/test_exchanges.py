@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
+import pycurl
 import pytest
 
 from pipeline.client import ApiClient
@@ -17,7 +18,7 @@ from pipeline.connecting import explain_failure
 from pipeline.endpoint import Endpoint
 from pipeline.errors import RequestError
 from pipeline.event_loop import run_in_loop
-from pipeline.exchanges import MOST_HELD_BYTES, NoAnswerError
+from pipeline.exchanges import MOST_HELD_BYTES, Exchange, NoAnswerError
 from pipeline.pacing import Pacer
 from pipeline.retrying import RetryPolicy
 from pipeline.transport import TargetRequest, open_transport
@@ -176,6 +177,30 @@ def test_only_the_last_head_counts_and_trailers_are_none() -> None:
     assert "x-late" not in response.headers
 
 
+@pytest.mark.parametrize("line", [b"HTTP/x: y", b"HTTP/1.1 500: y"])
+def test_headers_and_trailers_that_look_like_the_start_of_a_head_are_none(line: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + line + b"\r\nX-Own: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    response = ask_once(answering(head + b"2\r\n[]\r\n0\r\nX-Late: 1\r\n" + line + b"\r\n\r\n"))
+
+    assert (response.status_code, response.content, response.headers["x-own"]) == (200, b"[]", "1")
+
+
+def test_a_large_answer_whose_head_cannot_be_read_leaves_no_connection() -> None:
+    async def serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read_request(reader)
+        writer.write(b"HTTP/1.1\t200 OK\r\n\r\n" + bytes(2 * MOST_HELD_BYTES))
+        await reader.read()
+
+    async def run() -> None:
+        server = Server(serve)
+        async with server.running(), transport_to(server) as transport:
+            with pytest.raises(NoAnswerError, match="what came is no HTTP"):
+                await fetch(transport, request_of(server))
+            await server.wait_until_left()
+
+    asyncio.run(run())
+
+
 def test_a_body_much_larger_than_what_is_held_back_arrives_whole() -> None:
     body = bytes(range(256)) * (10 * MOST_HELD_BYTES // 256)
     response = ask_once(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
@@ -306,6 +331,37 @@ def test_hundreds_of_requests_at_once_each_have_their_own_answer_over_connection
 
     assert texts == [f"/v1/{number}/{page}" for number in range(300) for page in range(8)]
     assert connections <= 300
+
+
+def test_a_client_that_is_entered_again_opens_connections_of_its_own() -> None:
+    async def run() -> int:
+        server = answering(KEPT, kept=True)
+        async with server.running():
+            client = ApiClient(Endpoint(server.base_url), Pacer(concurrency=1))
+            for _ in range(2):
+                async with client:
+                    await client.get(("threads",), decode=len)
+        return server.connections
+
+    assert asyncio.run(run()) == 2
+
+
+def test_an_error_of_all_that_is_under_way_ends_the_request_with_a_fault() -> None:
+    """As AsyncCurlMulti hands it on: without a code of libcurl's."""
+
+    class Broken:
+        def add_handle(self, curl: object) -> asyncio.Future[object]:
+            ended = asyncio.get_running_loop().create_future()
+            ended.set_exception(pycurl.error("it is in a bad state"))
+            return ended
+
+    async def run() -> None:
+        exchange = Exchange(Broken(), pycurl.Curl(), proxy="", release=lambda: None)
+        async with asyncio.timeout(10):
+            await exchange.read_head()
+
+    with pytest.raises(NoAnswerError, match=r"no answer \(error in libcurl\)"):
+        asyncio.run(run())
 
 
 def test_the_product_runs_in_a_loop_that_can_watch_sockets_on_every_system() -> None:

@@ -167,14 +167,17 @@ def test_a_certificate_of_an_unknown_authority_is_refused_at_once_with_what_to_d
     assert (requests, server.heads) == (1, [])
 
 
+@pytest.mark.parametrize("name", ["trusted", "Zertifikäte"])
 @pytest.mark.parametrize("trust", [name_file, name_folder], ids=["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_an_authority_that_the_environment_names_is_trusted(
     authority: trustme.CA,
     tmp_path: Path,
     bare: pytest.MonkeyPatch,
     trust: Callable[[trustme.CA, Path, pytest.MonkeyPatch], None],
+    name: str,
 ) -> None:
-    trust(authority, tmp_path, bare)
+    (tmp_path / name).mkdir()
+    trust(authority, tmp_path / name, bare)
     server = TlsServer(authority.issue_cert("127.0.0.1"))
 
     message, _ = ask(server)
@@ -271,15 +274,70 @@ def test_a_proxy_that_cannot_be_reached_is_named_as_the_proxy(bare: pytest.Monke
     assert "HTTPS_PROXY" in message
 
 
+def test_a_proxy_whose_own_certificate_is_refused_is_named_as_the_proxy(
+    authority: trustme.CA, bare: pytest.MonkeyPatch
+) -> None:
+    async def run() -> str:
+        async with TlsServer(authority.issue_cert("127.0.0.1")).running() as proxy:
+            bare.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
+            message, _ = await get(f"https://{HOST}/v1")
+            return message
+
+    assert asyncio.run(run()).startswith("/threads: no answer (the proxy's certificate is refused: ")
+
+
+def test_a_proxy_without_tls_behind_an_https_url_is_named_as_the_proxy(bare: pytest.MonkeyPatch) -> None:
+    async def run() -> str:
+        proxy = await asyncio.start_server(lambda _, writer: writer.write(OK), "127.0.0.1", 0)
+        async with proxy:
+            bare.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+            message, _ = await get(f"https://{HOST}/v1")
+            return message
+
+    assert asyncio.run(run()).startswith("/threads: no answer (no TLS with the proxy: ")
+
+
+@pytest.mark.parametrize(
+    "granted, said", [(True, "its certificate is refused: "), (False, "the proxy does not connect)")]
+)
+def test_behind_a_socks_proxy_the_one_who_failed_is_named(
+    authority: trustme.CA, bare: pytest.MonkeyPatch, granted: bool, said: str
+) -> None:
+    server = TlsServer(authority.issue_cert(HOST))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        methods = await reader.readexactly(2)
+        await reader.readexactly(methods[1])
+        writer.write(b"\5\0")
+        asked = await reader.readexactly(5)
+        await reader.readexactly(asked[4] + 2)
+        writer.write(b"\5" + (b"\0" if granted else b"\5") + b"\0\1" + bytes(6))
+        if granted:
+            beyond_reader, beyond_writer = await asyncio.open_connection("127.0.0.1", server.port)
+            pass_on = Tunnel()._pass_on
+            await asyncio.gather(pass_on(reader, beyond_writer), pass_on(beyond_reader, writer))
+        writer.close()
+
+    async def run() -> str:
+        proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server.running(), proxy:
+            bare.setenv("HTTPS_PROXY", f"socks5h://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+            message, _ = await get(f"https://{HOST}/v1")
+            return message
+
+    assert asyncio.run(run()).startswith(f"/threads: no answer ({said}")
+
+
+@pytest.mark.parametrize("user, said", [("me:p%40ss@", "me:p@ss"), ("me:pässe@", "me:pässe")])
 def test_a_proxy_gets_its_own_name_and_password_and_the_server_does_not(
-    authority: trustme.CA, tmp_path: Path, bare: pytest.MonkeyPatch
+    authority: trustme.CA, tmp_path: Path, bare: pytest.MonkeyPatch, user: str, said: str
 ) -> None:
     name_file(authority, tmp_path, bare)
     server, tunnel = TlsServer(authority.issue_cert(HOST)), Tunnel(to_port=1)
 
-    message = ask_through(tunnel, server, bare, "me:p%40ss@")
+    message = ask_through(tunnel, server, bare, user)
 
-    sent = b"Proxy-Authorization: Basic " + base64.b64encode(b"me:p@ss")
+    sent = b"Proxy-Authorization: Basic " + base64.b64encode(said.encode())
     assert message == ""
     assert sent in tunnel.read[0]
     assert b"Proxy-" not in server.heads[0]
