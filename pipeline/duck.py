@@ -48,14 +48,14 @@ def unregister(connection: Connection, name: str) -> None:
 
 def let_go(connection: Connection) -> None:
     """Have DuckDB drop what it keeps because there is room: it fills its memory with blocks it might read again."""
-    used = connection.execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchone()
-    limit = connection.execute("select current_setting('memory_limit')").fetchone()
-    if used is None or limit is None or used[0] <= _MUCH_BYTES:
+    query = "select current_setting('memory_limit'), sum(memory_usage_bytes) from duckdb_memory()"
+    [(limit, used_bytes)] = connection.execute(query).fetchall()
+    if used_bytes <= _MUCH_BYTES:
         return
     # What it cannot do without it keeps, and says that this is more.
     with contextlib.suppress(duckdb.Error):
         connection.execute(f"set memory_limit = '{_LITTLE}'")
-    connection.execute(f"set memory_limit = '{limit[0]}'")
+    connection.execute(f"set memory_limit = '{limit}'")
 
 
 @contextlib.contextmanager

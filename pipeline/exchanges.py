@@ -109,9 +109,9 @@ class Exchange(httpx.AsyncByteStream):
         self._paused = False
         if ended.cancelled():
             self._failure = Unanswered("answer", "no answer (the request was given up)")
-        elif (error := ended.exception()) is not None:
-            self._failure = self._explain(error)
-        if not ended.cancelled():
+        else:
+            if (error := ended.exception()) is not None:
+                self._failure = self._explain(error)
             self._release()
         if self._failure is not None:
             self._chunks = []
