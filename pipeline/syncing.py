@@ -33,8 +33,6 @@ from pipeline.sync import SyncOptions, SyncResult, run_sync
 from pipeline.sync_report import exit_code_of, report_end, report_interruption
 from pipeline.warehouse import warehouse_path
 
-_NOT_FOUND = 404
-
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
