@@ -16,13 +16,13 @@ class Parts:
 
 def publish_in_parts(data_dir: Path, place: Path) -> Parts:
     """Publish what the lake does not have of a data folder, batch after batch in this process."""
-    from pipeline.batch_changes import BatchJob, Reading, change_batch
-    from pipeline.lake import Lake
-    from pipeline.landing import batches_of
-    from pipeline.prices import read_price_book
-    from pipeline.publishing import BATCH_BODY_BYTES
-    from pipeline.raw_places import raw_store
-    from pipeline.warehouse import warehouse_path
+    from pipeline.lake.batch_changes import BatchJob, Reading, change_batch
+    from pipeline.lake.publishing import BATCH_BODY_BYTES
+    from pipeline.lake.store import Lake
+    from pipeline.raw.parts import batches_of
+    from pipeline.raw.places import raw_store
+    from pipeline.sqlfiles.price_book import read_price_book
+    from pipeline.warehouse.database import warehouse_path
 
     store, lake, book = raw_store(data_dir), Lake(str(place)), read_price_book()
     reading = Reading(lake.open_for_writing())

@@ -47,7 +47,7 @@ def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
 
     `--product-options='--ray-address HOST:PORT'` takes a cluster that is there. Needs Ray in this Python.
     """
-    from pipeline.ray_cluster import open_cluster
+    from pipeline.cluster.ray_session import open_cluster
 
     corpus = open_corpus(settings.size, settings.cache)
     options = dict(zip(settings.product_options[::2], settings.product_options[1::2], strict=True))
@@ -73,13 +73,13 @@ def measure_imports(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
 def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str, Any]:
     """Processor time of what workers do (read, land, flatten) and of what one process does (insert), without Ray."""
     from pipeline import __version__
-    from pipeline.archive_lander import ArchiveLander
-    from pipeline.archive_ranges import hash_file
-    from pipeline.landing import IMPORT_KIND, new_sync_id
-    from pipeline.load import load_new_parts
-    from pipeline.raw_places import raw_store
-    from pipeline.ray_import import FilesJob, read_files
-    from pipeline.warehouse import warehouse_path
+    from pipeline.archives.landing import ArchiveLander
+    from pipeline.archives.ranges import hash_file
+    from pipeline.cluster.ray_import import FilesJob, read_files
+    from pipeline.raw.parts import IMPORT_KIND, new_sync_id
+    from pipeline.raw.places import raw_store
+    from pipeline.warehouse.database import warehouse_path
+    from pipeline.warehouse.load import load_new_parts
 
     now = datetime.now(UTC)
     store, sync_id = raw_store(data_dir), new_sync_id(now, kind=IMPORT_KIND)
@@ -111,8 +111,8 @@ def measure_publishing(data_dir: Path, corpus: Corpus) -> dict[str, Any]:
 
 def import_alone(files: list[Path], data_dir: Path) -> Path:
     """The data folder, with these archives imported and loaded."""
-    from pipeline.archive_lander import ImportProgress
-    from pipeline.importing import ImportRequest, run_import
+    from pipeline.archives.landing import ImportProgress
+    from pipeline.verbs.archive_import import ImportRequest, run_import
 
     request = ImportRequest([str(path) for path in files], "archive", data_dir)
     run_import(request, progress=ImportProgress(), now=datetime.now(UTC))
@@ -126,15 +126,15 @@ def ways(files: list[Path], archive: Path, cluster: Any, *, imported: Path) -> d
     """
     from dataclasses import replace
 
-    from pipeline.ray_import import RayImport
-    from pipeline.warehouse import warehouse_path
+    from pipeline.cluster.ray_import import RayImport
+    from pipeline.warehouse.database import warehouse_path
 
     def alone(folder: Path) -> int:
         return count_steps(warehouse_path(import_alone(files, folder)))
 
     def on_ray(workers: int, named: list[Path]) -> Callable[[Path], int]:
         def run(folder: Path) -> int:
-            from pipeline.archive_lander import ImportProgress
+            from pipeline.archives.landing import ImportProgress
 
             work = RayImport(replace(cluster, workers=workers), folder, "archive", None)
             work.run(named, progress=ImportProgress(), now=datetime.now(UTC), lock_wait_s=1.0)
@@ -168,8 +168,8 @@ def ways(files: list[Path], archive: Path, cluster: Any, *, imported: Path) -> d
 
 def count_steps(warehouse: Path) -> int:
     """Steps in a warehouse."""
-    from pipeline.duck import read_frame
-    from pipeline.warehouse import open_for_reading
+    from pipeline.sqlfiles.duck import read_frame
+    from pipeline.warehouse.database import open_for_reading
 
     with open_for_reading(warehouse) as connection:
         return int(read_frame(connection, "select count(*) from run_steps").item())
@@ -177,11 +177,11 @@ def count_steps(warehouse: Path) -> int:
 
 def publish(data_dir: Path, place: Path, cluster: Any) -> int:
     """Steps in a new lake of what a data folder has."""
-    from pipeline.lake import Lake
-    from pipeline.prices import read_price_book
-    from pipeline.publishing import Publisher
-    from pipeline.raw_places import raw_store
-    from pipeline.warehouse import warehouse_path
+    from pipeline.lake.publishing import Publisher
+    from pipeline.lake.store import Lake
+    from pipeline.raw.places import raw_store
+    from pipeline.sqlfiles.price_book import read_price_book
+    from pipeline.warehouse.database import warehouse_path
 
     lake = Lake(str(place))
     Publisher(raw_store(data_dir), lake, read_price_book(), warehouse_path(data_dir), cluster=cluster).publish()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.report import format_table
 from bench.scale_lake import Publishing
 from bench.scale_runs import SHARDS, Account, Pair, Walks
-from pipeline.publishing import BATCH_BODY_BYTES
+from pipeline.lake.publishing import BATCH_BODY_BYTES
 
 # What is planned for.
 ACCOUNT_THREADS, ACCOUNT_STEPS, CHANGED = 10_000_000, 500_000_000, 0.01

@@ -22,9 +22,9 @@ import polars as pl
 from bench.measure import Measurement, measure
 from bench.publishing import Parts, publish_in_parts
 from bench.settings import ROOT
-from pipeline.landing import RawStore, new_sync_id
-from pipeline.pages import LandedWalk, Walk
-from pipeline.part_writer import PartWriter
+from pipeline.protocol.pages import LandedWalk, Walk
+from pipeline.raw.parts import RawStore, new_sync_id
+from pipeline.raw.writer import PartWriter
 
 # Accounts of the emulator: one for all figures, a small one beside it for what grows with the number of threads.
 THREADS, FEW_THREADS = 1_200, 300

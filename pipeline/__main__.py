@@ -2,6 +2,6 @@
 
 if __name__ == "__main__":
     # In here, because the processes of a fleet import this module again and need no command line.
-    from pipeline.cli import main
+    from pipeline.cli.main import main
 
     main()

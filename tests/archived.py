@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.archive_lander import ImportProgress
-from pipeline.importing import ImportRequest, run_import
+from pipeline.archives.landing import ImportProgress
+from pipeline.verbs.archive_import import ImportRequest, run_import
 
 JsonObject = dict[str, Any]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import httpx
 
-from pipeline.client import ApiClient
-from pipeline.endpoint import Endpoint
 from pipeline.errors import PipelineError
-from pipeline.json_text import decode_with
-from pipeline.pacing import Pacer
-from pipeline.retrying import RetryPolicy
-from pipeline.wire import ListHead
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.http.retrying import RetryPolicy
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.protocol.json_text import decode_with
+from pipeline.protocol.wire import ListHead
 from tests.fake_clock import FakeClock
 from tests.scripted_server import ScriptedServer, Seen
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.catalog import read_sql_files
+from pipeline.sqlfiles.catalog import read_sql_files
 from tests.syncs import read_tables
 
 # Which sync, walk, page and part a row came from, and when that was.

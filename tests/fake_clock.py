@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from pipeline.pacing import Clock
+from pipeline.http.pacing import Clock
 
 START = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 # Turns of the event loop after which whoever can go on without time has done so.

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 from deltalake import write_deltalake
 
-from pipeline.lake import Lake
-from pipeline.raw_places import raw_store
+from pipeline.lake.store import Lake
+from pipeline.raw.places import raw_store
 from tests.landed import Listing, land, run_of, step_of
 from tests.publish_parts import publish
 from tests.syncs import ROOT, environ_for

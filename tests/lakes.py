@@ -5,14 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.catalog import read_sql_files
-from pipeline.duck import read_frame
-from pipeline.lake import Lake
-from pipeline.landing import RawStore
-from pipeline.load import load_new_parts
-from pipeline.raw_places import raw_store
-from pipeline.usage_import import land_bills
-from pipeline.warehouse import open_for_reading, warehouse_path
+from pipeline.lake.store import Lake
+from pipeline.money.usage_import import land_bills
+from pipeline.raw.parts import RawStore
+from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.load import load_new_parts
 from tests.archived import JsonObject, function_step, import_here, run_object, step_object, write_json
 from tests.landed import Listing, land
 from tests.test_bills import answer, cost, page, usage

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.landing import PartName, RawStore
-from pipeline.pages import Certificate, LandedWalk, Page, SyncSummary, Verdict, Walk
-from pipeline.part_writer import PartWriter
+from pipeline.protocol.pages import Certificate, LandedWalk, Page, SyncSummary, Verdict, Walk
+from pipeline.raw.parts import PartName, RawStore
+from pipeline.raw.writer import PartWriter
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Json = dict[str, Any]

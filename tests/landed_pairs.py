@@ -7,7 +7,7 @@ from urllib.parse import quote
 import polars as pl
 
 from pipeline.emulator import RunningEmulator
-from pipeline.landing import PartName
+from pipeline.raw.parts import PartName
 from tests.syncs import raw_files
 
 Pairs = set[tuple[str, str | None]]

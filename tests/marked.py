@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from pipeline.emulator import Corpus
-from pipeline.emulator.corpus import Item, RunRecord, ThreadRecord
+from pipeline.emulator.account.corpus import Item, RunRecord, ThreadRecord
 
 MARK = "zq7mark"
 # Texts that are the protocol's or the developer's own words; written for the test, not taken from the product.

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.lake import Lake
-from pipeline.prices import own_prices_path, read_price_book
-from pipeline.publishing import Published, Publisher
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import warehouse_path
+from pipeline.lake.publishing import Published, Publisher
+from pipeline.lake.store import Lake
+from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.price_book import own_prices_path, read_price_book
+from pipeline.warehouse.database import warehouse_path
 
 
 def publish(

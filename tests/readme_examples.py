@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline.catalog import SqlFile, read_sql_files, views_in_order
+from pipeline.sqlfiles.catalog import SqlFile, read_sql_files, views_in_order
 
 README = Path(__file__).parents[1] / "README.md"
 _EXAMPLE = re.compile(r"(```sql\n(?P<sql>.*?)```\n```text\n)(?P<output>.*?)(```)", re.DOTALL)

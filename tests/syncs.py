@@ -14,17 +14,17 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.catalog import read_sql_files
-from pipeline.client import ApiClient
-from pipeline.duck import read_frame
 from pipeline.emulator import RunningEmulator
-from pipeline.endpoint import Endpoint
-from pipeline.extract import ExtractOptions, Progress
-from pipeline.hiding import ContentKey
-from pipeline.pacing import Pacer
-from pipeline.pages import PART_SCHEMA
-from pipeline.sync import SyncOptions, SyncResult, run_sync
-from pipeline.warehouse import open_for_reading, warehouse_path
+from pipeline.extract.fetching import ExtractOptions, Progress
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.protocol.pages import PART_SCHEMA
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
+from pipeline.warehouse.database import open_for_reading, warehouse_path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "default"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.archive_files import Damage, Document, read_documents
-from pipeline.archive_lander import ImportProgress
-from pipeline.archive_ranges import Scanned, hash_file, read_range, read_range_documents, scan_file
+from pipeline.archives.files import Damage, Document, read_documents
+from pipeline.archives.landing import ImportProgress
+from pipeline.archives.ranges import Scanned, hash_file, read_range, read_range_documents, scan_file
+from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
 from pipeline.errors import ConfigurationError, IncompleteError
-from pipeline.raw_places import raw_store
-from pipeline.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.raw.places import raw_store
 from tests.archived import NOW, JsonObject, envelope, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
 from tests.syncs import read_all

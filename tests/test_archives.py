@@ -14,17 +14,17 @@ import polars as pl
 import pytest
 from backports import zstd
 
-from pipeline.archive_files import Damage, Document, LineNumbers, find_archives, read_documents
-from pipeline.archives import Context, Unrecognised, read_content
+from pipeline.archives.files import Damage, Document, LineNumbers, find_archives, read_documents
+from pipeline.archives.shapes import Context, Unrecognised, read_content
 from pipeline.errors import ConfigurationError
-from pipeline.landing import RawStore, new_sync_id
-from pipeline.load import load_batches, load_new_parts, rebuild
-from pipeline.pages import Certificate, Page, Verdict, Walk
-from pipeline.part_frames import frames_of
-from pipeline.part_writer import PartWriter
-from pipeline.planning import read_thread_states
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import open_for_reading, open_new, warehouse_path
+from pipeline.extract.known_threads import read_thread_states
+from pipeline.flatten.part_frames import frames_of
+from pipeline.protocol.pages import Certificate, Page, Verdict, Walk
+from pipeline.raw.parts import RawStore, new_sync_id
+from pipeline.raw.places import raw_store
+from pipeline.raw.writer import PartWriter
+from pipeline.warehouse.database import open_for_reading, open_new, warehouse_path
+from pipeline.warehouse.load import load_batches, load_new_parts, rebuild
 from tests.archived import (
     NOW,
     START,

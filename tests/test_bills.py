@@ -10,17 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.bills import billed_frame
-from pipeline.client import ApiClient
-from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError, WalkError
-from pipeline.landing import RawStore
-from pipeline.load import load_new_parts, rebuild
-from pipeline.pacing import Pacer
-from pipeline.pages import BilledPage
-from pipeline.pruning import prune_parts
-from pipeline.usage_import import admin_endpoint, fetch_bills, land_bills, read_bill_files
-from pipeline.warehouse import open_for_reading
+from pipeline.flatten.bills import billed_frame
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.money.usage_import import admin_endpoint, fetch_bills, land_bills, read_bill_files
+from pipeline.protocol.pages import BilledPage
+from pipeline.raw.parts import RawStore
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.database import open_for_reading
+from pipeline.warehouse.load import load_new_parts, rebuild
+from pipeline.warehouse.loaded_parts import prune_parts
 from tests.asking import asked_url
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.syncs import run_cli

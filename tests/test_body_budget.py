@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from pipeline.body_budget import BodyBudget
-from pipeline.client import ApiClient
-from pipeline.endpoint import Endpoint
 from pipeline.errors import RequestError
-from pipeline.pacing import Pacer
-from pipeline.retrying import RetryPolicy
+from pipeline.http.body_budget import BodyBudget
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.http.retrying import RetryPolicy
+from pipeline.protocol.endpoint import Endpoint
 from tests.asking import THREAD_RUNS, decode_list
 from tests.fake_clock import FakeClock
 from tests.scripted_server import list_body

@@ -9,22 +9,22 @@ import polars as pl
 import pytest
 from obstore.store import from_url
 
-from pipeline.config import read_settings
-from pipeline.delta_tables import Change, LakeConflictError
-from pipeline.duck import read_frame
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import ConfigurationError, DamagedPartError
-from pipeline.flat_parts import FlatStore
-from pipeline.gathering import gather_parts, gathering_store
-from pipeline.lake import Lake
-from pipeline.lake_reading import open_lake
-from pipeline.landing import PART_SUFFIX, PartName, RawStore
-from pipeline.load import load_new_parts, rebuild
-from pipeline.objects import hint_at, is_bucket
-from pipeline.pruning import prune_parts
-from pipeline.raw_places import RAW, keep_place, open_raw, raw_store, read_place
-from pipeline.settings import Settings
-from pipeline.warehouse import warehouse_path
+from pipeline.flatten.cache import FlatStore
+from pipeline.lake.delta_tables import Change, LakeConflictError
+from pipeline.lake.reading import open_lake
+from pipeline.lake.store import Lake
+from pipeline.raw.parts import PART_SUFFIX, PartName, RawStore
+from pipeline.raw.places import RAW, keep_place, open_raw, raw_store, read_place
+from pipeline.settings.invocation import Settings
+from pipeline.settings.lookup import read_settings
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.storage.buckets import hint_at, is_bucket
+from pipeline.upkeep.gathering import gather_parts, gathering_store
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts, rebuild
+from pipeline.warehouse.loaded_parts import prune_parts
 from tests.archived import import_here, run_object, write_json
 from tests.buckets import BUCKET, S3, running_s3
 from tests.lakes import assert_same, read_lake, read_warehouse

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.budgets import Budget, check_budgets, period_of, read_budgets, read_spend
-from pipeline.checks import check_grains, run_checks
-from pipeline.duck import Connection, read_frame
 from pipeline.emulator import running_emulator
 from pipeline.errors import ConfigurationError
-from pipeline.landing import RawStore
-from pipeline.load import load_new_parts
-from pipeline.schema import open_in_memory
-from pipeline.warehouse import open_for_reading
+from pipeline.money.budgets import Budget, check_budgets, period_of, read_budgets, read_spend
+from pipeline.raw.parts import RawStore
+from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.sqlfiles.schema import open_in_memory
+from pipeline.warehouse.checks import check_grains, run_checks
+from pipeline.warehouse.database import open_for_reading
+from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import environ_for, run_cli, sync_here
 from tests.warehouse_rows import add_call, add_price, add_run, add_step, rolled_back

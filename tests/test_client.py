@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 import httpx
 import pytest
 
-from pipeline.client import ApiClient
 from pipeline.emulator import generate_corpus, running_emulator
-from pipeline.endpoint import Endpoint
 from pipeline.errors import ConfigurationError, RefusedError, RequestError
-from pipeline.pacing import Pacer
-from pipeline.retrying import RetryPolicy
-from pipeline.transport import find_proxy, open_transport
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.http.retrying import RetryPolicy
+from pipeline.http.transport import find_proxy, open_transport
+from pipeline.protocol.endpoint import Endpoint
 from tests.asking import THREAD_RUNS, ask, decode_list
 from tests.fake_clock import FakeClock
 from tests.scripted_server import CUT, OK, SILENCE, ScriptedServer, error_body, list_body, reply

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import DEFAULTS, read_settings
 from pipeline.errors import ConfigurationError
-from pipeline.kinds import KINDS
-from pipeline.profiles import Profile
-from pipeline.settings import Settings
+from pipeline.protocol.kinds import KINDS
+from pipeline.settings.invocation import Settings
+from pipeline.settings.lookup import DEFAULTS, read_settings
+from pipeline.settings.profiles import Profile
 
 MARKER = "marker-key"
 SERVER = "https://api.example/v1"

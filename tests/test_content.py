@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.content import hide_list, hide_object, hide_walk
 from pipeline.emulator import generate_corpus
-from pipeline.flatten import flatten
-from pipeline.hiding import ContentKey
-from pipeline.pages import Walk
+from pipeline.flatten.frames import flatten
+from pipeline.privacy.content import hide_list, hide_object, hide_walk
+from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.pages import Walk
 from tests.landed import landed_walk, run_of, step_of
 from tests.marked import MARK, mark_object
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import read_settings
-from pipeline.content_key import History, check_content, read_content_key, read_history
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
 from pipeline.errors import ConfigurationError
-from pipeline.hiding import ContentKey
-from pipeline.settings import Settings
-from pipeline.warehouse import warehouse_path
+from pipeline.privacy.hiding import ContentKey
+from pipeline.settings.invocation import Settings
+from pipeline.settings.lookup import read_settings
+from pipeline.verbs.content_key import History, check_content, read_content_key, read_history
+from pipeline.warehouse.database import warehouse_path
 from tests.marked import MARK, find_marks, mark_corpus, mark_object
 from tests.syncs import environ_for, read_all, read_raw, run_cli, sync_here
 

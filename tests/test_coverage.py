@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.flatten import flatten
+from pipeline.flatten.frames import flatten
 from tests.landed import landed_walk
 
 ROOT = Path(__file__).parents[1]

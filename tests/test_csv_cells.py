@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.csv_cells import guard_formulas
-from pipeline.query import render
+from pipeline.console.csv_cells import guard_formulas
+from pipeline.verbs.query import render
 from tests.syncs import run_cli
 from tests.warehouses import make_one_run
 

@@ -10,14 +10,14 @@ import pytest
 
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import DamagedPartError
-from pipeline.landing import RawStore, new_sync_id
-from pipeline.load import load_new_parts, rebuild
-from pipeline.pages import ArchiveFile
-from pipeline.part_writer import PartWriter
-from pipeline.plan import ThreadTask, thread_tasks
-from pipeline.planning import read_thread_states
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import open_for_reading, warehouse_path
+from pipeline.extract.known_threads import read_thread_states
+from pipeline.extract.plan import ThreadTask, thread_tasks
+from pipeline.protocol.pages import ArchiveFile
+from pipeline.raw.parts import RawStore, new_sync_id
+from pipeline.raw.places import raw_store
+from pipeline.raw.writer import PartWriter
+from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.load import load_new_parts, rebuild
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.measuring import measured
 from tests.syncs import environ_for, raw_files, read_all, run_cli, sync_here

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.decay import Decay, make_decay
 from pipeline.emulator import running_emulator
 from pipeline.errors import ConfigurationError
-from pipeline.naming import Naming
-from pipeline.thread_queries import due_thread_ids
-from pipeline.warehouse import open_for_writing
+from pipeline.threads.decay import Decay, make_decay
+from pipeline.threads.naming import Naming
+from pipeline.threads.sql import due_thread_ids
+from pipeline.warehouse.database import open_for_writing
 from tests.syncs import environ_for, run_cli, sync_here
 from tests.warehouse_rows import add_run, add_thread
 

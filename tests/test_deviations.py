@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.client import ApiClient
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
-from pipeline.endpoint import Endpoint
-from pipeline.extract import Progress
-from pipeline.pacing import Pacer
-from pipeline.sync import SyncOptions, run_sync
-from pipeline.transport import open_transport
+from pipeline.extract.fetching import Progress
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.http.transport import open_transport
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.verbs.sync.flow import SyncOptions, run_sync
 from tests.asking import asked_url
 from tests.syncs import Rows, environ_for, read_all, read_raw, run_cli
 

@@ -15,17 +15,17 @@ import duckdb
 import pytest
 import trustme
 
-from pipeline.config import read_settings
-from pipeline.diagnosis import Diagnosis
-from pipeline.doctor import Examination, find_diagnoses
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
-from pipeline.landing import PartName
-from pipeline.load import load_new_parts
-from pipeline.private_files import aside_of
-from pipeline.pruning import prune_parts
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import warehouse_path
-from pipeline.writer_lock import only_writer
+from pipeline.raw.parts import PartName
+from pipeline.raw.places import raw_store
+from pipeline.settings.lookup import read_settings
+from pipeline.storage.private_files import aside_of
+from pipeline.storage.writer_lock import only_writer
+from pipeline.verbs.doctor.command import Examination, find_diagnoses
+from pipeline.verbs.doctor.diagnosis import Diagnosis
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts
+from pipeline.warehouse.loaded_parts import prune_parts
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.scripted_server import ScriptedServer, error_body, list_body, reply
 from tests.syncs import environ_for, run_cli, sync_here

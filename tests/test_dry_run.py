@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dry_run import SyncPlan, plan_sync
 from pipeline.emulator import RunningEmulator, running_emulator
-from pipeline.warehouse import warehouse_path
+from pipeline.verbs.sync.dry_run import SyncPlan, plan_sync
+from pipeline.warehouse.database import warehouse_path
 from tests.syncs import SOURCE, environ_for, read_all, run_cli, sync_here
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.endpoint import Endpoint, check_base_url, check_id, is_loopback
 from pipeline.errors import ConfigurationError
+from pipeline.protocol.endpoint import Endpoint, check_base_url, check_id, is_loopback
 
 
 def check(base_url: str, *allowed: str) -> str:

@@ -13,15 +13,15 @@ import httpx
 import pycurl
 import pytest
 
-from pipeline.client import ApiClient
-from pipeline.connecting import explain_failure
-from pipeline.endpoint import Endpoint
 from pipeline.errors import RequestError
-from pipeline.event_loop import run_in_loop
-from pipeline.exchanges import MOST_HELD_BYTES, Exchange, NoAnswerError
-from pipeline.pacing import Pacer
-from pipeline.retrying import RetryPolicy
-from pipeline.transport import TargetRequest, open_transport
+from pipeline.http.client import ApiClient
+from pipeline.http.connection_faults import explain_failure
+from pipeline.http.event_loop import run_in_loop
+from pipeline.http.libcurl import MOST_HELD_BYTES, Exchange, NoAnswerError
+from pipeline.http.pacing import Pacer
+from pipeline.http.retrying import RetryPolicy
+from pipeline.http.transport import TargetRequest, open_transport
+from pipeline.protocol.endpoint import Endpoint
 from tests.fake_clock import FakeClock
 
 KEY = "marker-key"
@@ -461,7 +461,7 @@ async def fetch_some(transport: httpx.AsyncBaseTransport, request: httpx.Request
 
 
 def test_the_client_gives_up_a_body_without_end_once_it_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.client.LARGEST_BODY_BYTES", 2**24)
+    monkeypatch.setattr("pipeline.http.client.LARGEST_BODY_BYTES", 2**24)
 
     async def run() -> None:
         server = Server(never_end)

@@ -10,15 +10,15 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from pipeline.client import ApiClient
 from pipeline.emulator import generate_corpus, running_emulator
-from pipeline.endpoint import Endpoint
 from pipeline.errors import ConfigurationError, PipelineError, RefusedError, RequestError, WalkError
-from pipeline.extract import ExtractOptions, Extractor, Progress, list_thread_ids
-from pipeline.pacing import Pacer
-from pipeline.pages import Walk
-from pipeline.plan import RunTask, ThreadTask
-from pipeline.retrying import RetryPolicy
+from pipeline.extract.fetching import ExtractOptions, Extractor, Progress, list_thread_ids
+from pipeline.extract.plan import RunTask, ThreadTask
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.http.retrying import RetryPolicy
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.protocol.pages import Walk
 from tests.asking import asked_url
 from tests.fake_clock import START, FakeClock
 

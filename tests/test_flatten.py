@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.flatten import FLAT_TABLES, flatten, table_schema
+from pipeline.flatten.frames import FLAT_TABLES, flatten, table_schema
 from tests.landed import Json, landed_bodies, landed_walk
 from tests.leaves import input_leaves, row_leaves
 

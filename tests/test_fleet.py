@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crew import LEAST_THREADS, Crew, count_workers, start_early
+from pipeline.cluster.crew import LEAST_THREADS, Crew, count_workers, start_early
 from pipeline.emulator import RunningEmulator, running_emulator
-from pipeline.extract import Outcome
-from pipeline.landing import PartName, RawStore
-from pipeline.part_writer import PartWriter
-from pipeline.share import joint_outcome
+from pipeline.extract.fetching import Outcome
+from pipeline.extract.share import joint_outcome
+from pipeline.raw.parts import PartName, RawStore
+from pipeline.raw.writer import PartWriter
 from tests.syncs import environ_for, hold_back, raw_files, read_all, run_cli, started_cli, wait_until
 
 # They name the sync and the walk that a row came from, which differ from one sync to the next.

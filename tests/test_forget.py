@@ -9,28 +9,28 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import read_settings
-from pipeline.content import hiding_with
-from pipeline.data_folder import DataFolder
 from pipeline.emulator import generate_corpus, running_emulator
-from pipeline.erasure import ForgetRequest
-from pipeline.erasure import forget as forget_data
 from pipeline.errors import ConfigurationError, IncompleteError, WarehouseLockedError
-from pipeline.flat_parts import FlatStore
-from pipeline.forget_targets import Wanted, find_targets
-from pipeline.forgetting import forget_contents, forget_threads
-from pipeline.forgotten import RECORD, leave_out_forgotten, read_forgotten
-from pipeline.hiding import ContentKey
-from pipeline.landing import RawStore
-from pipeline.load import load_new_parts, rebuild
-from pipeline.pages import ArchiveFile, SyncSummary
-from pipeline.part_digest import digest_rows
-from pipeline.part_writer import PartWriter
-from pipeline.pruned import PrunedPart, add_pruned, read_pruned
-from pipeline.raw_places import raw_store
-from pipeline.rewriting import rewrite_part, without_threads
-from pipeline.warehouse import warehouse_path
-from pipeline.writer_lock import only_writer
+from pipeline.flatten.cache import FlatStore
+from pipeline.privacy.content import hiding_with
+from pipeline.privacy.forget_record import RECORD, leave_out_forgotten, read_forgotten
+from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.pages import ArchiveFile, SyncSummary
+from pipeline.raw.digest import digest_rows
+from pipeline.raw.parts import RawStore
+from pipeline.raw.places import raw_store
+from pipeline.raw.prune_record import PrunedPart, add_pruned, read_pruned
+from pipeline.raw.writer import PartWriter
+from pipeline.settings.lookup import read_settings
+from pipeline.storage.writer_lock import only_writer
+from pipeline.upkeep.data_folder import DataFolder
+from pipeline.upkeep.removal import forget_contents, forget_threads
+from pipeline.upkeep.removal_targets import Wanted, find_targets
+from pipeline.verbs.forget import ForgetRequest
+from pipeline.verbs.forget import forget as forget_data
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts, rebuild
+from pipeline.warehouse.part_rewriting import rewrite_part, without_threads
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.marked import MARK, find_marks
 from tests.syncs import (

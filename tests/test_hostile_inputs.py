@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archive_files import Damage, read_documents
-from pipeline.archive_lander import ImportProgress
-from pipeline.client import ApiClient
-from pipeline.endpoint import Endpoint
-from pipeline.extract import Progress
-from pipeline.importing import ImportRequest, run_import
-from pipeline.pacing import Pacer
-from pipeline.sync import SyncOptions, run_sync
+from pipeline.archives.files import Damage, read_documents
+from pipeline.archives.landing import ImportProgress
+from pipeline.extract.fetching import Progress
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.verbs.archive_import import ImportRequest, run_import
+from pipeline.verbs.sync.flow import SyncOptions, run_sync
 from tests.fake_clock import FakeClock
 from tests.landed import run_of, step_of
 from tests.scripted_server import ScriptedServer, list_body, reply

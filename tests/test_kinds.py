@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import read_settings
 from pipeline.emulator import Corpus, generate_corpus, running_emulator
 from pipeline.errors import ConfigurationError
-from pipeline.kinds import COMMON_HINTS, KINDS, find_hint, hint_for_all
-from pipeline.settings import Settings
+from pipeline.protocol.kinds import COMMON_HINTS, KINDS, find_hint, hint_for_all
+from pipeline.settings.invocation import Settings
+from pipeline.settings.lookup import read_settings
 from tests.syncs import environ_for, read_all, run_cli
 
 ALWAYS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "run-steps-pipeline"}

@@ -17,17 +17,17 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
 from deltalake.schema import PrimitiveType
 
-from pipeline import delta_tables
-from pipeline.delta_tables import Change, LakeConflictError
 from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteError
-from pipeline.lake import Lake, Snapshot
-from pipeline.lake_reading import TORN, connect_lake
-from pipeline.load import load_new_parts, rebuild
-from pipeline.pricing import reprice
-from pipeline.pruning import prune_parts
-from pipeline.raw_places import raw_store
-from pipeline.schema import SCHEMA_VERSION
-from pipeline.warehouse import open_for_writing, warehouse_path
+from pipeline.lake import delta_tables
+from pipeline.lake.delta_tables import Change, LakeConflictError
+from pipeline.lake.reading import TORN, connect_lake
+from pipeline.lake.store import Lake, Snapshot
+from pipeline.money.repricing import reprice
+from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.schema import SCHEMA_VERSION
+from pipeline.warehouse.database import open_for_writing, warehouse_path
+from pipeline.warehouse.load import load_new_parts, rebuild
+from pipeline.warehouse.loaded_parts import prune_parts
 from tests.grown_lake import RUNS_PER_THREAD, THREAD, grow_lake, measure_publish
 from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
 from tests.landed import NOON, Listing, instant, land, run_of, step_of

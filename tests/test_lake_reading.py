@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from pipeline.catalog import read_sql_files
-from pipeline.duck import read_frame
 from pipeline.errors import ConfigurationError
-from pipeline.lake import Lake
-from pipeline.lake_keeping import PublishRequest, publish_to_lake
-from pipeline.lake_reading import open_lake
-from pipeline.query import render, run_query
-from pipeline.warehouse import open_for_reading, warehouse_path
+from pipeline.lake.reading import open_lake
+from pipeline.lake.store import Lake
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.verbs.lake import PublishRequest, publish_to_lake
+from pipeline.verbs.query import render, run_query
+from pipeline.warehouse.database import open_for_reading, warehouse_path
 from tests.lakes import land_everything
 from tests.publish_parts import publish
 from tests.syncs import environ_for, run_cli
@@ -34,7 +34,7 @@ class Missing:
 
 BLOCKED = sys.argv.pop(1).split(",")
 sys.meta_path.insert(0, Missing())
-from pipeline.cli import main
+from pipeline.cli.main import main
 main()
 """
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.catalog import read_sql_files
-from pipeline.duck import read_frame
-from pipeline.landing import RawStore
-from pipeline.load import load_new_parts, rebuild
-from pipeline.pricing import plan_repricing, reprice
-from pipeline.schema import open_in_memory
-from pipeline.warehouse import open_for_reading, open_for_writing
+from pipeline.money.repricing import plan_repricing, reprice
+from pipeline.raw.parts import RawStore
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.sqlfiles.schema import open_in_memory
+from pipeline.warehouse.database import open_for_reading, open_for_writing
+from pipeline.warehouse.load import load_new_parts, rebuild
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.warehouse_rows import (
     add_price,

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.catalog import read_sql_files
-from pipeline.duck import Connection, frame_views, read_frame
 from pipeline.errors import ConfigurationError, PipelineError
-from pipeline.landing import Part, RawStore
-from pipeline.load import load_batches, load_new_parts, load_parts, rebuild
-from pipeline.part_frames import frames_of
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import open_for_writing, warehouse_path
+from pipeline.flatten.part_frames import frames_of
+from pipeline.raw.parts import Part, RawStore
+from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import Connection, frame_views, read_frame
+from pipeline.warehouse.database import open_for_writing, warehouse_path
+from pipeline.warehouse.load import load_batches, load_new_parts, load_parts, rebuild
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.syncs import read_all, read_tables
 

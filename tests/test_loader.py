@@ -6,13 +6,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.duck import let_go
 from pipeline.errors import ConfigurationError, DamagedPartError
-from pipeline.landing import PartName, RawStore
-from pipeline.load import load_new_parts
-from pipeline.loader import Loader, loading
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import warehouse_path
+from pipeline.raw.parts import PartName, RawStore
+from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.duck import let_go
+from pipeline.warehouse.background import Loader, loading
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import read_all, wait_until
 

@@ -11,10 +11,10 @@ from polars.testing import assert_frame_equal
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
 from pipeline.errors import WarehouseLockedError
-from pipeline.load import load_new_parts, rebuild
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import warehouse_path
-from pipeline.writer_lock import only_writer
+from pipeline.raw.places import raw_store
+from pipeline.storage.writer_lock import only_writer
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts, rebuild
 from tests.landed import Listing, land, run_of
 from tests.syncs import (
     environ_for,

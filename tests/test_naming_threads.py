@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.emulator import running_emulator
 from pipeline.errors import ConfigurationError, PipelineError
-from pipeline.naming import Naming
-from pipeline.thread_queries import known_thread_ids, query_thread_ids, recent_thread_ids
-from pipeline.threads import Shard, parse_shard, parse_since
-from pipeline.warehouse import warehouse_path
+from pipeline.threads.naming import Naming
+from pipeline.threads.selection import Shard, parse_shard, parse_since
+from pipeline.threads.sql import known_thread_ids, query_thread_ids, recent_thread_ids
+from pipeline.warehouse.database import warehouse_path
 from tests.archived import import_here, run_object, write_json
 from tests.syncs import environ_for, read_all, run_cli, sync_here
 

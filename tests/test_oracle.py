@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError, WalkError
-from pipeline.flatten import flatten
-from pipeline.pages import Page
-from pipeline.paging import Ask, ListAnswer, ListWalk, walk_list
-from pipeline.wire import ListHead
+from pipeline.flatten.frames import flatten
+from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, walk_list
+from pipeline.protocol.pages import Page
+from pipeline.protocol.wire import ListHead
 from tests.landed import NOON, Json, landed_bodies
 from tests.oracle import Reading, read_runs, read_steps
 from tests.oracle_corpora import pages_of, runs, steps

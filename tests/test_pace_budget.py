@@ -4,10 +4,10 @@ import asyncio
 
 import httpx
 
-from pipeline.client import ApiClient
-from pipeline.endpoint import Endpoint
-from pipeline.pace_budget import Ask, BudgetPacer, Grant, PaceBudget
-from pipeline.retrying import RetryPolicy
+from pipeline.http.client import ApiClient
+from pipeline.http.retrying import RetryPolicy
+from pipeline.http.shared_pace import Ask, BudgetPacer, Grant, PaceBudget
+from pipeline.protocol.endpoint import Endpoint
 from tests.fake_clock import FakeClock
 from tests.test_pacing import LimitedServer
 

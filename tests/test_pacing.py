@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from pipeline.client import ApiClient
-from pipeline.endpoint import Endpoint
-from pipeline.pacing import OwnMoment, Pacer, Stamps
-from pipeline.retrying import RetryPolicy
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import OwnMoment, Pacer, Stamps
+from pipeline.http.retrying import RetryPolicy
+from pipeline.protocol.endpoint import Endpoint
 from tests.fake_clock import FakeClock
 
 

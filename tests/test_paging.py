@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.errors import RequestError, WalkError
-from pipeline.pages import Page
-from pipeline.paging import Ask, ListAnswer, ListWalk, walk_list
-from pipeline.wire import ItemHead, ListHead
+from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, walk_list
+from pipeline.protocol.pages import Page
+from pipeline.protocol.wire import ItemHead, ListHead
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 

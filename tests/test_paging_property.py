@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError, WalkError
-from pipeline.pages import Page
-from pipeline.paging import Ask, Fetch, ListAnswer, ListWalk, usable_id, walk_list
-from pipeline.wire import ItemHead, ListHead
+from pipeline.protocol.cursors import Ask, Fetch, ListAnswer, ListWalk, usable_id, walk_list
+from pipeline.protocol.pages import Page
+from pipeline.protocol.wire import ItemHead, ListHead
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 MAX_PAGES = 12

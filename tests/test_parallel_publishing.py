@@ -11,18 +11,18 @@ import msgspec
 import polars as pl
 import pytest
 
-from pipeline.batch_changes import BatchChanges, BatchJob, Reading, change_batch
-from pipeline.batch_windows import spread, windows_of
 from pipeline.errors import ConfigurationError, DamagedPartError
-from pipeline.lake import Lake
-from pipeline.lake_slices import Touched
-from pipeline.landing import PartName, RawStore
-from pipeline.load import load_new_parts
-from pipeline.pages import SyncSummary
-from pipeline.part_writer import PartWriter
-from pipeline.prices import read_price_book
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import warehouse_path
+from pipeline.lake.batch_changes import BatchChanges, BatchJob, Reading, change_batch
+from pipeline.lake.batch_windows import spread, windows_of
+from pipeline.lake.slices import Touched
+from pipeline.lake.store import Lake
+from pipeline.protocol.pages import SyncSummary
+from pipeline.raw.parts import PartName, RawStore
+from pipeline.raw.places import raw_store
+from pipeline.raw.writer import PartWriter
+from pipeline.sqlfiles.price_book import read_price_book
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts
 from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.publish_parts import publish

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from pipeline.diagnosis import Diagnosis
+from pipeline.console.plain_text import plain_line, plain_text
+from pipeline.console.tables import frame_table
 from pipeline.emulator import generate_corpus, running_emulator
-from pipeline.plain_text import plain_line, plain_text
-from pipeline.present import frame_table
-from pipeline.progress import Reporter
-from pipeline.retrying import judge_status
+from pipeline.http.retrying import judge_status
+from pipeline.verbs.doctor.diagnosis import Diagnosis
+from pipeline.verbs.progress import Reporter
 from tests.syncs import environ_for, run_cli
 from tests.warehouses import make_one_run
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.duck import Connection
-from pipeline.landing import RawStore
-from pipeline.load import load_parts
-from pipeline.plan import RunTask, ThreadTask, fresh_states, thread_tasks
-from pipeline.planning import read_thread_states
-from pipeline.warehouse import open_for_writing
+from pipeline.extract.known_threads import read_thread_states
+from pipeline.extract.plan import RunTask, ThreadTask, fresh_states, thread_tasks
+from pipeline.raw.parts import RawStore
+from pipeline.sqlfiles.duck import Connection
+from pipeline.warehouse.database import open_for_writing
+from pipeline.warehouse.load import load_parts
 from tests.landed import Listing, instant, land, run_of, step_of
 
 OPEN = "in_progress"

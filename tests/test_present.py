@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from pipeline.present import frame_table, join_counts
+from pipeline.console.tables import frame_table, join_counts
 
 
 def column_of(values: list[object], dtype: pl.DataType, *, name: str = "cost_usd") -> list[str]:

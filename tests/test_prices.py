@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.prices import PriceBook, read_price_book
-from pipeline.pricing import explain_price
+from pipeline.money.repricing import explain_price
+from pipeline.sqlfiles.price_book import PriceBook, read_price_book
 from tests.syncs import run_cli
 
 DAY = date(2024, 11, 20)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.emulator import RunningEmulator, generate_corpus, running_emulator
-from pipeline.landing import PartName
-from pipeline.private_files import aside_of, sweep
-from pipeline.raw_places import raw_store
+from pipeline.raw.parts import PartName
+from pipeline.raw.places import raw_store
 from pipeline.report import Scope, write_report
-from pipeline.warehouse import warehouse_path
+from pipeline.storage.private_files import aside_of, sweep
+from pipeline.warehouse.database import warehouse_path
 from tests.landed import Listing, instant, land, run_of
 from tests.syncs import run_cli, sync_here
 

@@ -15,15 +15,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import ConfigurationError, WarehouseLockedError
-from pipeline.flat_parts import FlatStore
-from pipeline.landing import PartName, RawStore
-from pipeline.load import load_new_parts, rebuild
-from pipeline.pruned import forget_pruned, read_imported, read_pruned
-from pipeline.pruning import find_prunable, prune_parts
-from pipeline.raw_places import raw_store
-from pipeline.upkeep import PruneRequest, prune_raw
-from pipeline.warehouse import warehouse_path
-from pipeline.writer_lock import only_writer
+from pipeline.flatten.cache import FlatStore
+from pipeline.raw.parts import PartName, RawStore
+from pipeline.raw.places import raw_store
+from pipeline.raw.prune_record import forget_pruned, read_imported, read_pruned
+from pipeline.storage.writer_lock import only_writer
+from pipeline.verbs.prune import PruneRequest, prune_raw
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts, rebuild
+from pipeline.warehouse.loaded_parts import find_prunable, prune_parts
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.syncs import environ_for, read_all, read_tables, run_cli
 

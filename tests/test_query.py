@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.catalog import read_sql_files
 from pipeline.errors import ConfigurationError
-from pipeline.load import load_new_parts
-from pipeline.query import run_query
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import warehouse_path
+from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.verbs.query import run_query
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import environ_for, read_all, run_cli
 

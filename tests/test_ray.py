@@ -16,19 +16,19 @@ import msgspec
 import polars as pl
 import pytest
 
-from pipeline.archive_lander import ImportProgress
-from pipeline.config import read_settings
-from pipeline.connect import make_client
+from pipeline.archives.landing import ImportProgress
+from pipeline.cluster.ray_fleet import RayFleet
+from pipeline.cluster.ray_import import RayImport
+from pipeline.cluster.ray_session import Cluster, open_cluster
 from pipeline.emulator import RunningEmulator, running_emulator
-from pipeline.extract import ExtractOptions, Progress
-from pipeline.load import load_new_parts
-from pipeline.raw_places import raw_store
-from pipeline.ray_cluster import Cluster, open_cluster
-from pipeline.ray_fleet import RayFleet
-from pipeline.ray_import import RayImport
-from pipeline.settings import Settings
-from pipeline.sync import SyncOptions, SyncResult, run_sync
-from pipeline.warehouse import open_for_writing, warehouse_path
+from pipeline.extract.fetching import ExtractOptions, Progress
+from pipeline.raw.places import raw_store
+from pipeline.settings.connect import make_client
+from pipeline.settings.invocation import Settings
+from pipeline.settings.lookup import read_settings
+from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
+from pipeline.warehouse.database import open_for_writing, warehouse_path
+from pipeline.warehouse.load import load_new_parts
 from tests.archived import NOW, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
 from tests.lakes import assert_same, read_lake, read_warehouse
@@ -385,7 +385,8 @@ def write_archives(folder: Path) -> list[Path]:
 
 
 HIDE_RAY = (
-    "import sys; sys.modules['ray'] = None; sys.argv = ['pipeline', *sys.argv[1:]]; import pipeline.cli as c; c.main()"
+    "import sys; sys.modules['ray'] = None; sys.argv = ['pipeline', *sys.argv[1:]];"
+    " import pipeline.cli.main as c; c.main()"
 )
 
 

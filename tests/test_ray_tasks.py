@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from pipeline.archive_lander import ImportProgress
-from pipeline.config import read_settings
-from pipeline.connect import make_client
+from pipeline.archives.landing import ImportProgress
+from pipeline.cluster.ray_fleet import RayFleet
+from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.cluster.ray_session import count_tasks
+from pipeline.cluster.ray_tasks import check_version
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.errors import ConfigurationError, IncompleteError, PipelineError
-from pipeline.extract import ExtractOptions, Progress
-from pipeline.pace_budget import Ask
-from pipeline.raw_places import raw_store
-from pipeline.ray_cluster import count_tasks
-from pipeline.ray_fleet import RayFleet
-from pipeline.ray_import import FilesJob, FilesRead, RayImport
-from pipeline.ray_tasks import check_version
-from pipeline.settings import Settings
-from pipeline.sync import SyncOptions, SyncResult, run_sync
+from pipeline.extract.fetching import ExtractOptions, Progress
+from pipeline.http.shared_pace import Ask
+from pipeline.raw.places import raw_store
+from pipeline.settings.connect import make_client
+from pipeline.settings.invocation import Settings
+from pipeline.settings.lookup import read_settings
+from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from tests.archived import NOW, lines_of, run_object, step_object
 from tests.syncs import SOURCE, environ_for, hold_back, raw_files, read_all, wait_until
 from tests.thread_cluster import ThreadCluster

@@ -16,8 +16,8 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.report import Scope, write_report
 from pipeline.report.chart import draw_spend
-from pipeline.report.page import show, show_money
-from pipeline.warehouse import open_for_reading, open_for_writing
+from pipeline.report.document import show, show_money
+from pipeline.warehouse.database import open_for_reading, open_for_writing
 from tests.warehouse_rows import add_call, add_run, add_step
 from tests.warehouses import HOSTILE, make_empty, make_hostile, make_one_run, make_sample, read_one
 

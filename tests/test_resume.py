@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipeline.landing import RawStore
-from pipeline.plan import RunTask, ThreadTask
-from pipeline.resume import go_on
+from pipeline.extract.plan import RunTask, ThreadTask
+from pipeline.extract.resume import go_on
+from pipeline.raw.parts import RawStore
 from tests.landed import Listing, land, run_of, step_of
 
 

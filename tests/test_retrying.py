@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.retrying import RetryPolicy, backoff_s, judge_status, read_error, read_retry_after
+from pipeline.http.retrying import RetryPolicy, backoff_s, judge_status, read_error, read_retry_after
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 QUOTA_BODY = b'{"error": {"message": "Pay.", "type": "insufficient_quota", "param": null, "code": null}}'

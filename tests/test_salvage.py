@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.flatten import flatten
+from pipeline.flatten.frames import flatten
 from tests.landed import Json, landed_bodies, landed_walk
 from tests.leaves import input_leaves, row_leaves
 from tests.test_flatten import EVERY_ITEM, at, only_row, read_item

@@ -18,8 +18,8 @@ import yaml
 
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.errors import IncompleteError
-from pipeline.threads import Shard
-from pipeline.warehouse import warehouse_path
+from pipeline.threads.selection import Shard
+from pipeline.warehouse.database import warehouse_path
 from tests.contents import assert_same_contents
 from tests.syncs import ROOT, environ_for, read_all, sync_here
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
-from pipeline.settings import SAMPLE_KEY
+from pipeline.settings.invocation import SAMPLE_KEY
 from tests.syncs import ROOT, environ_for, raw_files, read_raw, read_tables, run_cli
 
 KEY = "marker-key"

@@ -12,24 +12,24 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.agents import read_child_threads
-from pipeline.client import ApiClient
 from pipeline.emulator import RunningEmulator, generate_corpus, running_emulator
-from pipeline.endpoint import Endpoint
 from pipeline.errors import ConfigurationError
-from pipeline.extract import Progress
-from pipeline.flat_parts import FlatStore
-from pipeline.flattener import Flattener
-from pipeline.gathering import gather_parts, gathering_store
-from pipeline.landing import PartName
-from pipeline.load import load_new_parts
-from pipeline.pacing import Pacer
-from pipeline.pages import PART_SCHEMA
-from pipeline.plan_source import PlanSource
-from pipeline.raw_places import raw_store
-from pipeline.sync import SyncOptions, run_sync
-from pipeline.threads import Shard
-from pipeline.warehouse import warehouse_path
+from pipeline.extract.fetching import Progress
+from pipeline.extract.plan_source import PlanSource
+from pipeline.flatten.background import Flattener
+from pipeline.flatten.cache import FlatStore
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.protocol.pages import PART_SCHEMA
+from pipeline.raw.parts import PartName
+from pipeline.raw.places import raw_store
+from pipeline.threads.selection import Shard
+from pipeline.upkeep.gathering import gather_parts, gathering_store
+from pipeline.verbs.sync.connected_agents import read_child_threads
+from pipeline.verbs.sync.flow import SyncOptions, run_sync
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts
 from tests.contents import assert_same_contents, read_contents
 from tests.landed import NOON, Listing, land, run_of
 from tests.syncs import SOURCE, environ_for, raw_files, read_all, run_cli, sync_here

@@ -11,10 +11,10 @@ import pytest
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
 from pipeline.errors import IncompleteError
-from pipeline.extract import Progress
-from pipeline.load import rebuild
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import warehouse_path
+from pipeline.extract.fetching import Progress
+from pipeline.raw.places import raw_store
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import rebuild
 from tests.measuring import counts, measured
 from tests.syncs import read_all, read_tables, sync_here
 

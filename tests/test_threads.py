@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.thread_files import read_thread_file, read_thread_ids
+from pipeline.threads.files import read_thread_file, read_thread_ids
 
 
 def write(folder: Path, content: str | bytes, name: str = "ids") -> str:

@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.client import ApiClient
-from pipeline.config import read_settings
 from pipeline.emulator import generate_corpus, running_emulator
-from pipeline.endpoint import Endpoint
 from pipeline.errors import ConfigurationError, RefusedError
-from pipeline.json_text import decode_with
-from pipeline.pacing import Pacer
-from pipeline.tokens import Token, TokenSource, read_key_file, read_token, run_key_command
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.http.tokens import Token, TokenSource, read_key_file, read_token, run_key_command
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.protocol.json_text import decode_with
+from pipeline.settings.lookup import read_settings
 from tests.fake_clock import FakeClock
 from tests.scripted_server import ScriptedServer, reply
 from tests.syncs import environ_for, read_all, run_cli

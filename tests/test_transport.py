@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pipeline.client import ApiClient
-from pipeline.endpoint import Endpoint
 from pipeline.errors import RequestError
-from pipeline.extract import list_thread_ids
-from pipeline.pacing import Pacer
+from pipeline.extract.fetching import list_thread_ids
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.protocol.endpoint import Endpoint
 from tests.fake_clock import FakeClock
 from tests.scripted_server import OK, reply
 

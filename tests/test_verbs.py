@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
-from pipeline.verbs import one_line
+from pipeline.verbs.objects import one_line
 from tests.syncs import environ_for, run_cli
 
 

@@ -20,9 +20,10 @@ _INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "HOME")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy of what a source distribution has, without asking any index."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pipeline", "sql", "data"):
-        ignored = shutil.ignore_patterns("__pycache__", "raw", "*.duckdb*")
-        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("pipeline", "sql"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "data").mkdir()
+    shutil.copy(ROOT / "data" / "prices.csv", source / "data")
     for path in (ROOT / "pyproject.toml", *ROOT.glob("*.md"), *ROOT.glob("LICENSE")):
         shutil.copy(path, source)
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", folder=source)
@@ -79,4 +80,4 @@ def test_the_installed_wheel_syncs_the_sample_from_another_folder(python: Path, 
 def test_the_installed_command_has_a_short_name_too(python: Path, tmp_path: Path) -> None:
     entries = "from importlib.metadata import entry_points; print(entry_points(name='run-steps')['run-steps'].value)"
 
-    assert run(str(python), "-c", entries, folder=tmp_path).strip() == "pipeline.cli:main"
+    assert run(str(python), "-c", entries, folder=tmp_path).strip() == "pipeline.cli.main:main"

@@ -9,10 +9,10 @@ from typing import Any
 
 import duckdb
 
-from pipeline.duck import read_frame
-from pipeline.ledger import post_touched_runs
-from pipeline.prices import read_price_book
-from pipeline.schema import refresh_prices
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.sqlfiles.price_book import read_price_book
+from pipeline.sqlfiles.schema import refresh_prices
+from pipeline.warehouse.ledger import post_touched_runs
 
 SQL = Path(__file__).parents[1] / "sql"
 NOON = "2024-11-20T12:00:00Z"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.duck import Connection
-from pipeline.warehouse import open_for_writing
+from pipeline.sqlfiles.duck import Connection
+from pipeline.warehouse.database import open_for_writing
 from tests.warehouse_rows import add_call, add_run, add_step, add_thread, add_walk, post_ledger
 
 # So often, and each copy so many days earlier, that there are 200,000 steps over more than two years.

@@ -1,9 +1,9 @@
 """A local, stateful server of the threads, runs and steps protocol with a generated account behind it."""
 
-from pipeline.emulator.corpus import Corpus, generate_corpus
-from pipeline.emulator.running import RunningEmulator, run_emulator, running_emulator
+from pipeline.emulator.account.corpus import Corpus, generate_corpus
+from pipeline.emulator.account.truth import TokenTotals, Truth
 from pipeline.emulator.server import create_app, serve
-from pipeline.emulator.truth import TokenTotals, Truth
+from pipeline.emulator.start import RunningEmulator, run_emulator, running_emulator
 
 __all__ = [
     "Corpus",

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from pipeline.emulator.emulation import EMULATION, Emulation
-from pipeline.emulator.faults import read_rules
+from pipeline.emulator.faults.every_fault import read_rules
+from pipeline.emulator.state import EMULATION, Emulation
 from pipeline.emulator.store import ItemList
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.emulator.corpus import Corpus, Item, RunRecord
+from pipeline.emulator.account.corpus import Corpus, Item, RunRecord
 
 Order = Literal["asc", "desc"]
 

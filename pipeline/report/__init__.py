@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
-from pipeline.private_files import aside_of, open_private, sweep
+from pipeline.report.document import render_page
 from pipeline.report.facts import Scope, read_facts
-from pipeline.report.page import render_page
-from pipeline.warehouse import open_for_reading
+from pipeline.storage.private_files import aside_of, open_private, sweep
+from pipeline.warehouse.database import open_for_reading
 
 __all__ = ["Scope", "write_report"]
 

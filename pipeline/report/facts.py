@@ -6,9 +6,9 @@ from datetime import date
 
 import polars as pl
 
-from pipeline.catalog import SqlFile, read_sql_files
-from pipeline.duck import Connection, read_frame
 from pipeline.errors import ConfigurationError
+from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
+from pipeline.sqlfiles.duck import Connection, read_frame
 
 # Made first, in this order; the other files read them.
 _SCOPED = ("report_steps", "report_calls", "report_runs")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.catalog import read_sql_files
+from pipeline.sqlfiles.catalog import read_sql_files
 from tests.lakes import land_everything, read_lake
 from tests.publish_parts import publish
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.emulator import Corpus, RunningEmulator, Truth, generate_corpus
-from pipeline.emulator.corpus import Item, RunRecord, ThreadRecord
-from pipeline.emulator.truth import Tally
-from pipeline.paging import PAGE_LIMIT
+from pipeline.emulator.account.corpus import Item, RunRecord, ThreadRecord
+from pipeline.emulator.account.truth import Tally
+from pipeline.protocol.cursors import PAGE_LIMIT
 
 Json = dict[str, Any]
 # What a step or run of the server becomes in the warehouse; None if it is only in `rejects`.

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-from pipeline.client import ApiClient
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus
-from pipeline.endpoint import Endpoint
 from pipeline.errors import PipelineError
-from pipeline.extract import ExtractOptions, Progress
-from pipeline.pacing import Clock, Pacer
-from pipeline.retrying import RetryPolicy
-from pipeline.sync import SyncOptions, SyncResult, run_sync
-from pipeline.tokens import Token, TokenSource
+from pipeline.extract.fetching import ExtractOptions, Progress
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Clock, Pacer
+from pipeline.http.retrying import RetryPolicy
+from pipeline.http.tokens import Token, TokenSource
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from tests.faults.cell import Act, Cell, Ended, Lists, Outcome
 from tests.syncs import SOURCE, read_all
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.emulator import Corpus, RunningEmulator
-from pipeline.emulator.corpus import Item, RunRecord
+from pipeline.emulator.account.corpus import Item, RunRecord
 from pipeline.emulator.store import ItemList
 from tests.faults.cell import Act, Cell, Ended, Gap, Lists, Outcome, lengthened, with_threads
 from tests.faults.http_cells import Rule, Stage, stages

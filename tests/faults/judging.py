@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.emulator import Corpus, Truth
-from pipeline.emulator.corpus import Item
-from pipeline.emulator.truth import Tally
+from pipeline.emulator.account.corpus import Item
+from pipeline.emulator.account.truth import Tally
 from tests.faults.cell import Cell, Ended, Gap, Json, Outcome
 from tests.measuring import measured
 from tests.syncs import read_all

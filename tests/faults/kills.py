@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog import read_sql_files
-from pipeline.duck import Connection, read_frame
 from pipeline.emulator import Truth
-from pipeline.landing import PartName
-from pipeline.pruned import read_pruned
-from pipeline.raw_places import raw_store
-from pipeline.warehouse import open_for_reading, warehouse_path
+from pipeline.raw.parts import PartName
+from pipeline.raw.places import raw_store
+from pipeline.raw.prune_record import read_pruned
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.warehouse.database import open_for_reading, warehouse_path
 from tests.faults.kill_commands import COMMANDS, Command, Site, open_site
 from tests.faults.kill_points import Scene, find_orphans, kill_at, started_group
 from tests.landed_pairs import asked_pairs, landed_pairs

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.emulator import Corpus, generate_corpus, run_emulator
-from pipeline.emulator.corpus import Item, RunRecord, ThreadRecord
-from pipeline.paging import PAGE_LIMIT
-from pipeline.wire import TERMINAL_STATUSES
+from pipeline.emulator.account.corpus import Item, RunRecord, ThreadRecord
+from pipeline.protocol.cursors import PAGE_LIMIT
+from pipeline.protocol.wire import TERMINAL_STATUSES
 from tests.faults.cell import count_truth
 
 ACCOUNT_FILE = "account.json"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.emulator import Corpus
-from pipeline.emulator.corpus import Item, RunRecord
+from pipeline.emulator.account.corpus import Item, RunRecord
 from tests.faults.cell import Cell, Gap, Json, Lists, Outcome, Patch, with_threads
 from tests.faults.cursor_cells import change_list
 from tests.faults.http_cells import Stage, stages

@@ -2,11 +2,11 @@
 
 from tests.mutants.mutant import Mutant
 
-_PAGING = "pipeline/paging.py"
-_RETRYING = "pipeline/retrying.py"
-_CLIENT = "pipeline/client.py"
-_PACING = "pipeline/pacing.py"
-_TRANSPORT = "pipeline/transport.py"
+_PAGING = "pipeline/protocol/cursors.py"
+_RETRYING = "pipeline/http/retrying.py"
+_CLIENT = "pipeline/http/client.py"
+_PACING = "pipeline/http/pacing.py"
+_TRANSPORT = "pipeline/http/transport.py"
 
 CURSORS = (
     Mutant(
@@ -267,7 +267,7 @@ CREDENTIALS = (
     Mutant(
         "plain http is allowed to any host",
         "the key can be read on the way",
-        "pipeline/endpoint.py",
+        "pipeline/protocol/endpoint.py",
         'if parts.scheme == "http" and not is_loopback(host) and',
         'if parts.scheme == "" and not is_loopback(host) and',
         ("test_endpoint.py::test_plain_http_to_another_host_is_refused",),
@@ -275,7 +275,7 @@ CREDENTIALS = (
     Mutant(
         "an id may hold a slash in the path",
         "another resource is asked for",
-        "pipeline/endpoint.py",
+        "pipeline/protocol/endpoint.py",
         'quote(segment, safe="")',
         "quote(segment)",
         ("test_client.py::test_an_id_is_one_segment_of_the_path",),
@@ -283,7 +283,7 @@ CREDENTIALS = (
     Mutant(
         "a key file may be read by everybody",
         "other users of the machine read the key",
-        "pipeline/tokens.py",
+        "pipeline/http/tokens.py",
         "mode & (stat.S_IRWXG | stat.S_IRWXO):",
         "mode & stat.S_IWOTH:",
         ("test_tokens.py::test_a_key_file_must_be_the_owners_alone",),
@@ -291,7 +291,7 @@ CREDENTIALS = (
     Mutant(
         "a .env with a key may be read by everybody",
         "other users of the machine read the key",
-        "pipeline/secret_files.py",
+        "pipeline/settings/secret_files.py",
         "if secrets and _others_can_read(path):",
         "if 'KEY' in secrets and _others_can_read(path):",
         ("test_config.py::test_a_dotenv_with_a_key_that_others_can_read_is_refused",),
@@ -299,7 +299,7 @@ CREDENTIALS = (
     Mutant(
         "the key is shown among the settings",
         "`status --config` prints it",
-        "pipeline/settings.py",
+        "pipeline/settings/invocation.py",
         'if name in ("api_key", "content_key"):',
         'if name == "content_key":',
         ("test_config.py::test_secrets_are_masked_wherever_settings_are_shown",),

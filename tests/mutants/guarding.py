@@ -2,15 +2,15 @@
 
 from tests.mutants.mutant import Mutant
 
-_HIDING = "pipeline/hiding.py"
-_CONTENT = "pipeline/content.py"
-_CONTENT_KEY = "pipeline/content_key.py"
-_TARGETS = "pipeline/forget_targets.py"
-_FORGETTING = "pipeline/forgetting.py"
-_FORGOTTEN = "pipeline/forgotten.py"
-_PRUNING = "pipeline/pruning.py"
-_HEALTH = "pipeline/data_health.py"
-_PRIVATE = "pipeline/private_files.py"
+_HIDING = "pipeline/privacy/hiding.py"
+_CONTENT = "pipeline/privacy/content.py"
+_CONTENT_KEY = "pipeline/verbs/content_key.py"
+_TARGETS = "pipeline/upkeep/removal_targets.py"
+_FORGETTING = "pipeline/upkeep/removal.py"
+_FORGOTTEN = "pipeline/privacy/forget_record.py"
+_PRUNING = "pipeline/warehouse/loaded_parts.py"
+_HEALTH = "pipeline/verbs/doctor/data_health.py"
+_PRIVATE = "pipeline/storage/private_files.py"
 
 CONTENTS = (
     Mutant(
@@ -91,7 +91,7 @@ FORGETTING = (
     Mutant(
         "raw pages of a forgotten thread stay",
         "what a person asked to remove is still there",
-        "pipeline/rewriting.py",
+        "pipeline/warehouse/part_rewriting.py",
         'kept = rows.join(threads, on=["source", "thread_id"], how="anti", maintain_order="left")',
         'kept = rows.join(threads.clear(), on=list(threads.columns), how="anti", maintain_order="left")',
         ("test_forget.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
@@ -99,7 +99,7 @@ FORGETTING = (
     Mutant(
         "a forgotten thread stays in the plans of syncs",
         "its id is still there",
-        "pipeline/rewriting.py",
+        "pipeline/warehouse/part_rewriting.py",
         "return msgspec.json.encode([thread_id for thread_id in thread_ids if not forgotten.has(source, thread_id)])",
         "return msgspec.json.encode(thread_ids)",
         ("test_forget.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
@@ -107,7 +107,7 @@ FORGETTING = (
     Mutant(
         "a part that is written anew has no digest",
         "a flipped bit in it becomes another cost",
-        "pipeline/landing.py",
+        "pipeline/raw/parts.py",
         "metadata={_BODY_BYTES: str(size_bytes), _DIGEST: digest_rows(frame)},",
         "metadata={_BODY_BYTES: str(size_bytes)},",
         ("test_forget.py::test_parts_stay_whole_and_private",),
@@ -171,7 +171,7 @@ FORGETTING = (
     Mutant(
         "`forget` asks nobody",
         "a mistyped id removes data for good",
-        "pipeline/erasure.py",
+        "pipeline/verbs/forget.py",
         "if targets and (request.yes or _confirm(as_json=as_json)):",
         "if targets:",
         ("test_forget.py::test_the_command_shows_what_would_go_and_removes_nothing_unasked",),
@@ -220,7 +220,7 @@ UPKEEP = (
     Mutant(
         "a rebuild after pruning is not refused",
         "the warehouse loses what the pruned parts held",
-        "pipeline/load.py",
+        "pipeline/warehouse/load.py",
         "        if not without_pruned:\n            refuse_if_parts_are_gone(connection, store, path)\n",
         "",
         ("test_prune.py::test_a_rebuild_is_refused_too_where_a_loaded_part_was_removed_by_hand",),
@@ -252,7 +252,7 @@ UPKEEP = (
     Mutant(
         "the doctor exits with 0 whatever it finds",
         "a script takes a broken set-up for a sound one",
-        "pipeline/doctor.py",
+        "pipeline/verbs/doctor/command.py",
         "return CheckFailedError.exit_code if failed(diagnoses) else 0",
         "return 0",
         ("test_doctor.py::test_a_configuration_that_cannot_be_read_fails_and_the_data_is_looked_at_all_the_same",),
@@ -263,7 +263,7 @@ FILES = (
     Mutant(
         "one sign of formulas is forgotten in CSV",
         "a spreadsheet runs what a model wrote",
-        "pipeline/csv_cells.py",
+        "pipeline/console/csv_cells.py",
         r'_SIGNS = r"=+\-@＝＋－＠"',
         r'_SIGNS = r"=+\-＝＋－＠"',
         ("test_csv_cells.py::test_a_text_that_begins_like_a_formula_gets_an_apostrophe",),
@@ -271,7 +271,7 @@ FILES = (
     Mutant(
         "names of columns are not guarded in CSV",
         "a spreadsheet runs the head of a table",
-        "pipeline/csv_cells.py",
+        "pipeline/console/csv_cells.py",
         "return guarded.rename(dict(zip(frame.columns, names.to_series(), strict=True)))",
         "return guarded",
         ("test_csv_cells.py::test_texts_of_other_types_and_names_of_columns_are_guarded_too",),

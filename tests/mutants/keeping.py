@@ -2,12 +2,12 @@
 
 from tests.mutants.mutant import Mutant
 
-_LANDING = "pipeline/landing.py"
-_FLATTEN = "pipeline/flatten.py"
-_LOAD = "pipeline/load_frames.py"
-_SETTLE = "pipeline/settling.py"
-_FLEET = "pipeline/fleet.py"
-_SHARE = "pipeline/share.py"
+_LANDING = "pipeline/raw/parts.py"
+_FLATTEN = "pipeline/flatten/frames.py"
+_LOAD = "pipeline/warehouse/statements.py"
+_SETTLE = "pipeline/warehouse/seals.py"
+_FLEET = "pipeline/cluster/fleet.py"
+_SHARE = "pipeline/extract/share.py"
 
 LANDING = (
     Mutant(
@@ -37,7 +37,7 @@ LANDING = (
     Mutant(
         "files are made for everybody to read",
         "other users of the machine read conversations",
-        "pipeline/private_files.py",
+        "pipeline/storage/private_files.py",
         "OWNER_ONLY = 0o600",
         "OWNER_ONLY = 0o644",
         ("test_landing.py::test_parts_can_be_read_by_their_owner_only",),
@@ -45,7 +45,7 @@ LANDING = (
     Mutant(
         "walks that are lost on the way are not counted",
         "a sync says complete though a part is gone",
-        "pipeline/sync.py",
+        "pipeline/verbs/sync/flow.py",
         "if found < walks:",
         "if found > walks:",
         ("test_sync.py::test_a_walk_that_ended_and_is_not_in_the_warehouse_makes_the_sync_incomplete",),
@@ -53,7 +53,7 @@ LANDING = (
     Mutant(
         "a walk that fails leaves no pages",
         "pages that were paid for are thrown away",
-        "pipeline/extract.py",
+        "pipeline/extract/fetching.py",
         "await self._keep(Walk(certificate, walk.pages))",
         'await self._keep(Walk(certificate, walk.pages if certificate.verdict == "complete" else []))',
         ("test_extract.py::test_a_walk_that_fails_in_the_middle_keeps_the_pages_before",),
@@ -90,7 +90,7 @@ FLATTENING = (
     Mutant(
         "negative tokens are accepted",
         "a broken record earns money",
-        "pipeline/wire.py",
+        "pipeline/protocol/wire.py",
         "Meta(ge=0, le=2**62)",
         "Meta(ge=-(2**62), le=2**62)",
         ("test_salvage.py::test_a_reject_names_the_item_the_path_and_the_text",),
@@ -98,7 +98,7 @@ FLATTENING = (
     Mutant(
         "fields that nobody knows are dropped",
         "what a server adds is lost",
-        "pipeline/salvage.py",
+        "pipeline/flatten/salvage.py",
         "unknown=dict(texts) or None), rejects",
         "unknown=None), rejects",
         ("test_flatten.py::test_fields_that_nobody_knows_are_kept_at_every_level",),
@@ -106,7 +106,7 @@ FLATTENING = (
     Mutant(
         "what could not be read is not counted",
         "values vanish without a reject",
-        "pipeline/landed_items.py",
+        "pipeline/flatten/items.py",
         "        rejects.add(walk, page, item_index, None if item is None else item.id, found)\n",
         "",
         ("test_salvage.py::test_a_reject_names_the_item_the_path_and_the_text",),
@@ -114,7 +114,7 @@ FLATTENING = (
     Mutant(
         "arguments of functions are lost",
         "nobody sees what a tool was asked",
-        "pipeline/calls.py",
+        "pipeline/flatten/tool_calls.py",
         "call.arguments = text_of(function.arguments)",
         "call.arguments = None",
         ("test_flatten.py::test_a_tool_call_puts_its_name_input_and_output_into_columns",),
@@ -138,7 +138,7 @@ FLATTENING = (
     Mutant(
         "a broken call loses its place",
         "outputs hang on other calls",
-        "pipeline/salvage.py",
+        "pipeline/flatten/salvage.py",
         "values.append(kind() if value is None else value)",
         "values += [] if value is None else [value]",
         ("test_salvage.py::test_calls_after_a_broken_one_keep_their_index",),
@@ -157,7 +157,7 @@ LOADING = (
     Mutant(
         "a load is no transaction",
         "a load that fails leaves half of itself",
-        "pipeline/load.py",
+        "pipeline/warehouse/load.py",
         '    connection.execute("begin")\n    try:\n        yield\n        connection.execute("commit")\n'
         '    except BaseException:\n        connection.execute("rollback")\n        raise\n',
         "    yield\n",
@@ -215,7 +215,7 @@ LOADING = (
     Mutant(
         "loaded parts are loaded again",
         "every load takes as long as the first",
-        "pipeline/load.py",
+        "pipeline/warehouse/load.py",
         "if part.name not in held]",
         "if part not in held]",
         ("test_load.py::test_loading_again_changes_nothing",),
@@ -234,7 +234,7 @@ PLANNING = (
     Mutant(
         "sealed runs are walked again",
         "every sync costs as much as the first",
-        "pipeline/extract.py",
+        "pipeline/extract/fetching.py",
         "left = [run for run in runs if run.run_id not in task.sealed_ids]",
         "left = list(runs)",
         ("test_extract.py::test_a_sealed_run_is_not_walked_again_wherever_it_is_listed",),
@@ -242,7 +242,7 @@ PLANNING = (
     Mutant(
         "open runs before a sealed one are not watched",
         "their later steps are never fetched",
-        "pipeline/planning.py",
+        "pipeline/extract/known_threads.py",
         "min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index",
         "max(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index",
         (
@@ -253,7 +253,7 @@ PLANNING = (
     Mutant(
         "a list with a hole goes on behind it",
         "runs whose part was damaged are never listed again",
-        "pipeline/planning.py",
+        "pipeline/extract/known_threads.py",
         " < coalesce(first_open_index, run_index + 1)) + 1 as has_hole,",
         " < coalesce(first_open_index, run_index + 1)) - 1 as has_hole,",
         ("test_damage.py::test_runs_at_the_start_of_a_list_whose_part_is_gone_are_listed_again",),
@@ -261,7 +261,7 @@ PLANNING = (
     Mutant(
         "--full is ignored",
         "nothing can be fetched anew",
-        "pipeline/plan.py",
+        "pipeline/extract/plan.py",
         "        if full:\n",
         "        if False:\n",
         ("test_planning.py::test_full_takes_nothing_as_sealed",),
@@ -269,7 +269,7 @@ PLANNING = (
     Mutant(
         "an interrupted sync is gone on with a week later",
         "runs that came since are not listed",
-        "pipeline/planning.py",
+        "pipeline/extract/known_threads.py",
         "RESUME_WITHIN = timedelta(hours=24)",
         "RESUME_WITHIN = timedelta(days=7)",
         ("test_planning.py::test_an_interrupted_sync_is_not_gone_on_with_the_next_day",),
@@ -277,7 +277,7 @@ PLANNING = (
     Mutant(
         "what an earlier sync landed is not loaded before planning",
         "after a kill everything is fetched again",
-        "pipeline/sync.py",
+        "pipeline/verbs/sync/flow.py",
         "damage = None if options.plan else await _load_earlier(store, options)",
         "damage = None",
         ("test_sync_kill.py::test_killed_after_some_parts_have_landed_a_sync_asks_for_none_of_them_again",),
@@ -285,7 +285,7 @@ PLANNING = (
     Mutant(
         "a server that ignores the cursor is not listed from the start",
         "positions of runs are wrong",
-        "pipeline/extract.py",
+        "pipeline/extract/fetching.py",
         " or task.after_id in walk.ids:",
         ":",
         ("test_extract.py::test_a_server_that_ignores_the_cursor_is_listed_from_the_start",),
@@ -296,7 +296,7 @@ LOCKS = (
     Mutant(
         "two loads write at once",
         "one load overwrites the other's copy of the warehouse",
-        "pipeline/writer_lock.py",
+        "pipeline/storage/writer_lock.py",
         "        with _lock(path, wait_s):\n            yield\n",
         "        yield\n",
         ("test_locks.py::test_a_load_beside_another_load_is_refused",),
@@ -304,7 +304,7 @@ LOCKS = (
     Mutant(
         "a reader stops a load",
         "an open notebook makes every sync fail",
-        "pipeline/warehouse.py",
+        "pipeline/warehouse/database.py",
         "if in_background or find_holder(str(error)) is None:",
         "if find_holder(str(error)) is not None:",
         ("test_locks.py::test_readers_of_two_generations_do_not_fail_a_load",),
@@ -312,7 +312,7 @@ LOCKS = (
     Mutant(
         "a rebuild takes the file away from a writer",
         "what the writer adds is lost",
-        "pipeline/warehouse.py",
+        "pipeline/warehouse/database.py",
         "attempt=lambda: duckdb.connect(str(path), read_only=True)):",
         "attempt=duckdb.connect):",
         ("test_locks.py::test_a_rebuild_does_not_take_the_file_away_from_a_writer",),

@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 _STEP_COSTS = "sql/views/step_costs.sql"
 _CALL_COSTS = "sql/views/tool_call_costs.sql"
 _PERIODS = "sql/views/price_periods.sql"
-_BUDGETS = "pipeline/budgets.py"
+_BUDGETS = "pipeline/money/budgets.py"
 
 PRICES = (
     Mutant(
@@ -198,7 +198,7 @@ LEDGER = (
     Mutant(
         "repricing is not logged",
         "nobody can say why a sum changed",
-        "pipeline/pricing.py",
+        "pipeline/money/repricing.py",
         "        connection.execute(_LOG, [repricing_id, now, __version__])\n",
         "",
         ("test_ledger.py::test_repricing_there_and_back_gives_the_same_ledger_and_logs_both",),
@@ -206,7 +206,7 @@ LEDGER = (
     Mutant(
         "a plan to reprice empties the ledger",
         "looking at a change makes it, and worse",
-        "pipeline/pricing.py",
+        "pipeline/money/repricing.py",
         '    finally:\n        connection.execute("rollback")',
         '    finally:\n        connection.execute("commit")',
         ("test_ledger.py::test_a_plan_to_reprice_shows_the_difference_and_writes_nothing",),
@@ -214,7 +214,7 @@ LEDGER = (
     Mutant(
         "repricing one model forgets the others",
         "their costs follow the price book",
-        "pipeline/pricing.py",
+        "pipeline/money/repricing.py",
         "        connection.execute(_KEEP_OTHERS)\n",
         "",
         ("test_ledger.py::test_repricing_one_model_leaves_the_ledger_of_the_others",),
@@ -222,7 +222,7 @@ LEDGER = (
     Mutant(
         "a rebuild keeps the ledger of runs that are gone",
         "sums hold costs of nothing",
-        "pipeline/load.py",
+        "pipeline/warehouse/load.py",
         "        drop_unfinished(connection)\n",
         "",
         ("test_ledger.py::test_a_rebuild_forgets_the_ledger_of_runs_that_are_in_no_part_any_more",),
@@ -230,7 +230,7 @@ LEDGER = (
     Mutant(
         "a rebuild forgets the ledger",
         "sealed costs follow the price book",
-        "pipeline/ledger.py",
+        "pipeline/warehouse/ledger.py",
         'connection.execute(f"insert into {table} by name select columns(*) from kept.{table}")',
         'connection.execute(f"select columns(*) from kept.{table} limit 0")',
         ("test_ledger.py::test_a_rebuild_keeps_what_sealed_runs_cost_and_what_was_repriced",),
@@ -241,7 +241,7 @@ BUDGETS = (
     Mutant(
         "a check that fails exits with 0",
         "an alarm never rings",
-        "pipeline/money.py",
+        "pipeline/verbs/money.py",
         "return CheckFailedError.exit_code if failed else 0",
         "return 0",
         ("test_checks.py::test_check_exits_5_with_a_line_for_each_breach",),
@@ -283,7 +283,7 @@ BUDGETS = (
     Mutant(
         "of two imports of a bill the older counts",
         "a bill is never corrected",
-        "pipeline/bill_merging.py",
+        "pipeline/warehouse/bills.py",
         "max({'imported_at': imported_at, 'part': part}) as newest",
         "min({'imported_at': imported_at, 'part': part}) as newest",
         ("test_bills.py::test_of_each_day_and_project_the_newest_import_counts",),
@@ -291,7 +291,7 @@ BUDGETS = (
     Mutant(
         "doubles in a table are not looked for",
         "rows that count twice pass `check`",
-        "pipeline/checks.py",
+        "pipeline/warehouse/checks.py",
         "having count(*) > 1 limit 1000",
         "having count(*) > 2 limit 1000",
         ("test_checks.py::test_a_row_that_is_there_twice_breaks_the_grain_of_its_table",),

@@ -2,16 +2,16 @@
 
 from tests.mutants.mutant import Mutant
 
-_PUBLISHING = "pipeline/publishing.py"
-_CHANGES = "pipeline/batch_changes.py"
-_LAKE = "pipeline/lake.py"
-_DELTA = "pipeline/delta_tables.py"
-_FLAT = "pipeline/flat_parts.py"
-_BUDGET = "pipeline/pace_budget.py"
-_DUE = "pipeline/thread_queries.py"
-_DECAY = "pipeline/decay.py"
-_TRANSPORT = "pipeline/transport.py"
-_EXCHANGES = "pipeline/exchanges.py"
+_PUBLISHING = "pipeline/lake/publishing.py"
+_CHANGES = "pipeline/lake/batch_changes.py"
+_LAKE = "pipeline/lake/store.py"
+_DELTA = "pipeline/lake/delta_tables.py"
+_FLAT = "pipeline/flatten/cache.py"
+_BUDGET = "pipeline/http/shared_pace.py"
+_DUE = "pipeline/threads/sql.py"
+_DECAY = "pipeline/threads/decay.py"
+_TRANSPORT = "pipeline/http/transport.py"
+_EXCHANGES = "pipeline/http/libcurl.py"
 
 LAKES = (
     Mutant(
@@ -49,7 +49,7 @@ LAKES = (
     Mutant(
         "batches of several syncs are worked out beside each other",
         "steps are charged before it is known what the name of their model stands for",
-        "pipeline/batch_windows.py",
+        "pipeline/lake/batch_windows.py",
         "is_within = {part.sync_id for part in batch} == {before}",
         "is_within = True",
         (
@@ -60,7 +60,7 @@ LAKES = (
     Mutant(
         "two batches with rows of one sync are taken for strangers",
         "a sync is there twice, open and ended",
-        "pipeline/lake_slices.py",
+        "pipeline/lake/slices.py",
         "return self.has_syncs or self.has_bills",
         "return False",
         ("test_parallel_publishing.py::test_batches_concern_each_other_by_thread_run_or_what_belongs_to_their_source",),
@@ -111,7 +111,7 @@ SHARDS = (
     Mutant(
         "shards overlap",
         "threads are fetched several times",
-        "pipeline/threads.py",
+        "pipeline/threads/selection.py",
         "% self.count + 1 == self.number",
         "% self.count + 1 >= self.number",
         ("test_naming_threads.py::test_three_shards_have_every_thread_exactly_once_and_about_as_many_each",),
@@ -119,7 +119,7 @@ SHARDS = (
     Mutant(
         "a shard plans from the runs of another",
         "runs that are sealed are fetched again",
-        "pipeline/plan_source.py",
+        "pipeline/extract/plan_source.py",
         "% $count + 1 = $number",
         "% $count + 1 <> $number",
         ("test_shards.py::test_shards_in_one_folder_plan_from_its_warehouse_and_from_what_is_not_in_it_yet",),
@@ -127,7 +127,7 @@ SHARDS = (
     Mutant(
         "of two parts of one name the first is taken",
         "pages of a shard are missing without a word",
-        "pipeline/gathering.py",
+        "pipeline/upkeep/gathering.py",
         "                _check_same(store, shard.store, part)\n",
         "",
         ("test_shards.py::test_two_different_parts_of_one_name_are_both_named",),
@@ -248,7 +248,7 @@ TRANSPORT = (
     Mutant(
         "a packed answer is measured as it came",
         "a small answer fills the memory",
-        "pipeline/client.py",
+        "pipeline/http/client.py",
         "                size_bytes += len(chunk)\n",
         "                size_bytes = response.num_bytes_downloaded or size_bytes + len(chunk)\n",
         ("test_client.py::test_a_packed_answer_that_unpacks_to_too_much_is_given_up",),

@@ -2,10 +2,10 @@
 
 from tests.mutants.mutant import Mutant
 
-_QUERY = "pipeline/query.py"
-_REPORT = "pipeline/sync_report.py"
-_RANGES = "pipeline/archive_ranges.py"
-_ARCHIVES = "pipeline/archive_files.py"
+_QUERY = "pipeline/verbs/query.py"
+_REPORT = "pipeline/verbs/sync/outcome.py"
+_RANGES = "pipeline/archives/ranges.py"
+_ARCHIVES = "pipeline/archives/files.py"
 
 QUERIES = (
     Mutant(
@@ -19,7 +19,7 @@ QUERIES = (
     Mutant(
         "readers open the warehouse for writing",
         "a query locks out everybody else",
-        "pipeline/warehouse.py",
+        "pipeline/warehouse/database.py",
         "return duckdb.connect(str(path), read_only=True)",
         "return duckdb.connect(str(path))",
         ("test_locks.py::test_a_reader_does_not_fail_the_sync_and_keeps_what_it_has_open",),
@@ -51,7 +51,7 @@ QUERIES = (
     Mutant(
         "texts in the report are not escaped",
         "a tool's name can run a script",
-        "pipeline/report/page.py",
+        "pipeline/report/document.py",
         "autoescape=True",
         "autoescape=False",
         ("test_report.py::test_names_from_the_warehouse_are_text_and_never_tags",),
@@ -59,7 +59,7 @@ QUERIES = (
     Mutant(
         "an unknown cost in the report is a dash",
         "nobody sees that a price is missing",
-        "pipeline/report/page.py",
+        "pipeline/report/document.py",
         'return "unknown" if kind in {"money", "name"} else',
         'return "unknown" if kind in {"name"} else',
         ("test_report.py::test_an_unknown_cost_is_called_unknown",),
@@ -78,7 +78,7 @@ EXITS = (
     Mutant(
         "a sync that found no thread at all is complete",
         "a wrong base URL looks like success",
-        "pipeline/sync.py",
+        "pipeline/verbs/sync/flow.py",
         "if progress.failed_threads or progress.found_nothing else",
         "if progress.failed_threads else",
         ("test_cli.py::test_when_no_thread_exists_the_sync_is_incomplete",),
@@ -86,7 +86,7 @@ EXITS = (
     Mutant(
         "a failed walk does not count against its thread",
         "a sync with holes says complete",
-        "pipeline/extract.py",
+        "pipeline/extract/fetching.py",
         "self.failed_threads.add(certificate.thread_id)",
         "pass",
         ("test_extract.py::test_a_thread_that_fails_is_named_and_the_others_go_on",),
@@ -94,7 +94,7 @@ EXITS = (
     Mutant(
         "a refusal counts as one thread's failure",
         "every thread is asked with a refused key",
-        "pipeline/client.py",
+        "pipeline/http/client.py",
         "        if fault.refused:\n",
         "        if False:\n",
         ("test_extract.py::test_a_refusal_stops_the_whole_sync_at_once",),
@@ -110,7 +110,7 @@ EXITS = (
     Mutant(
         "every error exits with 1",
         "scripts cannot tell a mistake from a bug",
-        "pipeline/cli.py",
+        "pipeline/cli/main.py",
         "        return error.exit_code\n    except KeyboardInterrupt",
         "        return 1\n    except KeyboardInterrupt",
         ("test_cli.py::test_without_a_key_the_variable_to_set_is_named",),
@@ -118,7 +118,7 @@ EXITS = (
     Mutant(
         "--quiet hides warnings",
         "a nightly sync fails without a word",
-        "pipeline/progress.py",
+        "pipeline/verbs/progress.py",
         'if self.quiet and level == "info":',
         "if self.quiet:",
         ("test_cli.py::test_quiet_still_says_what_is_missing",),
@@ -126,7 +126,7 @@ EXITS = (
     Mutant(
         "a .env goes before the environment",
         "a machine's setting is overruled by a file",
-        "pipeline/config.py",
+        "pipeline/settings/lookup.py",
         'layers = ((dotenv, f"in {DOTENV_FILE}"), (environ, "in the environment"))',
         'layers = ((environ, "in the environment"), (dotenv, f"in {DOTENV_FILE}"))',
         ("test_config.py::test_the_key_comes_from_the_environment_before_dotenv",),
@@ -153,7 +153,7 @@ ARCHIVES = (
     Mutant(
         "a file that was imported before is imported again",
         "every import grows the raw parts",
-        "pipeline/importing.py",
+        "pipeline/verbs/archive_import.py",
         "if (archive := known.get(sha256)) is None:",
         "if (archive := known.get(str(path))) is None:",
         ("test_archives.py::test_importing_the_same_files_again_changes_nothing",),
@@ -161,7 +161,7 @@ ARCHIVES = (
     Mutant(
         "of two states of an object the older stays",
         "a run that ended looks open",
-        "pipeline/archive_walks.py",
+        "pipeline/archives/walks.py",
         "_rank(entry[2]) > _rank(held[2])",
         "_rank(entry[2]) < _rank(held[2])",
         ("test_archives.py::test_an_object_seen_twice_counts_once_in_its_newest_state",),
@@ -169,7 +169,7 @@ ARCHIVES = (
     Mutant(
         "an import goes before a complete walk",
         "old copies take the place of what the server has",
-        "pipeline/merging.py",
+        "pipeline/warehouse/imported_steps.py",
         "not in (select (source, run_id) from best_walks where verdict = 'complete')",
         "not in (select (source, run_id) from best_walks where false)",
         ("test_archives.py::test_a_complete_walk_outranks_imports",),
@@ -177,7 +177,7 @@ ARCHIVES = (
     Mutant(
         "what was not recognised does not change the exit code",
         "half an import looks whole",
-        "pipeline/importing.py",
+        "pipeline/verbs/archive_import.py",
         "code = IncompleteError.exit_code if progress.unrecognised else 0",
         "code = 0",
         ("test_archives.py::test_what_is_not_recognised_is_named_with_file_and_line_and_the_exit_code_says_so",),
@@ -185,7 +185,7 @@ ARCHIVES = (
     Mutant(
         "lists from newest to oldest are not turned",
         "steps stand in the wrong order",
-        "pipeline/archive_walks.py",
+        "pipeline/archives/walks.py",
         'number if order == "asc" else -number',
         "number",
         ("test_archives.py::test_every_shape_gives_the_same_steps_in_ascending_order",),
@@ -201,7 +201,7 @@ ARCHIVES = (
     Mutant(
         "places begin anew in each part of an import",
         "steps of one second stand in another order than their archive has",
-        "pipeline/merging.py",
+        "pipeline/warehouse/imported_steps.py",
         "contributors.items_before + steps.page_index as place",
         "steps.page_index as place",
         ("test_archive_ranges.py::test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go",),
@@ -209,7 +209,7 @@ ARCHIVES = (
     Mutant(
         "a run that is imported after its steps is not charged",
         "its cost changes with every new price",
-        "pipeline/ledger.py",
+        "pipeline/warehouse/ledger.py",
         "where resource = 'steps' and verdict = 'imported'",
         "where false",
         ("test_archive_ranges.py::test_a_run_is_charged_once_whichever_of_it_and_its_steps_is_loaded_first",),

@@ -8,10 +8,10 @@ import duckdb
 import pytest
 
 import pipeline
-from pipeline.checks import run_checks
 from pipeline.errors import PipelineError
-from pipeline.prices import read_price_book
-from pipeline.schema import open_in_memory, refresh_prices
+from pipeline.sqlfiles.price_book import read_price_book
+from pipeline.sqlfiles.schema import open_in_memory, refresh_prices
+from pipeline.warehouse.checks import run_checks
 
 # The file that has the fault.
 PLANTED = "MUTANTS_PLANTED_FILE"

@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.client import ApiClient
-from pipeline.endpoint import Endpoint
-from pipeline.json_text import decode_with
-from pipeline.landing import RawStore, new_sync_id
-from pipeline.load import load_new_parts
-from pipeline.pacing import Pacer
-from pipeline.pages import Certificate, Page, Resource, Walk
-from pipeline.part_writer import PartWriter
-from pipeline.wire import ListHead
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Pacer
+from pipeline.protocol.endpoint import Endpoint
+from pipeline.protocol.json_text import decode_with
+from pipeline.protocol.pages import Certificate, Page, Resource, Walk
+from pipeline.protocol.wire import ListHead
+from pipeline.raw.parts import RawStore, new_sync_id
+from pipeline.raw.writer import PartWriter
+from pipeline.warehouse.load import load_new_parts
 from tests.peers.processes import PEERS, free_port, running
 from tests.syncs import environ_for, read_all, run_cli
 

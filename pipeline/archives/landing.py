@@ -1,0 +1,215 @@
+"""Archive files to raw parts: what each holds, counted, and landed in parts that keep a run's steps together."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline import __version__
+from pipeline.archives.files import Damage, Document, read_documents
+from pipeline.archives.shapes import Content, Context, Found, LeftOut, Unrecognised, read_content
+from pipeline.archives.walks import make_walks
+from pipeline.flatten.cache import FlatStore
+from pipeline.privacy.content import content_notes, hiding_with
+from pipeline.privacy.forget_record import read_forgotten
+from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.pages import ArchiveFile, SyncSummary
+from pipeline.raw.landing import PART_BYTES
+from pipeline.raw.parts import PartName, RawStore
+from pipeline.raw.writer import PartWriter
+
+# Unrecognised places that are kept by name, of each file; all are counted.
+NAMED_PLACES = 20
+# What the record of a file counts.
+COUNTS = ("runs", "steps", "left_out", "unrecognised")
+# The steps of one run stay together while a part does not grow beyond this.
+_LARGEST_PART_BYTES = 4 * PART_BYTES
+
+
+@dataclass(slots=True)
+class ImportProgress:
+    """Counts of an import while it runs. `archives` are the files that it read or already knew."""
+
+    files_total: int = 0
+    files_done: int = 0
+    files_known: int = 0
+    runs: int = 0
+    steps: int = 0
+    left_out: int = 0
+    archives: list[ArchiveFile] = field(default_factory=list)
+
+    @property
+    def unrecognised(self) -> int:
+        """Places that nobody could read, in all files, also in those known from before."""
+        return sum(archive.unrecognised for archive in self.archives)
+
+    def values(self) -> dict[str, Any]:
+        """What there is to show."""
+        return {
+            "files": self.files_done,
+            "files_total": self.files_total,
+            "files_known": self.files_known,
+            "runs": self.runs,
+            "steps": self.steps,
+            "left_out": self.left_out,
+            "unrecognised": self.unrecognised,
+        }
+
+    def line(self) -> str:
+        """The same for a person."""
+        return f"files {self.files_done:,}/{self.files_total:,}, runs {self.runs:,}, steps {self.steps:,}"
+
+    def share(self) -> tuple[int, int | None]:
+        """What is done, of what."""
+        return self.files_done, self.files_total
+
+
+def is_done(archive: ArchiveFile) -> bool:
+    """Whether reading the file again could bring nothing; what was not recognised a newer version may know."""
+    return not archive.unrecognised or archive.pipeline_version == __version__
+
+
+def read_file(path: Path, sha256: str, lander: "ArchiveLander", progress: ImportProgress) -> ArchiveFile:
+    """Land what a file holds; its record, which `finish_file` is to get once all of it was kept."""
+    return land_documents(path, sha256, read_documents(path), lander=lander, progress=progress)
+
+
+def land_documents(
+    path: Path,
+    sha256: str,
+    documents: Iterable[Document | Damage],
+    *,
+    lander: "ArchiveLander",
+    progress: ImportProgress,
+) -> ArchiveFile:
+    """Land what documents of a file hold; the record of the file as if these were all of them."""
+    counts = dict.fromkeys(COUNTS, 0)
+    named: list[str] = []
+    for content in _contents_of(documents):
+        if lander.leaves_out(content):
+            counts["left_out"] += 1
+            progress.left_out += 1
+        elif isinstance(content, Found):
+            counts[content.resource] += 1
+            setattr(progress, content.resource, getattr(progress, content.resource) + 1)
+            lander.keep(str(path), content)
+        else:
+            counts["unrecognised"] += 1
+            if len(named) < NAMED_PLACES:
+                named.append(str(content))
+    size_bytes = path.stat().st_size
+    return ArchiveFile(
+        file=str(path),
+        sha256=sha256,
+        size_bytes=size_bytes,
+        pipeline_version=__version__,
+        first_unrecognised=named,
+        **counts,
+    )
+
+
+def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
+    """The record of a whole file from those of its ranges, given in their order."""
+    counts = {name: sum(getattr(record, name) for record in records) for name in COUNTS}
+    named = [place for record in records for place in record.first_unrecognised]
+    return msgspec.structs.replace(records[0], first_unrecognised=named[:NAMED_PLACES], **counts)
+
+
+def _contents_of(documents: Iterable[Document | Damage]) -> Iterator[Content]:
+    for document in documents:
+        if isinstance(document, Damage):
+            yield Unrecognised(document.where, document.reason)
+        else:
+            yield from read_content(document.body, Context(document.where))
+
+
+class ArchiveLander:
+    """Collects what archives hold and lands it in parts, the record of each file not before its content.
+
+    With a `flat` store parts are flattened as well. `first_place`: how many objects, or more, the import has before.
+    """
+
+    def __init__(
+        self,
+        store: RawStore,
+        *,
+        source: str,
+        now: datetime,
+        content_key: ContentKey | None,
+        sync_id: str,
+        writer: int = 0,
+        flat: FlatStore | None = None,
+        first_place: int = 0,
+    ) -> None:
+        hide = hiding_with(content_key)
+        self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
+        self._flat = flat
+        self.content_key = content_key
+        self._source = source
+        self._forgotten = read_forgotten(store.folder.parent)
+        self._now = now
+        self._place = first_place
+        self._found: list[tuple[str, Found]] = []
+        self._size_bytes = 0
+        self._finished: list[ArchiveFile] = []
+        self._has_landed = False
+        self.parts: list[PartName] = []
+
+    def open(self) -> PartName:
+        """Land that an import begins, for others that work on it; the part."""
+        self._writer.add_summary(self._opening(), self._now)
+        self._land()
+        return self.parts[-1]
+
+    def leaves_out(self, content: Content) -> bool:
+        """Whether this is nothing to take: no run or step, or one of a forgotten thread."""
+        if isinstance(content, Found):
+            return self._forgotten.has(self._source, content.thread_id)
+        return isinstance(content, LeftOut)
+
+    def keep(self, file: str, found: Found) -> None:
+        """Take an object."""
+        is_between_runs = not self._found or self._found[-1][1].run_id != found.run_id
+        if self._size_bytes >= (PART_BYTES if is_between_runs else _LARGEST_PART_BYTES):
+            self._land()
+        self._found.append((file, found))
+        self._size_bytes += len(found.body)
+
+    def finish_file(self, archive: ArchiveFile) -> None:
+        """Take note that a file has been read to its end."""
+        self._finished.append(archive)
+
+    def flush(self) -> None:
+        """Land what is left."""
+        if self._finished or self._found:
+            self._land()
+
+    def close(self, *, has_news: bool = False) -> None:
+        """Land what is left, and that there was an import; nothing at all if no file was new, here or elsewhere."""
+        if not (has_news or self._finished or self._has_landed):
+            return
+        finished_at = datetime.now(UTC)
+        summary = msgspec.structs.replace(
+            self._opening(), finished_at=finished_at, verdict="imported", threads_failed=0
+        )
+        self._writer.add_summary(summary, finished_at)
+        self._land()
+
+    def _opening(self) -> SyncSummary:
+        return SyncSummary(started_at=self._now, pipeline_version=__version__, **content_notes(self.content_key))
+
+    def _land(self) -> None:
+        for walk in make_walks(self._found, now=self._now, first_place=self._place):
+            self._writer.add_walk(walk)
+        self._place += len(self._found)
+        for archive in self._finished:
+            self._writer.add_archive(archive, self._now)
+        part = self._writer.land(self._writer.take_rows())
+        if part is not None:
+            self.parts.append(part)
+            if self._flat is not None:
+                self._flat.write(part)
+        self._found, self._size_bytes, self._finished, self._has_landed = [], 0, [], True

@@ -1,0 +1,111 @@
+"""The command line: the verbs together, errors as text and exit codes. Each verb imports the heavy modules it needs."""
+
+import errno
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from pipeline import __version__
+from pipeline.cli.emulate import emulate
+from pipeline.cli.forget import forget
+from pipeline.cli.lake import publish_app
+from pipeline.cli.money import add_money_verbs
+from pipeline.cli.objects import runs_app, steps_app
+from pipeline.cli.sync import import_, sync
+from pipeline.cli.upkeep import doctor, prune
+from pipeline.cli.warehouse import load, query, report, status
+from pipeline.console.plain_text import plain_text
+from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
+from pipeline.sqlfiles.garbage import tune_garbage_collector
+
+_OTHERS = 0o077
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_EXIT_CODES = """
+Exit codes: 0 done; 1 a bug of ours; 2 usage or configuration; 3 refused by the server (key, quota, permission);
+4 incomplete (some threads or walks failed, what landed is kept); 5 a check or a budget failed;
+6 the warehouse is locked; 130 interrupted, safe to run again.
+"""
+
+app = typer.Typer(
+    name="pipeline",
+    help="Run steps of AI assistants into DuckDB: what their tools did and what they cost.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(sync)
+app.command("import")(import_)
+app.command()(load)
+app.command()(status)
+app.command()(query)
+app.command()(report)
+app.add_typer(publish_app, name="publish")
+add_money_verbs(app)
+app.command()(prune)
+app.command()(forget)
+app.command()(doctor)
+app.add_typer(runs_app, name="runs")
+app.add_typer(steps_app, name="steps")
+app.command()(emulate)
+
+
+def main() -> None:
+    """Run the command line; every error leaves as a message and an exit code."""
+    # What we write holds conversations: nobody else may read it, nor the logs that duckdb makes beside its file.
+    os.umask(_OTHERS)
+    # deltalake logs on stderr where it looks for credentials; what comes of it is in its errors.
+    os.environ.setdefault("RUST_LOG", "error")
+    tune_garbage_collector()
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        code = _say_cannot_write(error)
+    sys.stderr.flush()
+    # Not through the interpreter's own end: after an interruption a load may still be under way in its thread (its
+    # transaction is safe to leave), and duckdb 2.0.0 takes what polars holds on to for leaks and says so on stderr.
+    os._exit(code)
+
+
+def _run() -> int:
+    try:
+        app()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0
+    except PipelineError as error:
+        hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
+        print(plain_text(f"error: {error}{hint}"), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: it is safe to run this again", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing more to say to it.
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return _say_cannot_write(error)
+        print(f"This is a bug in run-steps-pipeline {__version__}; please report it with:", file=sys.stderr)
+        print(traceback.format_exc(), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _say_cannot_write(error: OSError) -> int:
+    print(f"error: cannot write: {error.strerror or error}", file=sys.stderr)
+    return ConfigurationError.exit_code
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit

@@ -1,0 +1,170 @@
+"""The command line of what works on the warehouse without network: `load`, `status`, `query`, `report`."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags
+from pipeline.errors import ConfigurationError
+
+_TABLE_ROWS = 50
+
+
+class Output(StrEnum):
+    """Formats of `query`."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def load(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DIR...", help="Data folders of shards whose parts are brought in first."),
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the warehouse anew from all raw parts.")] = False,
+    forget_pruned: Annotated[
+        bool,
+        typer.Option("--forget-pruned", help="With --rebuild: do without raw parts that were pruned or are gone."),
+    ] = False,
+    data_dir: DataDir = None,
+    raw: RawPlace = None,
+    lock_wait: LockWait = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Load raw parts that have landed, here or in the data folders named; no network."""
+    from pipeline.raw.places import open_raw
+    from pipeline.raw.prune_record import forget_pruned as forget_record
+    from pipeline.upkeep.gathering import gather_parts, gathering_store, raw_folder
+    from pipeline.warehouse.database import warehouse_path
+    from pipeline.warehouse.load import load_new_parts
+    from pipeline.warehouse.load import rebuild as rebuild_warehouse
+    from pipeline.warehouse.loaded_parts import refuse_if_missed, sweep_leftovers
+
+    if forget_pruned and not rebuild:
+        raise ConfigurationError("--forget-pruned is for --rebuild: a load takes nothing out of the warehouse")
+    folder = read_flags(data_dir=data_dir, raw=raw).data_dir
+    store, warehouse = gathering_store(folder, folders or []), warehouse_path(folder)
+    sweep_leftovers(store)
+    gathered = gather_parts(store, folders or [], warehouse)
+    if forget_pruned and not store.list_parts() and not warehouse.exists():
+        forget_record(store)
+        print(f"there is nothing left of {folder}: pruned raw parts are forgotten, a sync begins anew")
+        return
+    if rebuild and not store.list_parts():
+        raise ConfigurationError(
+            f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
+        )
+    if rebuild:
+        count = rebuild_warehouse(
+            store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
+        )
+    else:
+        count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    if as_json:
+        print(json.dumps({"warehouse": str(warehouse), "parts": count, "gathered": gathered, "rebuilt": rebuild}))
+    elif not warehouse.exists():
+        print(f"there are no raw parts in {store.place} to load")
+    else:
+        print(f"{'rebuilt from' if rebuild else 'loaded'} {count:,} raw part{'' if count == 1 else 's'}: {warehouse}")
+    if folders:
+        refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
+
+
+def status(
+    config: Annotated[bool, typer.Option("--config", help="Settings in force and where each came from.")] = False,
+    profile: ProfileName = None,
+    base_url: BaseUrl = None,
+    data_dir: DataDir = None,
+    raw: RawPlace = None,
+    as_json: Json = False,
+) -> None:
+    """What is covered: threads, runs and steps of each source, parts that wait to be loaded."""
+    from pipeline.verbs.status import print_config, print_status
+
+    settings = read_flags(profile=profile, base_url=base_url, data_dir=data_dir, raw=raw)
+    if config:
+        print_config(settings, as_json=as_json)
+    else:
+        print_status(settings.data_dir, as_json=as_json)
+
+
+def query(
+    text: Annotated[str | None, typer.Argument(metavar="NAME|SQL", help="A named query or one SQL statement.")] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter ($NAME in the SQL).")
+    ] = None,
+    output: Annotated[Output, typer.Option("--format", help="How to print the result.")] = Output.TABLE,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=0, help="Rows to print (default: 50 of a table, else all).")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Print all rows.")] = False,
+    csv_raw: Annotated[
+        bool,
+        typer.Option("--csv-raw", help="CSV with texts as they are: a spreadsheet may run those that are formulas."),
+    ] = False,
+    list_queries: Annotated[bool, typer.Option("--list", help="The named queries.")] = False,
+    lake: LakePlace = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run a named query or SQL, read-only."""
+    from pipeline.verbs.query import print_queries, print_result, run_query
+    from pipeline.warehouse.database import warehouse_path
+
+    if list_queries:
+        print_queries()
+        return
+    if text is None:
+        raise ConfigurationError("say what to query: a name (query --list shows them) or SQL in quotes")
+    place = warehouse_path(read_flags(data_dir=data_dir).data_dir) if lake is None else lake
+    result = run_query(place, text, _pairs(params or []))
+    rows = None if everything else _rows_to_print(output, limit)
+    print_result(result, output.value, limit=rows, raw_csv=csv_raw)
+
+
+def report(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The HTML file (default: report.html in DATA_DIR).")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGE|DATE", help="Only usage since 30d, 4w or a date (whole UTC days).")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
+    from pipeline.report import Scope, write_report
+    from pipeline.threads.selection import parse_since
+    from pipeline.warehouse.database import warehouse_path
+
+    now = datetime.now(UTC)
+    folder = read_flags(data_dir=data_dir).data_dir
+    path = out or folder / "report.html"
+    since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
+    write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
+    print(path)
+
+
+def _rows_to_print(output: Output, limit: int | None) -> int | None:
+    return _TABLE_ROWS if limit is None and output is Output.TABLE else limit
+
+
+def _say_priced_anew() -> None:
+    print("there was no ledger to keep: sealed runs are priced with the price book of today", file=sys.stderr)
+
+
+def _pairs(params: list[str]) -> dict[str, str]:
+    pairs = {}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--param {param!r} is not NAME=VALUE")
+        pairs[name] = value
+    return pairs

@@ -1,0 +1,282 @@
+"""Archives on a Ray cluster: files, of large ones ranges, are read, landed and flattened by tasks; who started them
+loads, and lands the record of a file whose ranges have all landed.
+"""
+
+import platform
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import accumulate, groupby
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, join_records, land_documents, read_file
+from pipeline.archives.ranges import (
+    RANGE_BYTES,
+    Range,
+    Scanned,
+    hash_file,
+    read_range,
+    read_range_documents,
+    scan_file,
+)
+from pipeline.cluster.ray_session import Cluster
+from pipeline.cluster.ray_tasks import check_folder, check_version
+from pipeline.errors import ConfigurationError, IncompleteError
+from pipeline.flatten.cache import FlatStore
+from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.pages import ArchiveFile
+from pipeline.raw.parts import IMPORT_KIND, PartName, RawStore, new_sync_id
+from pipeline.raw.places import open_raw, raw_store
+from pipeline.raw.prune_record import read_imported
+from pipeline.sqlfiles.garbage import tune_garbage_collector
+from pipeline.warehouse.background import loading
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts
+
+# Small files are read by one task until they come to this, packed.
+_TASK_BYTES = 4 * 2**20
+# Numbers of writers are drawn: a task that is started again must not write what the dead one wrote.
+_WRITERS = 10**15
+_SAME_FILES = "All machines of the cluster must see the same archives under the same path"
+
+
+@dataclass(frozen=True, slots=True)
+class HashJob:
+    """Files to hash and to cut into ranges of about so many bytes, for a program of that version."""
+
+    paths: Sequence[str]
+    version: str
+    range_bytes: int = RANGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class FilesJob:
+    """Files for one task, with their SHA-256, and what their parts are to be called.
+
+    `opening` is a part that who started the import has landed in the folder; `version` is that of its program. With a
+    `place` this is one range of one file. `first_place` is how many bytes all files and ranges before have.
+    """
+
+    files: Sequence[tuple[str, str]]
+    raw_folder: Path
+    opening: PartName
+    sync_id: str
+    now: datetime
+    content_key: ContentKey | None
+    version: str
+    place: Range | None = None
+    first_place: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRead:
+    """What a task has read and landed: with a `place` the one record is that of a range and has not landed."""
+
+    archives: Sequence[ArchiveFile]
+    parts: Sequence[PartName]
+    place: Range | None = None
+
+
+@dataclass(slots=True)
+class _CutFile:
+    """What has been read of a file that is cut into ranges."""
+
+    ranges: Sequence[Range]
+    records: dict[Range, ArchiveFile] = field(default_factory=dict)
+    parts: list[PartName] = field(default_factory=list)
+
+    def add(self, place: Range, read: FilesRead) -> ArchiveFile | None:
+        """Take what a task has read; the record of the file once all of it was."""
+        self.records[place] = read.archives[0]
+        self.parts += read.parts
+        if len(self.records) < len(self.ranges):
+            return None
+        return join_records([self.records[each] for each in self.ranges])
+
+
+@dataclass(frozen=True, slots=True)
+class RayImport:
+    """An import into a data folder that all machines of the cluster share.
+
+    Of a file of one document a line a task reads about `range_bytes`, of any other all of it.
+    """
+
+    cluster: Cluster
+    data_dir: Path
+    source: str
+    content_key: ContentKey | None
+    range_bytes: int = RANGE_BYTES
+
+    def run(self, files: Sequence[Path], *, progress: ImportProgress, now: datetime, lock_wait_s: float) -> None:
+        """Land what the files hold and load it; files whose content was imported before are skipped.
+
+        Raises ConfigurationError where a worker does not see the files or the folder, IncompleteError where parts that
+        workers have landed are not there.
+        """
+        store, warehouse = raw_store(self.data_dir.resolve()), warehouse_path(self.data_dir)
+        known = {archive.sha256: archive for archive in read_imported(store, self.source) if is_done(archive)}
+        paths = [str(path.resolve()) for path in files]
+        scans = self._scan(paths)
+        hashes = {path: scan.sha256 for path, scan in scans.items()}
+        first = {hashes[path]: path for path in reversed(paths)}
+        new = {path: scans[path] for path in paths if first[hashes[path]] == path and hashes[path] not in known}
+        progress.files_known = progress.files_done = len(files) - len(new)
+        if new:
+            archives = self._land(store, new, progress=progress, now=now)
+            known |= {archive.sha256: archive for archive in archives}
+        progress.archives += [known[hashes[path]] for path in paths]
+        load_new_parts(store, warehouse, wait_s=lock_wait_s)
+
+    def _scan(self, paths: Sequence[str]) -> dict[str, Scanned]:
+        jobs = (HashJob(batch, __version__, self.range_bytes) for batch in _batches(paths))
+        return dict(entry for found in self.cluster.run(hash_files, jobs) for entry in found)
+
+    def _land(
+        self, store: RawStore, scans: Mapping[str, Scanned], *, progress: ImportProgress, now: datetime
+    ) -> list[ArchiveFile]:
+        """Have these files read and landed by tasks, loading meanwhile; their records."""
+        sync_id = new_sync_id(now, kind=IMPORT_KIND)
+        lander = ArchiveLander(store, source=self.source, now=now, content_key=self.content_key, sync_id=sync_id)
+        job = FilesJob([], store.folder, lander.open(), sync_id, now, self.content_key, __version__)
+        cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}
+        archives: list[ArchiveFile] = []
+        parts: list[PartName] = []
+        with loading(store, warehouse_path(self.data_dir)) as loader:
+            for read in self.cluster.run(read_files, _jobs(scans, job)):
+                _count(read.archives, progress)
+                parts += read.parts
+                if read.place is None:
+                    whole = read.archives
+                else:
+                    whole = _finish(cut[read.archives[0].sha256], read.place, read, store=store, lander=lander)
+                archives += whole
+                progress.files_done += len(whole)
+                loader.wake()
+        loader.join()
+        lander.close()
+        _check_landed(store, parts, is_there=set(store.list_parts()).__contains__)
+        return archives
+
+
+def hash_files(job: HashJob) -> list[tuple[str, Scanned]]:
+    """A task: the SHA-256 of each file, and where its ranges are."""
+    check_version(job.version)
+    with _naming_this_machine():
+        return [(path, scan_file(Path(path), range_bytes=job.range_bytes)) for path in job.paths]
+
+
+def read_files(job: FilesJob) -> FilesRead:
+    """A task: land and flatten what the files hold; their records and the parts."""
+    tune_garbage_collector()
+    check_version(job.version)
+    store = open_raw(job.raw_folder)
+    check_folder(store, job.opening)
+    lander = ArchiveLander(
+        store,
+        source=job.opening.source,
+        now=job.now,
+        content_key=job.content_key,
+        sync_id=job.sync_id,
+        writer=1 + secrets.randbelow(_WRITERS),
+        flat=FlatStore(store),
+        first_place=job.first_place,
+    )
+    archives = [_land_file(path, sha256, job.place, lander) for path, sha256 in job.files]
+    lander.flush()
+    return FilesRead(archives, lander.parts, job.place)
+
+
+def _land_file(path: str, sha256: str, place: Range | None, lander: ArchiveLander) -> ArchiveFile:
+    """Land what a file or a range of it holds. Raises ConfigurationError unless it is what was hashed."""
+    file = Path(path)
+    if place is not None:
+        documents = read_range_documents(_lines_of(file, place), place)
+        return land_documents(file, sha256, documents, lander=lander, progress=ImportProgress())
+    with _naming_this_machine():
+        if hash_file(file) != sha256:
+            raise _changed(file)
+    archive = read_file(file, sha256, lander, ImportProgress())
+    lander.finish_file(archive)
+    return archive
+
+
+def _lines_of(file: Path, place: Range) -> bytes:
+    with _naming_this_machine():
+        lines = read_range(file, place)
+        if lines is None:
+            raise _changed(file)
+    return lines
+
+
+def _changed(file: Path) -> ConfigurationError:
+    return ConfigurationError(f"{file} has changed, or is another file than elsewhere")
+
+
+@contextmanager
+def _naming_this_machine() -> Iterator[None]:
+    """What goes wrong with files in the block is said to be of this machine."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{platform.node()}: {error}. {_SAME_FILES}") from error
+
+
+def _finish(
+    file: _CutFile, place: Range, read: FilesRead, *, store: RawStore, lander: ArchiveLander
+) -> list[ArchiveFile]:
+    """The record of a file, landed, once all of its ranges have landed; none before.
+
+    Raises IncompleteError if a part of them is not there.
+    """
+    archive = file.add(place, read)
+    if archive is None:
+        return []
+    # Of these alone: to list all parts for each file would take as long as there are parts.
+    _check_landed(store, file.parts, is_there=store.has_part)
+    lander.finish_file(archive)
+    lander.flush()
+    return [archive]
+
+
+def _jobs(scans: Mapping[str, Scanned], job: FilesJob) -> Iterator[FilesJob]:
+    """What tasks are to read, on the pattern of a job: first the ranges, as the largest.
+
+    Objects are fewer than bytes: wherever they are read, their places follow each other as in one reading.
+    """
+    starts = dict(zip(scans, accumulate((Path(path).stat().st_size for path in scans), initial=0), strict=False))
+    for path, scan in scans.items():
+        for place in scan.ranges:
+            yield replace(job, files=[(path, scan.sha256)], place=place, first_place=starts[path] + place.start)
+    for is_cut, together in groupby(scans, lambda path: bool(scans[path].ranges)):
+        for batch in _batches(() if is_cut else together):
+            yield replace(job, files=[(path, scans[path].sha256) for path in batch], first_place=starts[batch[0]])
+
+
+def _check_landed(store: RawStore, parts: Sequence[PartName], *, is_there: Callable[[PartName], bool]) -> None:
+    """Raises IncompleteError unless every part that a worker has landed is there."""
+    if missing := [part for part in parts if not is_there(part)]:
+        raise IncompleteError(
+            f"of {len(parts):,} raw parts that workers landed {len(missing):,} are not in {store.place}, the first is"
+            f" {missing[0].name}: run the same command again, it imports what is missing"
+        )
+
+
+def _batches(paths: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for path in paths:
+        batch.append(path)
+        size += Path(path).stat().st_size
+        if size >= _TASK_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _count(archives: Sequence[ArchiveFile], progress: ImportProgress) -> None:
+    for name in ("runs", "steps", "left_out"):
+        setattr(progress, name, getattr(progress, name) + sum(getattr(archive, name) for archive in archives))

@@ -1,0 +1,155 @@
+"""Faults of paging: cursors that are ignored, go round or expire, and envelopes that lie."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final, cast
+
+import msgspec
+
+from pipeline.emulator.exchange import Exchange, RefusedRequestError
+from pipeline.emulator.faults.rules import FaultRule, FaultShape
+from pipeline.emulator.store import ItemList, Page, PageQuery
+
+PageFault = Callable[[Exchange, FaultRule], None]
+
+
+def _unpack(exchange: Exchange) -> tuple[ItemList, Page]:
+    return cast(ItemList, exchange.items), cast(Page, exchange.page)
+
+
+def _number_page(exchange: Exchange) -> int:
+    items, _ = _unpack(exchange)
+    # What comes after a last page that is not full is a page of its own.
+    return math.ceil(items.count_before(exchange.query) / exchange.query.limit)
+
+
+def ignore_cursor(exchange: Exchange, _rule: FaultRule) -> None:
+    """The first page for ever, with more to come."""
+    items, _ = _unpack(exchange)
+    exchange.page = items.cut_at(exchange.query, 0)
+    exchange.page.has_more = True
+
+
+def cycle_cursor(exchange: Exchange, rule: FaultRule) -> None:
+    """After `length` pages the first one again, with more to come."""
+    items, _ = _unpack(exchange)
+    length = max(1, int(rule.parameters["length"]))
+    number = _number_page(exchange) % length
+    exchange.page = items.cut_at(exchange.query, number * exchange.query.limit)
+    exchange.page.has_more = True
+
+
+def claim_more_without_cursor(exchange: Exchange, _rule: FaultRule) -> None:
+    """More to come, but neither last_id nor an id in the last object says where to go on."""
+    _, page = _unpack(exchange)
+    page.has_more = True
+    page.last_id = None
+    if page.bodies:
+        record = msgspec.json.decode(page.bodies[-1])
+        page.bodies[-1] = msgspec.json.encode(record | {"id": None})
+
+
+def empty_page(exchange: Exchange, _rule: FaultRule) -> None:
+    """No objects, but more to come."""
+    exchange.page = Page([], has_more=True)
+
+
+def omit_has_more(exchange: Exchange, rule: FaultRule) -> None:
+    """An envelope of nothing but object and data (and the two ids with `keep_ids`)."""
+    _, page = _unpack(exchange)
+    page.omitted.add("has_more")
+    if not rule.parameters["keep_ids"]:
+        page.omitted |= {"first_id", "last_id"}
+
+
+def ignore_limit(exchange: Exchange, _rule: FaultRule) -> None:
+    """Everything in one answer, whatever limit and cursor say."""
+    items, _ = _unpack(exchange)
+    exchange.page = items.cut_at(replace(exchange.query, limit=max(1, len(items))), 0)
+
+
+def cut_answer(exchange: Exchange, rule: FaultRule) -> None:
+    """The first `length` objects of the asked order (ascending with `keep_order`), whatever limit and cursor say."""
+    items, _ = _unpack(exchange)
+    order = "asc" if rule.parameters["keep_order"] else exchange.query.order
+    exchange.page = items.cut_at(replace(exchange.query, limit=int(rule.parameters["length"]), order=order), 0)
+
+
+def claim_more_when_full(exchange: Exchange, _rule: FaultRule) -> None:
+    """More to come after a last page that is exactly full."""
+    _, page = _unpack(exchange)
+    page.has_more = page.has_more or len(page.bodies) == exchange.query.limit
+
+
+def repeat_items(exchange: Exchange, rule: FaultRule) -> None:
+    """Each page begins with the last `overlap` objects of the one before."""
+    items, _ = _unpack(exchange)
+    before = items.count_before(exchange.query)
+    exchange.page = items.cut_at(exchange.query, max(0, before - int(rule.parameters["overlap"])))
+
+
+def expire_cursor(exchange: Exchange, rule: FaultRule) -> None:
+    """400 from page number `pages` on."""
+    if exchange.query.after is not None and _number_page(exchange) >= int(rule.parameters["pages"]):
+        raise RefusedRequestError(400, "The cursor has expired.", param="after", code="invalid_cursor")
+
+
+def change_last_id(exchange: Exchange, rule: FaultRule) -> None:
+    """A last_id that is not the id of the last object: the given one, else the first object's."""
+    _, page = _unpack(exchange)
+    page.last_id = rule.parameters["last_id"] or page.first_id
+
+
+def compare_cursor_with_id(exchange: Exchange, _rule: FaultRule) -> None:
+    """The list in its order of time, but after a cursor only what has a greater id."""
+    items, _ = _unpack(exchange)
+    after, query = exchange.query.after, exchange.query
+    if after is None:
+        return
+    everything = items.cut_at(replace(query, limit=max(1, len(items))), 0).bodies
+    later = [body for body in everything if msgspec.json.decode(body)["id"] > after]
+    chosen = later[: query.limit]
+    ids = [msgspec.json.decode(body)["id"] for body in chosen]
+    first_id, last_id = (ids[0], ids[-1]) if ids else (None, None)
+    exchange.page = Page(chosen, first_id, last_id, has_more=len(later) > query.limit)
+
+
+def change_order(exchange: Exchange, _rule: FaultRule) -> None:
+    """Pages after the first one in the opposite of the asked order."""
+    items, _ = _unpack(exchange)
+    if exchange.query.after is not None:
+        flipped: PageQuery = replace(exchange.query, order="desc" if exchange.query.order == "asc" else "asc")
+        exchange.page = items.cut(flipped)
+
+
+def _from_page(fault: PageFault) -> PageFault:
+    def apply(exchange: Exchange, rule: FaultRule) -> None:
+        if _number_page(exchange) >= int(rule.parameters["from_page"]):
+            fault(exchange, rule)
+
+    return apply
+
+
+def _shape(**parameters: object) -> FaultShape:
+    return FaultShape({"from_page": 0, **parameters})
+
+
+_FAULTS: Final[Mapping[str, tuple[PageFault, FaultShape]]] = {
+    "cursor_ignored": (ignore_cursor, _shape()),
+    "cursor_cycle": (cycle_cursor, _shape(length=2)),
+    "has_more_no_cursor": (claim_more_without_cursor, _shape()),
+    "empty_page_more": (empty_page, _shape()),
+    "missing_has_more": (omit_has_more, _shape(keep_ids=False)),
+    "limit_ignored": (ignore_limit, _shape()),
+    "answer_cut": (cut_answer, _shape(length=20, keep_order=False)),
+    "full_last_page_more": (claim_more_when_full, _shape()),
+    "items_repeat": (repeat_items, _shape(overlap=1)),
+    "cursor_expires": (expire_cursor, _shape(pages=2)),
+    "last_id_differs": (change_last_id, _shape(last_id=None)),
+    "cursor_compares_id": (compare_cursor_with_id, _shape()),
+    "order_changes": (change_order, _shape()),
+}
+
+PAGE_FAULTS: Final[Mapping[str, PageFault]] = {name: _from_page(fault) for name, (fault, _) in _FAULTS.items()}
+PAGE_SHAPES: Final[Mapping[str, FaultShape]] = {name: shape for name, (_, shape) in _FAULTS.items()}

@@ -1,0 +1,277 @@
+"""Threads to finished walks: runs are listed, then the steps of those that are not sealed, many at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeline.errors import PipelineError, RequestError, WalkError
+from pipeline.extract.jobs import Jobs
+from pipeline.extract.plan import RunTask, ThreadTask
+from pipeline.http.client import Answer, ApiClient
+from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, usable_id, walk_list
+from pipeline.protocol.json_text import decode_with
+from pipeline.protocol.pages import Certificate, Page, Resource, Verdict, Walk
+from pipeline.protocol.wire import ListHead
+from pipeline.raw.landing import Lander
+
+INCLUDE_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
+# A hundred million threads: an account has more of them than a thread has runs.
+MAX_THREAD_PAGES = 1_000_000
+_NOT_FOUND = 404
+_FAILURES_SHOWN = 10
+_decode_list = decode_with(ListHead, "a list of the protocol")
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of a sync while it runs."""
+
+    threads_total: int | None = None
+    threads_done: int = 0
+    threads_missing: int = 0
+    # Left out by the age rule: not asked for this time.
+    threads_not_due: int = 0
+    runs: int = 0
+    runs_sealed: int = 0
+    steps: int = 0
+    walks: int = 0
+    walks_failed: int = 0
+    failed_threads: set[str] = field(default_factory=set)
+    # The first few, to be shown; all of them are in `walks`.
+    failures: list[str] = field(default_factory=list)
+    # What such failures usually mean, each once.
+    hints: set[str] = field(default_factory=set)
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether the server knew none of the threads."""
+        return bool(self.threads_missing) and self.threads_missing == self.threads_total
+
+    def add(self, others: Iterable["Progress"]) -> None:
+        """Become the sum of what others have counted; how many threads there are, or are not due, stays."""
+        parts = list(others)
+        for name in ("threads_done", "threads_missing", "runs", "runs_sealed", "steps", "walks", "walks_failed"):
+            setattr(self, name, sum(getattr(part, name) for part in parts))
+        self.failed_threads = set().union(*(part.failed_threads for part in parts))
+        self.failures = [failure for part in parts for failure in part.failures][:_FAILURES_SHOWN]
+        self.hints = set().union(*(part.hints for part in parts))
+
+    def count(self, certificate: Certificate) -> None:
+        """Add a walk that has ended, however it ended."""
+        self.walks += 1
+        if certificate.resource == "steps":
+            self.steps += certificate.items
+        if certificate.verdict == "complete":
+            return
+        if certificate.verdict == "missing" and certificate.resource == "runs":
+            self.threads_missing += 1
+        else:
+            self.walks_failed += 1
+            self.failed_threads.add(certificate.thread_id)
+        if len(self.failures) < _FAILURES_SHOWN:
+            self.failures.append(f"{certificate.thread_id}: {certificate.error}")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractOptions:
+    """`include_content` asks for texts that file searches found; a `content_key` hides contents before they land."""
+
+    concurrency: int = 32
+    include_content: bool = True
+    content_key: ContentKey | None = None
+
+
+class Extractor:
+    """Walks every thread of a plan; `keep` gets each walk when it has ended, however it ended."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        keep: Callable[[Walk], Awaitable[None]],
+        progress: Progress | None = None,
+        options: ExtractOptions | None = None,
+    ) -> None:
+        self._client = client
+        self._keep = keep
+        self._options = options or ExtractOptions()
+        self.progress = progress or Progress()
+
+    async def run(self, threads: Iterable[ThreadTask]) -> None:
+        """Visit all threads. Raises RefusedError as soon as the server refuses us; other faults are kept as walks."""
+        jobs = Jobs(threads)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._options.concurrency):
+                    group.create_task(self._work(jobs))
+        except* PipelineError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _work(self, jobs: Jobs) -> None:
+        while (job := await jobs.next()) is not None:
+            found: Sequence[RunTask] = ()
+            if isinstance(job, ThreadTask):
+                found = await self._visit_thread(job)
+            else:
+                await self._walk_steps(job)
+            if jobs.end(job, found):
+                self.progress.threads_done += 1
+
+    async def _visit_thread(self, task: ThreadTask) -> Sequence[RunTask]:
+        """The runs of the thread whose steps are still to be walked."""
+        if task.pending is not None:
+            return task.pending
+        walk, certificate = await self._walk_runs(task)
+        await self._finish(walk, certificate)
+        runs = run_tasks(task.thread_id, walk.heads)
+        self.progress.runs += len(runs)
+        left = [run for run in runs if run.run_id not in task.sealed_ids]
+        self.progress.runs_sealed += len(runs) - len(left)
+        return left
+
+    async def _walk_runs(self, task: ThreadTask) -> tuple[ListWalk, Certificate]:
+        segments = ("threads", task.thread_id, "runs")
+        walk, certificate = await self._walk("runs", segments, task)
+        if task.after_id is None:
+            return walk, certificate
+        # The run that the list was to start after may be gone from the server, or the server may ignore cursors.
+        if (certificate.verdict != "complete" and not walk.pages) or task.after_id in walk.ids:
+            return await self._walk("runs", segments, task.from_start())
+        return walk, certificate
+
+    async def _walk_steps(self, task: RunTask) -> None:
+        segments = ("threads", task.thread_id, "runs", task.run_id, "steps")
+        walk, certificate = await self._walk("steps", segments, task)
+        await self._finish(walk, certificate)
+
+    async def _walk(
+        self, resource: Resource, segments: Sequence[str], task: ThreadTask | RunTask
+    ) -> tuple[ListWalk, Certificate]:
+        started_at = self._client.clock.stamp()
+        walk = ListWalk(after=task.after_id if isinstance(task, ThreadTask) else None)
+        verdict: Verdict = "complete"
+        fault: str | None = None
+
+        async def fetch(ask: Ask) -> ListAnswer:
+            answer = await self._client.get(segments, self._params(resource, ask), decode=_decode_list)
+            return ListAnswer(_page_of(ask, answer), answer.value)
+
+        try:
+            await walk_list(fetch, walk, whole_lists=self._client.endpoint.whole_lists)
+            if resource == "runs" and (nameless := walk.items - len(walk.ids)):
+                raise WalkError(f"{nameless:,} of its {walk.items:,} runs have no id: their steps cannot be asked for")
+        except WalkError as error:
+            verdict, fault = "broken", f"{self._client.endpoint.path(segments)}: {error}"
+        except RequestError as error:
+            self.progress.hints |= {error.hint} if error.hint else set()
+            # Pages came before: then the thread is there, and a page of it is what is lost.
+            gone = error.status == _NOT_FOUND and not walk.pages
+            verdict, fault = ("missing" if gone else "failed"), str(error)
+        return walk, _certificate(
+            resource,
+            task,
+            walk,
+            started_at=started_at,
+            ended_at=self._client.clock.stamp(),
+            verdict=verdict,
+            error=fault,
+        )
+
+    def _params(self, resource: Resource, ask: Ask) -> list[tuple[str, str]]:
+        params = [("limit", str(ask.limit)), ("order", ask.order)]
+        if ask.after is not None:
+            params.append(("after", ask.after))
+        if resource == "steps" and self._options.include_content:
+            params.append(("include[]", INCLUDE_CONTENT))
+        return params
+
+    async def _finish(self, walk: ListWalk, certificate: Certificate) -> None:
+        await self._keep(Walk(certificate, walk.pages))
+        self.progress.count(certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an extraction ended: with an error that stopped all of it, or interrupted, or (neither) at its end."""
+
+    error: PipelineError | None = None
+    interrupted: bool = False
+
+
+async def extract_threads(
+    client: ApiClient, tasks: Iterable[ThreadTask], *, lander: Lander, options: ExtractOptions, progress: Progress
+) -> Outcome:
+    """Walk all tasks into the lander. A cancelled extraction ends as interrupted; what it has stays to be landed."""
+    try:
+        await Extractor(client, keep=lander.keep, progress=progress, options=options).run(tasks)
+    except PipelineError as error:
+        return Outcome(error=error)
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return Outcome(interrupted=True)
+    return Outcome()
+
+
+async def list_thread_ids(client: ApiClient) -> list[str]:
+    """Ids of all threads that the server lists, where it has such a list.
+
+    Raises RequestError or WalkError: half a list would be taken for all.
+    """
+    walk = ListWalk()
+
+    async def fetch(ask: Ask) -> ListAnswer:
+        params = [("limit", str(ask.limit)), ("order", ask.order), *([("after", ask.after)] if ask.after else [])]
+        answer = await client.get(("threads",), params, decode=_decode_list)
+        # Nothing of it lands, and the bodies of a long list would fill the memory.
+        return ListAnswer(Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, b""), answer.value)
+
+    await walk_list(fetch, walk, max_pages=MAX_THREAD_PAGES, whole_lists=client.endpoint.whole_lists)
+    return list(walk.ids)
+
+
+def run_tasks(thread_id: str, heads: Iterable[ListHead]) -> list[RunTask]:
+    """The runs on the pages of a thread's list."""
+    statuses = {
+        run_id: item.status if isinstance(item.status, str) else None
+        for head in heads
+        for item in head.data
+        if (run_id := usable_id(item.id))
+    }
+    return [RunTask(thread_id, run_id, status) for run_id, status in statuses.items()]
+
+
+def _page_of(ask: Ask, answer: Answer[ListHead]) -> Page:
+    return Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, answer.body)
+
+
+def _certificate(
+    resource: Resource,
+    task: ThreadTask | RunTask,
+    walk: ListWalk,
+    *,
+    started_at: datetime,
+    ended_at: datetime,
+    verdict: Verdict,
+    error: str | None,
+) -> Certificate:
+    ids = list(walk.ids)
+    return Certificate(
+        resource=resource,
+        thread_id=task.thread_id,
+        run_id=task.run_id if isinstance(task, RunTask) else None,
+        run_status=task.status if isinstance(task, RunTask) else None,
+        started_at=started_at,
+        ended_at=ended_at,
+        verdict=verdict,
+        after_id=walk.after,
+        first_index=task.first_index if isinstance(task, ThreadTask) else 0,
+        pages=len(walk.pages),
+        items=walk.items,
+        first_id=ids[0] if ids else None,
+        last_id=ids[-1] if ids else None,
+        ended_by=walk.ended_by if verdict == "complete" else None,
+        error=error,
+    )

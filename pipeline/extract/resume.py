@@ -1,0 +1,42 @@
+"""What is left of a share that a dead process has begun; what it landed is not fetched again. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.extract.fetching import Progress, run_tasks
+from pipeline.extract.plan import RunTask, ThreadTask
+from pipeline.protocol.json_text import decode_with
+from pipeline.protocol.pages import LandedWalk
+from pipeline.protocol.wire import ListHead
+
+_decode_list = decode_with(ListHead, "a list of the protocol")
+
+
+def go_on(tasks: Iterable[ThreadTask], landed: Sequence[LandedWalk]) -> tuple[list[ThreadTask], Progress]:
+    """What is left of the tasks after these walks of the same share, and the counts of what the walks brought."""
+    progress = Progress()
+    runs: dict[str, list[RunTask]] = {}
+    walked: set[str] = set()
+    for walk in landed:
+        certificate = walk.certificate
+        progress.count(certificate)
+        if certificate.resource == "runs":
+            # Half of a list, too, is followed to the steps of its runs.
+            runs[certificate.thread_id] = run_tasks(
+                certificate.thread_id, (_decode_list(page.body) for page in walk.pages)
+            )
+        elif certificate.run_id is not None:
+            walked.add(certificate.run_id)
+    return [_rest(task, runs.get(task.thread_id), walked, progress) for task in tasks], progress
+
+
+def _rest(task: ThreadTask, listed: list[RunTask] | None, walked: set[str], progress: Progress) -> ThreadTask:
+    if listed is not None:
+        left = [run for run in listed if run.run_id not in task.sealed_ids]
+        progress.runs += len(listed)
+        progress.runs_sealed += len(listed) - len(left)
+    elif task.pending is not None:
+        left = list(task.pending)
+    else:
+        return task
+    pending = tuple(run for run in left if run.run_id not in walked)
+    return ThreadTask(task.thread_id, sealed_ids=task.sealed_ids, pending=pending)

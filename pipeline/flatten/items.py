@@ -1,0 +1,117 @@
+"""Items of landed pages, decoded; what of them cannot be read becomes rejects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from pipeline.flatten.salvage import Reject, salvage
+from pipeline.protocol.json_text import repair_unicode
+from pipeline.protocol.pages import LandedWalk, Page
+from pipeline.protocol.wire import RawPage, Run, RunsPage, Step, StepsPage
+
+# item_index of a reject that speaks of the whole page
+WHOLE_PAGE = -1
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECODERS: dict[type, Any] = {Step: msgspec.json.Decoder(StepsPage), Run: msgspec.json.Decoder(RunsPage)}
+_RAW_DECODER = msgspec.json.Decoder(RawPage)
+
+W = TypeVar("W", Run, Step)
+
+
+@dataclass(slots=True)
+class Items(Generic[W]):
+    """Objects of many walks in parallel lists: what they are and where they stood."""
+
+    objects: list[W] = field(default_factory=list)
+    walks: list[LandedWalk] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+    positions: list[int | None] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RejectRows:
+    """Column lists of the table `rejects`."""
+
+    columns: dict[str, list[Any]]
+
+    def add(
+        self, walk: LandedWalk, page: Page, item_index: int, object_id: str | None, found: Sequence[Reject]
+    ) -> None:
+        """Rows for what one item lost."""
+        for reject_index, reject in enumerate(found):
+            row = (
+                walk.walk_id,
+                page.page_index,
+                item_index,
+                reject_index,
+                walk.source,
+                walk.certificate.resource,
+                walk.certificate.thread_id,
+                walk.certificate.run_id,
+                object_id,
+                reject.reason,
+                reject.json_path,
+                reject.found,
+            )
+            for column, value in zip(self.columns.values(), row, strict=True):
+                column.append(value)
+
+
+def read_items(walks: Sequence[LandedWalk], kind: type[W], rejects: RejectRows) -> Items[W]:
+    """Objects of all walks in order; what could not be read of them is added to `rejects`."""
+    items: Items[W] = Items()
+    for walk in walks:
+        # Where an archive has a run says nothing of its place in the thread.
+        is_placed = kind is Step or walk.certificate.verdict != "imported"
+        position = walk.certificate.first_index
+        for page in walk.pages:
+            found = _read_page(walk, page, kind, rejects)
+            places = [index for index, item in enumerate(found) if item is not None]
+            items.objects += [item for item in found if item is not None]
+            items.walks += [walk] * len(places)
+            items.pages += [page] * len(places)
+            items.positions += [position + index if is_placed else None for index in places]
+            position += len(found)
+    return items
+
+
+def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: RejectRows) -> Sequence[W | None]:
+    """The page's items in order, None where nothing of one could be read."""
+    try:
+        _check_utf8(page.body)
+        decoded: Sequence[W] = _DECODERS[kind].decode(page.body).data
+        return decoded
+    except _UNREADABLE:
+        raws = _split_page(walk, page, rejects)
+    items: list[W | None] = []
+    for item_index, raw in enumerate(raws):
+        item, found = salvage(bytes(raw), kind, path=f"$.data[{item_index}]")
+        rejects.add(walk, page, item_index, None if item is None else item.id, found)
+        items.append(item)
+    return items
+
+
+def _split_page(walk: LandedWalk, page: Page, rejects: RejectRows) -> list[Raw]:
+    try:
+        _check_utf8(page.body)
+        return _RAW_DECODER.decode(page.body).data
+    except _UNREADABLE as error:
+        reason = str(error)
+    try:
+        raws = _RAW_DECODER.decode(repair_unicode(page.body)).data
+        found = Reject("$", "text that is not Unicode: replaced by U+FFFD, see the raw page", "")
+    except _UNREADABLE:
+        raws = []
+        found = Reject("$", reason, page.body.decode("utf-8", errors="replace"))
+    rejects.add(walk, page, WHOLE_PAGE, None, [found])
+    return raws
+
+
+def _check_utf8(body: bytes) -> None:
+    """Raises UnicodeDecodeError. msgspec looks into no text that it takes as Raw or skips."""
+    if not body.isascii():
+        body.decode()

@@ -1,0 +1,276 @@
+"""Delta tables with the columns, types and keys of the warehouse's tables: made, brought up to date, written."""
+
+import contextlib
+import importlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pipeline.errors import ConfigurationError
+from pipeline.sqlfiles.catalog import SqlFile
+from pipeline.storage.buckets import hint_at, is_bucket, tell_cause
+
+if TYPE_CHECKING:
+    from deltalake import CommitProperties, DeltaTable, Schema
+
+# In every commit: of two publishers that have read the same state Delta lets only one write.
+APPLICATION = "run-steps-pipeline"
+_EXTRA = "a lake needs the library deltalake: pip install 'run-steps-pipeline[lake]'"
+_DELTA_TYPES = {
+    "varchar": "string",
+    "json": "string",
+    "bigint": "long",
+    "boolean": "boolean",
+    "double": "double",
+    "date": "date",
+    "timestamptz": "timestamp",
+}
+_REQUIRED = re.compile(r"^\s+([a-z_][a-z0-9_]*) .*\bnot null\b", re.MULTILINE)
+# Statistics of these serve to skip files; those of texts would copy conversations into the log.
+_TIMES = ("created_at", "started_at", "sealed_at", "landed_at")
+_OWNERS = ("thread_id", "run_id")
+PARTITION = "source"
+# Here `source` says where a price was read.
+_OF_NO_SOURCE = ("prices", "price_discounts")
+_ZSTD_LEVEL = 3
+# Delta's merge holds the rows of all files that it cannot rule out, about 1 KB for each. So many rows of a table it may
+# hold in any case, and so many for each row that changes.
+_MERGED_ROWS = 100_000
+_MERGED_ROWS_PER_CHANGE = 20
+# Delta compares every row with every one of them.
+_REPLACED_AT_ONCE = 1_000
+_OPERATION = "change__"
+_LOG_KEPT = "delta.logRetentionDuration"
+_ANEW = "`python -m pipeline publish delta OTHER_PLACE` makes a new lake of all raw parts"
+
+
+class LakeConflictError(Exception):
+    """Somebody else has written meanwhile: read again, then write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows of a table that are new or other than before, and the keys of those that have gone.
+
+    `only_new` says that the lake has none of the rows, so that they can be appended.
+    """
+
+    upserts: pl.DataFrame
+    deletes: pl.DataFrame
+    only_new: bool
+
+
+def delta_library() -> Any:
+    """The module deltalake. Raises ConfigurationError, naming the extra, if it is not installed."""
+    try:
+        library: Any = importlib.import_module("deltalake")
+        importlib.import_module("deltalake.exceptions")
+    except ImportError as error:
+        raise ConfigurationError(_EXTRA) from error
+    return library
+
+
+@contextlib.contextmanager
+def naming_place(place: str) -> Iterator[None]:
+    """Raises ConfigurationError, naming the lake, where Delta cannot read or write."""
+    try:
+        yield
+    except (delta_library().exceptions.DeltaError, pl.exceptions.PolarsError, OSError) as error:
+        # Of a folder only what the system says can be helped with another one.
+        hint = hint_at(place) if is_bucket(place) or "Os {" in str(error) or isinstance(error, OSError) else ""
+        raise ConfigurationError(f"the lake {place} cannot be used: {tell_cause(error)}{hint}") from error
+
+
+@contextlib.contextmanager
+def noticing_conflicts() -> Iterator[None]:
+    """Raises LakeConflictError where Delta refuses a commit."""
+    errors = delta_library().exceptions
+    try:
+        yield
+    except errors.CommitFailedError as error:
+        raise LakeConflictError(str(error)) from error
+    except errors.DeltaError as error:
+        # Two that make one table at the same time.
+        if "already exists" not in str(error):
+            raise
+        raise LakeConflictError(str(error)) from error
+
+
+def find_table(uri: str, version: int | None = None) -> "DeltaTable | None":
+    """The table, in its newest version unless one is named; None if there is none."""
+    library = delta_library()
+    try:
+        table: DeltaTable = library.DeltaTable(uri, version=version)
+    except library.exceptions.TableNotFoundError:
+        return None
+    return table
+
+
+def create_table(uri: str, declared: SqlFile) -> "DeltaTable":
+    """An empty table, partitioned by source if it has one; its key is among its properties."""
+    columns = list(declared.columns)
+    indexed = [name for name in columns if name in {*declared.grain, *_TIMES, *_OWNERS} - {PARTITION}]
+    table: DeltaTable = delta_library().DeltaTable.create(
+        uri,
+        schema=_schema(declared),
+        partition_by=[PARTITION] if PARTITION in columns and declared.name not in _OF_NO_SOURCE else None,
+        name=declared.name,
+        description=declared.summary,
+        configuration={
+            "delta.checkpointInterval": "20",
+            "delta.dataSkippingStatsColumns": ",".join(indexed),
+            f"{APPLICATION}.key": ",".join(declared.grain),
+        },
+        raise_if_key_not_exists=False,
+    )
+    return table
+
+
+def key_of(declared: SqlFile) -> list[str]:
+    """Columns that name a row of a table, the partition first, so that no other one is looked through."""
+    of_source = [PARTITION] if PARTITION in declared.columns and declared.name not in _OF_NO_SOURCE else []
+    return [*of_source, *(name for name in declared.grain if name not in of_source)]
+
+
+def missing_columns(table: "DeltaTable", declared: SqlFile) -> list[str]:
+    """Declared columns that a table does not have."""
+    present = {field.name for field in table.schema().fields}
+    return [name for name in declared.columns if name not in present]
+
+
+def add_missing_columns(table: "DeltaTable", declared: SqlFile) -> None:
+    """Bring a table up to the declared columns. Raises ConfigurationError if one has another type."""
+    wanted = {field.name: field for field in _schema(declared).fields}
+    present = {field.name: field.type for field in table.schema().fields}
+    for name, field in wanted.items():
+        if name in present and present[name] != field.type:
+            raise ConfigurationError(
+                f"{table.table_uri} has a column {name} of another type than the warehouse has: {_ANEW}"
+            )
+    missing = [field for name, field in wanted.items() if name not in present]
+    if required := [field.name for field in missing if not field.nullable]:
+        raise ConfigurationError(f"{table.table_uri} has no column {required[0]}, which every row needs: {_ANEW}")
+    if missing:
+        table.alter.add_columns(missing)
+
+
+def shorten_log(table: "DeltaTable", *, hours: int) -> None:
+    """Keep the log of so many hours, on top of a checkpoint: what is older names keys of rows that may have gone."""
+    kept = {_LOG_KEPT: f"interval {hours} hours"}
+    if table.metadata().configuration.get(_LOG_KEPT) != kept[_LOG_KEPT]:
+        table.alter.set_table_properties(kept)
+    table.create_checkpoint()
+    table.cleanup_metadata()
+
+
+def write_change(table: "DeltaTable", change: Change, key: Sequence[str], *, epoch: int, parts: Sequence[str]) -> None:
+    """Commits with the change, each with application transactions of this program and of each part, also for no rows.
+
+    It is one commit, unless many rows of a large table change: who is killed between two has the first ones written.
+    """
+    library = delta_library()
+    marks = [library.Transaction(APPLICATION, epoch), *(library.Transaction(part, epoch) for part in parts)]
+    properties = library.CommitProperties(app_transactions=marks)
+    if change.only_new:
+        _append(table, change.upserts, properties)
+    elif table.count() <= _MERGED_ROWS + _MERGED_ROWS_PER_CHANGE * (change.upserts.height + change.deletes.height):
+        _merge(table, change, key, properties)
+    else:
+        _replace(table, change, key, properties)
+
+
+def writer_properties() -> Any:
+    """How Parquet files are packed."""
+    return delta_library().WriterProperties(compression="ZSTD", compression_level=_ZSTD_LEVEL)
+
+
+def _schema(declared: SqlFile) -> "Schema":
+    library = delta_library()
+    required = set(_REQUIRED.findall(declared.text))
+    fields = [
+        library.Field(name, _delta_type(sql), nullable=name not in required) for name, sql in declared.columns.items()
+    ]
+    schema: Schema = library.Schema(fields)
+    return schema
+
+
+def _delta_type(sql: str) -> Any:
+    name = sql.replace(" ", "") if sql.startswith("decimal") else _DELTA_TYPES[sql]
+    return importlib.import_module("deltalake.schema").PrimitiveType(name)
+
+
+def _append(table: "DeltaTable", rows: pl.DataFrame, properties: "CommitProperties") -> None:
+    delta_library().write_deltalake(
+        table,
+        rows,
+        mode="append",
+        # A table may have columns of somebody else's.
+        schema_mode="merge",
+        commit_properties=properties,
+        writer_properties=writer_properties(),
+    )
+
+
+def _merge(table: "DeltaTable", change: Change, key: Sequence[str], properties: "CommitProperties") -> None:
+    upserts = change.upserts.with_columns(pl.lit("upsert").alias(_OPERATION))
+    deletes = change.deletes.with_columns(pl.lit("delete").alias(_OPERATION))
+    columns = {name: f"s.{name}" for name in change.upserts.columns}
+    required = {field.name for field in table.schema().fields if not field.nullable}
+    # Equality lets Delta leave out files; only a key that may be null needs more.
+    same = " and ".join(f"(t.{name} {'=' if name in required else 'is not distinct from'} s.{name})" for name in key)
+    is_upsert = f"s.{_OPERATION} = 'upsert'"
+    (
+        table.merge(
+            pl.concat([upserts, deletes], how="diagonal"),
+            predicate=same,
+            source_alias="s",
+            target_alias="t",
+            # Only of a source that is no stream Delta knows in what range its keys are, and leaves out other files.
+            streamed_exec=False,
+            commit_properties=properties,
+            writer_properties=writer_properties(),
+        )
+        .when_matched_delete(predicate=f"s.{_OPERATION} = 'delete'")
+        .when_matched_update(columns, predicate=is_upsert)
+        .when_not_matched_insert(columns, predicate=is_upsert)
+        .execute()
+    )
+
+
+def _replace(table: "DeltaTable", change: Change, key: Sequence[str], properties: "CommitProperties") -> None:
+    """Write whole owners anew (the steps' calls, say, where one has changed): memory is that of their rows."""
+    owner = next(name for name in key if name not in (PARTITION, "report"))
+    changed = pl.concat([change.upserts.select(key), change.deletes.select(key)])
+    owners = changed[owner].unique().sort()
+    for start in range(0, len(owners), _REPLACED_AT_ONCE):
+        chosen = owners[start : start + _REPLACED_AT_ONCE]
+        sources = changed[PARTITION].unique() if PARTITION in key else None
+        is_chosen = [pl.col(name).is_in(values.to_list()) for name, values in _named(owner, chosen, sources)]
+        before = pl.scan_delta(table).filter(is_chosen).collect(engine="streaming")
+        upserts = change.upserts.filter(is_chosen)
+        # A table may have columns of somebody else's.
+        foreign = [name for name in before.columns if name not in upserts.columns]
+        upserts = upserts.join(before.select(*key, *foreign), on=key, how="left", nulls_equal=True)
+        kept = before.join(changed, on=key, how="anti", nulls_equal=True)
+        delta_library().write_deltalake(
+            table,
+            pl.concat([kept, upserts.select(kept.columns)]),
+            mode="overwrite",
+            predicate=" and ".join(
+                f"{name} in ({', '.join(_quoted(value) for value in values)})"
+                for name, values in _named(owner, chosen, sources)
+            ),
+            commit_properties=properties,
+            writer_properties=writer_properties(),
+        )
+
+
+def _named(owner: str, owners: pl.Series, sources: pl.Series | None) -> list[tuple[str, pl.Series]]:
+    return [*([] if sources is None else [(PARTITION, sources)]), (owner, owners)]
+
+
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

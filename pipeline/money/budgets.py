@@ -1,0 +1,173 @@
+"""Budgets: what may be spent per day, week or month, what was, and what it comes to at this pace."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.console.tables import count_of, format_decimal
+from pipeline.errors import ConfigurationError
+from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.warehouse.checks import Finding, Level
+
+BUDGETS_FILE = "budgets.toml"
+_CENT = Decimal("0.01")
+_PERIOD_NAMES = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
+
+# A tool's part of a step's cost is that of its calls; every other budget counts whole steps.
+_STEP_SPEND = """
+select cast(sum(step_costs.cost_usd) as decimal(38, 12)) as spent_usd,
+    count(*) filter (where step_costs.cost_usd is null and step_costs.total_tokens > 0) as unpriced_steps
+from step_costs
+left join runs on runs.source = step_costs.source and runs.run_id = step_costs.run_id
+where step_costs.created_on >= $start and step_costs.created_on < $end
+"""
+_CALL_SPEND = """
+select cast(sum(step_costs.cost_usd) as decimal(38, 12)) as spent_usd,
+    count(*) filter (where step_costs.cost_usd is null) as unpriced_steps
+from tool_call_costs as step_costs
+left join runs on runs.source = step_costs.source and runs.run_id = step_costs.run_id
+where step_costs.created_on >= $start and step_costs.created_on < $end and step_costs.name = $tool
+"""
+
+
+class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A `[[budget]]` of `budgets.toml`: `warn_usd`, `fail_usd` or both; what is left out is not filtered by."""
+
+    name: str
+    per: Literal["day", "week", "month"]
+    warn_usd: Decimal | None = None
+    fail_usd: Decimal | None = None
+    forecast: Literal["off", "warn", "fail"] = "warn"
+    source: str | None = None
+    assistant: str | None = None
+    model: str | None = None
+    tool: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class BudgetsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`budgets.toml`."""
+
+    budget: list[Budget] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a budget's period has cost so far: UTC dates, `end` is not in it; `forecast_usd` is for the whole period."""
+
+    budget: Budget
+    start: date
+    end: date
+    spent_usd: Decimal
+    forecast_usd: Decimal
+    unpriced_steps: int
+
+
+def read_budgets(path: Path) -> list[Budget]:
+    """The budgets of a file. Raises ConfigurationError naming the file and the place."""
+    try:
+        file = msgspec.convert(tomllib.loads(path.read_text("utf-8"), parse_float=Decimal), BudgetsFile)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    for budget in file.budget:
+        limits = [limit for limit in (budget.warn_usd, budget.fail_usd) if limit is not None]
+        if not limits or any(not limit.is_finite() or limit < 0 for limit in limits):
+            raise ConfigurationError(f"{path}: budget {budget.name!r} needs warn_usd or fail_usd, 0 or more")
+    names = [budget.name for budget in file.budget]
+    if doubles := {name for name in names if names.count(name) > 1}:
+        raise ConfigurationError(f"{path}: two budgets are named {min(doubles)!r}")
+    return file.budget
+
+
+def period_of(per: str, day: date) -> tuple[date, date]:
+    """First day of the day's period and first day after it; weeks begin on Monday."""
+    if per == "day":
+        return day, day + timedelta(days=1)
+    if per == "week":
+        start = day - timedelta(days=day.weekday())
+        return start, start + timedelta(days=7)
+    start = day.replace(day=1)
+    return start, (start + timedelta(days=31)).replace(day=1)
+
+
+def read_spend(connection: Connection, budget: Budget, *, now: datetime) -> Spend:
+    """What the period that holds this instant has cost; the forecast goes on at the pace so far."""
+    start, end = period_of(budget.per, now.astimezone(UTC).date())
+    sql, params = _filtered(budget, {"start": start, "end": end})
+    [row] = read_frame(connection, sql, params).to_dicts()
+    # No step at all costs nothing: here 0 is the sum and not a missing value.
+    spent: Decimal = row["spent_usd"] if row["spent_usd"] is not None else Decimal(0)
+    whole, elapsed = (_seconds(start, until) for until in (_midnight(end), now))
+    forecast = (spent * whole / max(elapsed, Decimal(1))).quantize(_CENT)
+    return Spend(budget, start, end, spent, max(forecast, spent), row["unpriced_steps"])
+
+
+def judge_spend(spend: Spend) -> Finding | None:
+    """The breach, if there is one: spent above a limit, or a forecast above it."""
+    budget = spend.budget
+    fail, warn, spent, forecast = budget.fail_usd, budget.warn_usd, spend.spent_usd, spend.forecast_usd
+    looks_ahead = budget.forecast != "off"
+    # Worst first; the forecast is held against the highest limit that there is.
+    rules: list[tuple[Level, Decimal | None, str, Decimal]] = [("fail", fail, "spent", spent)]
+    rules += [("fail", fail, "forecast", forecast)] if budget.forecast == "fail" else []
+    rules += [("warn", warn, "spent", spent)]
+    rules += [("warn", warn if fail is None else fail, "forecast", forecast)] if looks_ahead else []
+    for level, limit, what, value in rules:
+        if limit is not None and value > limit:
+            return Finding("budget", budget.name, level, _message(spend, limit, what))
+    return None
+
+
+def check_budgets(connection: Connection, budgets: list[Budget], *, now: datetime) -> list[Finding]:
+    """Breaches of the budgets in the periods that hold this instant, in the order of the file."""
+    return [finding for budget in budgets if (finding := judge_spend(read_spend(connection, budget, now=now)))]
+
+
+def _filtered(budget: Budget, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    sql = _STEP_SPEND if budget.tool is None else _CALL_SPEND
+    values = {"source": budget.source, "assistant_id": budget.assistant, "model": budget.model}
+    for column, value in values.items():
+        if value is not None:
+            sql += f" and step_costs.{column} = ${column}"
+            params[column] = value
+    if budget.tool is not None:
+        params["tool"] = budget.tool
+    for index, (key, value) in enumerate(budget.metadata.items()):
+        sql += f" and json_extract_string(runs.metadata, $path_{index}) = $value_{index}"
+        escaped = key.replace('"', '\\"')
+        params |= {f"path_{index}": f'$."{escaped}"', f"value_{index}": value}
+    return sql, params
+
+
+def _message(spend: Spend, limit: Decimal, what: str) -> str:
+    spent, forecast, most = (_usd(value) for value in (spend.spent_usd, spend.forecast_usd, limit))
+    period = f"{spend.budget.per} {spend.start:{_PERIOD_NAMES[spend.budget.per]}}"
+    if what == "spent":
+        text = f"{period}: spent {spent} USD of {most}, at this pace {forecast} by {spend.end}"
+    else:
+        text = f"{period}: at this pace {forecast} USD by {spend.end}, the limit is {most} (spent so far: {spent})"
+    if spend.unpriced_steps:
+        text += f"; not in it: {count_of(spend.unpriced_steps, 'steps')} without a price"
+    return text
+
+
+def _usd(value: Decimal) -> str:
+    return format_decimal(value.quantize(_CENT) if value >= _CENT else value.normalize(), least_digits=2)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC)
+
+
+def _seconds(start: date, until: datetime) -> Decimal:
+    return Decimal(int((until - _midnight(start)).total_seconds()))

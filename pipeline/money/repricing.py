@@ -1,0 +1,228 @@
+"""What a price is and why, and repricing: the only thing that changes the costs of sealed runs."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline import __version__
+from pipeline.errors import ConfigurationError
+from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.sqlfiles.price_book import PriceBook
+from pipeline.sqlfiles.schema import open_in_memory, refresh_prices
+
+_RULES = {
+    "exact": "the name is in the price list",
+    "alias": "the name is an alias; the price list says what it stood for on that day",
+    "pattern": "the name matches a pattern of the price list",
+}
+
+# Whose rows price a source, by the source's provider, as `price_periods` has it.
+_PROVIDER_RULES = {
+    "azure": "a source of Azure is priced by rows of azure only, never by another provider's",
+    "openai": "rows of openai come first, another's hold only for names that openai has no row of",
+}
+# A kind of server for which that provider charges.
+_PROVIDER_KINDS = {"azure": "azure-openai", "openai": "openai"}
+
+_PRICED_COLUMNS = (
+    "price_id, match, priced_model, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, discount,"
+    " input_cost_usd, cached_cost_usd, output_cost_usd, cost_usd"
+)
+
+# With the ledger emptied inside a transaction, `step_costs` says what each step costs at today's price book.
+_NEW_LEDGER = f"""
+create or replace temp table new_ledger as
+select old_ledger.source, old_ledger.step_id, old_ledger.run_id,
+    {", ".join("step_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
+    old_ledger.sealed_at, step_costs.model
+from old_ledger
+inner join step_costs on step_costs.source = old_ledger.source and step_costs.step_id = old_ledger.step_id
+where $model::varchar is null or step_costs.model = $model
+"""
+
+_CHANGES = """
+select new_ledger.source, new_ledger.model, old_ledger.price_id as old_price_id, new_ledger.price_id as new_price_id,
+    count(*) as steps,
+    cast(sum(old_ledger.cost_usd) as decimal(38, 12)) as old_cost_usd,
+    cast(sum(new_ledger.cost_usd) as decimal(38, 12)) as new_cost_usd
+from new_ledger
+inner join old_ledger on old_ledger.source = new_ledger.source and old_ledger.step_id = new_ledger.step_id
+where (
+    old_ledger.price_id, old_ledger.match, old_ledger.priced_model, old_ledger.input_usd_per_mtok,
+    old_ledger.cached_input_usd_per_mtok, old_ledger.output_usd_per_mtok, old_ledger.discount
+) is distinct from (
+    new_ledger.price_id, new_ledger.match, new_ledger.priced_model, new_ledger.input_usd_per_mtok,
+    new_ledger.cached_input_usd_per_mtok, new_ledger.output_usd_per_mtok, new_ledger.discount
+)
+group by all
+order by all
+"""
+
+_LOG = """
+insert into repricings
+select ? as repricing_id, row_number() over (order by source, model, old_price_id, new_price_id) - 1,
+    ?, source, model, old_price_id, new_price_id, steps, old_cost_usd, new_cost_usd, ?
+from repriced
+"""
+
+_KEEP_OTHERS = """
+insert into cost_ledger by name select columns(*) from old_ledger
+anti join new_ledger on new_ledger.source = old_ledger.source and new_ledger.step_id = old_ledger.step_id
+"""
+
+_WRITE_NEW = "insert into cost_ledger by name select columns(* exclude (model)) from new_ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The price of a name on a day: `price` is the row of `price_periods`, None if the name is unpriced.
+
+    `row_days` are `valid_from` and `valid_to` of its row of the book, of which other rows may cut a part. `provider` is
+    the source's: it decides whose rows may be used.
+    """
+
+    model: str
+    meant_model: str
+    on: date
+    price: dict[str, Any] | None
+    row_days: dict[str, Any] | None = None
+    provider: str = "openai"
+
+    @property
+    def provider_rule(self) -> str:
+        """Whose rows may price the source, in one sentence."""
+        return _PROVIDER_RULES[self.provider]
+
+    @property
+    def rule(self) -> str:
+        """Why it is this row, in one sentence."""
+        if self.price is None:
+            return "no row of the price list holds for this name on that day: its tokens are shown, its cost is unknown"
+        words = [_RULES[self.price["match"]]]
+        if self.meant_model != self.model:
+            words.insert(0, f"`models` of the profile says that {self.model} is {self.meant_model}")
+        if self.price["origin"] == "own":
+            words.append("your own row wins over the shipped list")
+        if self.price["discount_id"]:
+            words.append(f"your discount {self.price['discount_id']} counts")
+        return "; ".join(words)
+
+
+def explain_price(
+    model: str,
+    on: date,
+    *,
+    book: PriceBook,
+    source: str = "default",
+    kind: str = "openai",
+    models: dict[str, str] | None = None,
+) -> Explanation:
+    """Which price holds for a model of a source on a day, found by the very views that price steps.
+
+    `kind` is the kind of server that the source is.
+    """
+    with open_in_memory(views=["price_periods", "source_providers"]) as connection:
+        refresh_prices(connection, book)
+        connection.execute(
+            "insert into runs by name select $1 as source, 'run' as run_id, $2 as model, true as sealed,"
+            " now() as observed_at, 'walk' as walk_id, 0 as page_index",
+            [source, model],
+        )
+        connection.execute(
+            "insert into syncs by name select 'sync' as sync_id, $1 as source, now() as started_at,"
+            " $2 as kind, $3 as models, 'any' as pipeline_version",
+            [source, kind, msgspec.json.encode(models or {}).decode()],
+        )
+        rows = read_frame(
+            connection,
+            "select columns(*) from price_periods where source = $source and model = $model and valid_from <= $on"
+            " and $on < coalesce(valid_to, 'infinity'::date)",
+            {"source": source, "model": model, "on": on},
+        ).to_dicts()
+        provider = read_frame(connection, "select coalesce(provider, 'openai') from source_providers").item()
+    price = rows[0] if rows else None
+    meant_model = (models or {}).get(model, model)
+    return Explanation(model, meant_model, on, price, row_days=_row_days(price, book), provider=provider)
+
+
+def kind_of_provider(provider: str) -> str:
+    """A kind of server that this provider charges for. Raises ConfigurationError where there is none."""
+    if provider not in _PROVIDER_KINDS:
+        known = " nor ".join(_PROVIDER_KINDS)
+        raise ConfigurationError(
+            f"--provider {provider!r} is neither {known}: name the provider that charges the source"
+        )
+    return _PROVIDER_KINDS[provider]
+
+
+def _row_days(price: dict[str, Any] | None, book: PriceBook) -> dict[str, Any] | None:
+    if price is None:
+        return None
+    found = book.prices.filter(pl.col("price_id") == price["price_id"]).select("valid_from", "valid_to")
+    return found.row(0, named=True)
+
+
+def read_source_kind(connection: Connection, source: str) -> str | None:
+    """The kind of server that the newest sync of a source spoke to; None if no sync has told."""
+    sql = "select kind from source_providers where source = $source and kind is not null"
+    kinds: list[str] = read_frame(connection, sql, {"source": source})["kind"].to_list()
+    return kinds[0] if kinds else None
+
+
+def read_model_names(connection: Connection, source: str) -> dict[str, str]:
+    """What the names of a source's deployments stand for."""
+    sql = "select name, model from model_names where source = $source"
+    return dict(read_frame(connection, sql, {"source": source}).rows())
+
+
+def plan_repricing(connection: Connection, *, model: str | None = None) -> pl.DataFrame:
+    """What repricing would change; grain: source, model, old price, new price; nothing is written."""
+    connection.execute("begin")
+    try:
+        return _reprice(connection, model)
+    finally:
+        connection.execute("rollback")
+
+
+def reprice(connection: Connection, *, repricing_id: str, now: datetime, model: str | None = None) -> pl.DataFrame:
+    """Bring the ledger to today's price book and log it in `repricings`; what changed, as `plan_repricing` gives it."""
+    connection.execute("begin")
+    try:
+        changes = _reprice(connection, model)
+        connection.execute(_WRITE_NEW)
+        connection.execute(_KEEP_OTHERS)
+        connection.execute(f"create or replace temp table repriced as {_CHANGES}")
+        connection.execute(_LOG, [repricing_id, now, __version__])
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return changes
+
+
+def _reprice(connection: Connection, model: str | None) -> pl.DataFrame:
+    connection.execute("create or replace temp table old_ledger as select columns(*) from cost_ledger")
+    connection.execute("delete from cost_ledger")
+    connection.execute(_NEW_LEDGER, {"model": model})
+    return read_frame(connection, _CHANGES)
+
+
+def cost_difference_usd(changes: pl.DataFrame) -> Decimal:
+    """New costs minus old ones, over the steps whose cost is known."""
+    columns = (changes[name].drop_nulls() for name in ("new_cost_usd", "old_cost_usd"))
+    new, old = (sum(column, Decimal(0)) for column in columns)
+    return new - old
+
+
+def parse_day(text: str | None, *, today: date, where: str) -> date:
+    """The day that a person wrote, or today."""
+    if text is None:
+        return today
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"{where} {text!r} is not a day like 2024-10-02") from None

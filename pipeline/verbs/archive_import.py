@@ -1,0 +1,169 @@
+"""The verb `import`: archives to raw parts to the warehouse, its progress and its outcome."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from pipeline.archives.files import find_archives
+from pipeline.archives.landing import NAMED_PLACES, ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archives.ranges import hash_file
+from pipeline.cluster.executors import Executor
+from pipeline.console.tables import count_of, join_counts
+from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
+from pipeline.http.pacing import Clock
+from pipeline.privacy.hiding import ContentKey
+from pipeline.raw.parts import IMPORT_KIND, new_sync_id
+from pipeline.raw.places import raw_store
+from pipeline.raw.prune_record import read_imported
+from pipeline.verbs.progress import LogFormat, Reporter
+from pipeline.verbs.status import print_outcome
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import load_new_parts
+from pipeline.warehouse.loaded_parts import sweep_leftovers
+
+DEFAULT_SOURCE = "archive"
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What to import, and the source that it belongs to; with a `content_key` contents are hidden before they land.
+
+    `notices` are what a person should know first; `workers` (0: as many as help) are those of Ray.
+    """
+
+    paths: Sequence[str]
+    source: str
+    data_dir: Path
+    lock_wait_s: float = 30.0
+    content_key: ContentKey | None = None
+    notices: Sequence[str] = ()
+    executor: Executor = "local"
+    ray_address: str | None = None
+    workers: int = 0
+
+
+def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
+    """Import, say how it went, and return the exit code: 4 if there is something that could not be recognised."""
+    _check_source(request.source)
+    reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
+    for notice in request.notices:
+        reporter.say(notice, level="warning")
+    progress = ImportProgress()
+    clock = Clock()
+    started_s = clock.monotonic()
+    try:
+        with _stopping_politely(), reporter.watching(progress):
+            run_import(request, progress=progress, now=clock.now())
+    except KeyboardInterrupt:
+        reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
+        return INTERRUPTED
+    code = IncompleteError.exit_code if progress.unrecognised else 0
+    seconds = clock.monotonic() - started_s
+    _report(reporter, request, progress, exit_code=code, as_json=as_json, seconds=seconds)
+    return code
+
+
+def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetime) -> None:
+    """Land what the archives hold and load it; files whose content was imported into this source before are skipped."""
+    store = raw_store(request.data_dir)
+    sweep_leftovers(store)
+    files = find_archives(request.paths)
+    progress.files_total = len(files)
+    if request.executor == "ray":
+        _import_on_ray(request, files, progress=progress, now=now)
+        return
+    known = {archive.sha256: archive for archive in read_imported(store, request.source) if is_done(archive)}
+    sync_id = new_sync_id(now, kind=IMPORT_KIND)
+    lander = ArchiveLander(store, source=request.source, now=now, content_key=request.content_key, sync_id=sync_id)
+    for path in files:
+        sha256 = hash_file(path)
+        if (archive := known.get(sha256)) is None:
+            archive = known[sha256] = read_file(path, sha256, lander, progress)
+            lander.finish_file(archive)
+        else:
+            progress.files_known += 1
+        progress.archives.append(archive)
+        progress.files_done += 1
+    lander.close()
+    load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
+
+
+def _import_on_ray(request: ImportRequest, files: Sequence[Path], *, progress: ImportProgress, now: datetime) -> None:
+    from pipeline.cluster.ray_import import RayImport
+    from pipeline.cluster.ray_session import open_cluster
+
+    with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
+        work = RayImport(cluster, request.data_dir, request.source, request.content_key)
+        work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
+
+
+@contextmanager
+def _stopping_politely() -> Iterator[None]:
+    """A polite kill ends the block like Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check_source(source: str) -> None:
+    if not source.replace("-", "").replace("_", "").isalnum():
+        raise ConfigurationError(
+            f"the source name {source!r} may have letters, digits, - and _ only: it becomes a folder"
+        )
+
+
+def _report(
+    reporter: Reporter,
+    request: ImportRequest,
+    progress: ImportProgress,
+    *,
+    exit_code: int,
+    as_json: bool,
+    seconds: float,
+) -> None:
+    warehouse = warehouse_path(request.data_dir)
+    _report_unrecognised(reporter, progress)
+    if as_json:
+        archives = [msgspec.to_builtins(archive) for archive in progress.archives]
+        summary = {"source": request.source, "exit_code": exit_code, **progress.values(), "seconds": seconds}
+        print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
+        return
+    counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
+    known = (
+        f", {count_of(progress.files_known, 'files')} known from before not read again" if progress.files_known else ""
+    )
+    left_out = f", {count_of(progress.left_out, 'other objects')} left out" if progress.left_out else ""
+    reporter.say(f"imported into {request.source!r}: {counts}{known}{left_out} in {seconds:.1f} s")
+    if not reporter.quiet and warehouse.exists():
+        print_outcome(warehouse, source=request.source)
+
+
+def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
+    for archive in progress.archives:
+        if not (archive.runs or archive.steps or archive.left_out or archive.unrecognised):
+            reporter.say(f"{archive.file} holds nothing", level="warning")
+    named = [f"{archive.file}: {place}" for archive in progress.archives for place in archive.first_unrecognised]
+    for place in named[:_SHOWN]:
+        reporter.say(place, level="warning")
+    if progress.unrecognised:
+        more = progress.unrecognised - len(named[:_SHOWN])
+        reporter.say(
+            f"not recognised: {count_of(progress.unrecognised, 'places')}"
+            + (f" ({more:,} more than shown; --json names the first {NAMED_PLACES} of each file)" if more else "")
+            + "; everything else was imported",
+            level="warning",
+        )

@@ -1,0 +1,224 @@
+"""The verbs of money, for a person at a terminal: price book, repricing, checks with budgets, bills."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.console.tables import count_of, format_decimal, frame_table, join_counts, stdout_console
+from pipeline.errors import CheckFailedError, ConfigurationError
+from pipeline.money.budgets import BUDGETS_FILE, check_budgets, read_budgets
+from pipeline.money.repricing import (
+    Explanation,
+    cost_difference_usd,
+    explain_price,
+    kind_of_provider,
+    parse_day,
+    plan_repricing,
+    read_model_names,
+    read_source_kind,
+    reprice,
+)
+from pipeline.raw.parts import new_sync_id
+from pipeline.settings.invocation import Settings
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.price_book import PriceBook, own_prices_path, read_price_book
+from pipeline.warehouse.checks import Finding, check_grains, run_checks
+from pipeline.warehouse.database import open_for_reading, open_for_writing, warehouse_path
+
+_LISTED = ("model", "valid_from", "valid_to", "match")
+_RATES = ("input_usd_per_mtok", "cached_input_usd_per_mtok", "output_usd_per_mtok")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What `check` is asked: the budgets' file, the day to judge them on, whether warnings fail."""
+
+    budgets: Path | None = None
+    at: str | None = None
+    strict: bool = False
+
+
+def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
+    """The price book on stdout: prices, then discounts."""
+    book = _book(settings)
+    prices = book.prices.filter(pl.col("model").str.contains(text, literal=True))
+    if as_json:
+        discounts = book.discounts.to_dicts()
+        print_json({"prices": prices.to_dicts(), "discounts": discounts})
+        return
+    console = stdout_console()
+    rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in _RATES]
+    listed = prices.select(*_LISTED, *rates, "discount", "origin")
+    console.print(frame_table(listed, title="US dollars per million tokens"))
+    if not book.discounts.is_empty():
+        console.print(frame_table(book.discounts, title="Discounts on shipped prices"))
+    console.print(
+        f"({count_of(prices.height, 'prices')};"
+        f" your own rows and discounts belong into {own_prices_path(settings.data_dir)})"
+    )
+
+
+def print_explanation(settings: Settings, model: str, at: str | None, *, provider: str | None, as_json: bool) -> None:
+    """The row that prices a model on a day, and why; `provider`: as if it charged for the profile's source."""
+    on = parse_day(at, today=datetime.now(UTC).date(), where="--at")
+    kind, models = _source_facts(settings)
+    if provider is not None:
+        kind = kind_of_provider(provider)
+    found = explain_price(model, on, book=_book(settings), source=settings.source, kind=kind, models=models)
+    if as_json:
+        rules = {"rule": found.rule, "provider": found.provider, "provider_rule": found.provider_rule}
+        print_json({"model": model, "on": on, **rules, "price": found.price, "row": found.row_days})
+        return
+    for line in _explanation_lines(found):
+        print(line)
+
+
+def reprice_ledger(settings: Settings, model: str | None, *, yes: bool, lock_wait_s: float, as_json: bool) -> None:
+    """Show what repricing changes, ask, write. Raises ConfigurationError where nobody can be asked."""
+    warehouse = warehouse_path(settings.data_dir)
+    _must_exist(warehouse)
+    with open_for_writing(warehouse, wait_s=lock_wait_s) as connection:
+        changes = plan_repricing(connection, model=model)
+    wanted = not changes.is_empty() and (yes or _confirm(changes, as_json=as_json))
+    repricing_id = new_sync_id(datetime.now(UTC)) if wanted else None
+    if repricing_id is not None:
+        with open_for_writing(warehouse, wait_s=lock_wait_s) as connection:
+            changes = reprice(connection, repricing_id=repricing_id, now=datetime.now(UTC), model=model)
+    if as_json:
+        print_json({"repricing_id": repricing_id, "changes": changes.to_dicts()})
+    elif changes.is_empty():
+        print("nothing to reprice: the ledger is what today's price book makes of it")
+    elif repricing_id is None:
+        print("nothing was written")
+    else:
+        if yes:
+            _print_changes(changes)
+        print(
+            f"repriced {count_of(int(changes['steps'].sum()), 'steps')}; the table repricings has it as {repricing_id}"
+        )
+
+
+def check_warehouse(settings: Settings, request: CheckRequest, *, as_json: bool) -> int:
+    """Exit code of `check`: 0, or that of CheckFailedError; findings go to stdout, a line each."""
+    path = request.budgets or Path(BUDGETS_FILE)
+    budgets = read_budgets(path) if request.budgets or path.exists() else []
+    with open_for_reading(warehouse_path(settings.data_dir)) as connection:
+        findings = [
+            *run_checks(connection),
+            *check_grains(connection),
+            *check_budgets(connection, budgets, now=_moment(request.at)),
+        ]
+    failed = any(finding.level == "fail" or request.strict for finding in findings)
+    counts = {
+        "checks": len(read_sql_files("checks")),
+        "grains": sum(1 for kind in ("tables", "views") for found in read_sql_files(kind).values() if found.grain),
+        "budgets": len(budgets),
+    }
+    if as_json:
+        print_json({"passed": not failed, "findings": [asdict(finding) for finding in findings], "checked": counts})
+    else:
+        _print_findings(findings, counts, failed=failed)
+    return CheckFailedError.exit_code if failed else 0
+
+
+def _print_findings(findings: Sequence[Finding], counts: dict[str, int], *, failed: bool) -> None:
+    for finding in findings:
+        print(finding.line)
+    what = join_counts(list(counts.items()))
+    print(f"{'failed' if failed else 'passed'}: {what}", file=sys.stderr)
+
+
+def _moment(at: str | None) -> datetime:
+    """Now, or the last instant of a day."""
+    now = datetime.now(UTC)
+    if at is None:
+        return now
+    day = parse_day(at, today=now.date(), where="--at")
+    return datetime.combine(day, time(), tzinfo=UTC) + timedelta(days=1, microseconds=-1)
+
+
+def _book(settings: Settings) -> PriceBook:
+    return read_price_book(own_prices_path(settings.data_dir))
+
+
+def _source_facts(settings: Settings) -> tuple[str, dict[str, str]]:
+    """The kind of the profile's server and what its deployments' names stand for.
+
+    The newest sync says the kind, for it prices the steps, and the profile the names; each, if it does not, the other.
+    """
+    kind: str = settings["kind"]
+    models: dict[str, str] = settings["models"]
+    warehouse = warehouse_path(settings.data_dir)
+    if not warehouse.exists():
+        return kind, models
+    with open_for_reading(warehouse) as connection:
+        synced = read_source_kind(connection, settings.source)
+        return synced or kind, models or read_model_names(connection, settings.source)
+
+
+def _explanation_lines(found: Explanation) -> list[str]:
+    lines = [f"{found.model} on {found.on}: {found.rule}"]
+    if (price := found.price) is None:
+        lines.append(f"  provider     {found.provider}: {found.provider_rule}")
+        return [*lines, "  add a row to your own prices, or map the deployment's name with `models` in its profile"]
+    lines.append(f"  row          {price['price_id']} ({price['match']} {price['priced_model']})")
+    row = f" (the row itself: {_days(found.row_days)})" if found.row_days else ""
+    lines.append(f"  provider     {found.provider}: {found.provider_rule}")
+    lines.append(f"  holds        {_days(price)}{row}")
+    for name, label in zip(_RATES, ("input", "cached input", "output"), strict=True):
+        lines.append(f"  {label:<12} {_rate(price[name], price['list_' + name])}")
+    if price["discount"] != 1:
+        by = f" by {price['discount_id']}" if price["discount_id"] else ""
+        lines.append(f"  discount     {format_decimal(price['discount'], least_digits=2)} of the list price{by}")
+    return lines
+
+
+def _days(dated: dict[str, Any]) -> str:
+    return f"from {dated['valid_from']} " + (f"to {dated['valid_to']}" if dated["valid_to"] else "on")
+
+
+def _rate(paid: Decimal | None, listed: Decimal | None) -> str:
+    if paid is None or listed is None:
+        return "none: charged like input"
+    text = f"{format_decimal(paid, least_digits=2)} USD per million tokens"
+    return text if paid == listed else f"{text} (list {format_decimal(listed, least_digits=2)})"
+
+
+def _confirm(changes: pl.DataFrame, *, as_json: bool) -> bool:
+    if as_json:
+        return False
+    _print_changes(changes)
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody is there to say yes: look at the difference above, then add --yes")
+    return input("Write this to the ledger? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _print_changes(changes: pl.DataFrame) -> None:
+    console = stdout_console()
+    console.print(frame_table(changes))
+    console.print(f"difference: {format_decimal(cost_difference_usd(changes), least_digits=2)} USD")
+
+
+def _must_exist(warehouse: Path) -> None:
+    if not warehouse.exists():
+        raise ConfigurationError(f"there is no warehouse at {warehouse}: run `python -m pipeline sync --sample` first")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on stdout; money and instants as texts."""
+    print(json.dumps(value, default=_plain))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

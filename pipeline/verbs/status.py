@@ -1,0 +1,53 @@
+"""What a data folder holds and which settings are in force, told to a person or a machine on stdout."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.console.tables import frame_table, stdout_console
+from pipeline.raw.places import raw_store
+from pipeline.settings.invocation import Settings
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.overview import next_commands, read_row_counts, read_status, read_top_tools
+
+
+def print_outcome(warehouse: Path, *, source: str) -> None:
+    """What came out of a sync: tables, tools, and what to type next, on stdout."""
+    console = stdout_console()
+    console.print()
+    console.print(frame_table(read_row_counts(warehouse), title="Tables"))
+    console.print()
+    console.print(frame_table(read_top_tools(warehouse, source=source), title="Tools called most"))
+    console.print(f"\n[bold]DuckDB file[/bold]  {warehouse}\n\n[bold]Next[/bold]")
+    for command in next_commands():
+        console.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def print_status(data_dir: Path, *, as_json: bool) -> None:
+    """The state of a data folder on stdout."""
+    status = read_status(raw_store(data_dir), warehouse_path(data_dir))
+    if as_json:
+        print(json.dumps(status.as_dict()))
+        return
+    console = stdout_console()
+    if status.size_bytes is None:
+        console.print(f"no warehouse at {status.warehouse} yet: python -m pipeline sync --sample makes one")
+    else:
+        console.print(f"[bold]Warehouse[/bold]  {status.warehouse} ({status.size_bytes / 2**20:,.1f} MiB)")
+    console.print(f"[bold]Raw parts[/bold]  {status.raw_parts:,}, of which {status.waiting_parts:,} wait to be loaded")
+    if status.waiting_parts:
+        console.print("           load them with: python -m pipeline load")
+    if status.sources.height:
+        console.print()
+        console.print(frame_table(status.sources, title="Sources"))
+
+
+def print_config(settings: Settings, *, as_json: bool) -> None:
+    """Settings in force with their origin, secrets masked, on stdout."""
+    rows = settings.describe()
+    if as_json:
+        print(json.dumps({name: {"value": value, "origin": origin} for name, value, origin in rows}))
+        return
+    frame = pl.DataFrame(rows, schema=["setting", "value", "from"], orient="row")
+    stdout_console().print(frame_table(frame))

@@ -1,0 +1,90 @@
+"""Connected agents: after a sync the threads that its tool calls worked on elsewhere, until there are no more."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.extract.fetching import Progress
+from pipeline.sqlfiles.duck import read_frame, register
+from pipeline.verbs.sync.flow import SyncResult
+from pipeline.warehouse.database import open_for_reading
+
+# Grain: one child thread of the named ones that may hold something new: never visited, left unfinished, with a run that
+# is still open, or with one that a call names and that is not here. A thread that is gone (404) is not asked for again.
+_CHILDREN = """
+with calls as (
+    select distinct child_thread_id as thread_id, child_run_id as run_id
+    from tool_calls
+    where source = $source and child_thread_id is not null
+        and thread_id in (select thread_id from visited_threads)
+        and child_thread_id not in (select thread_id from visited_threads)
+        and cast('0x' || sha256(child_thread_id)[:16] as ubigint) not in (select thread_hash from others_threads)
+)
+select distinct calls.thread_id
+from calls
+left join threads on threads.source = $source and threads.thread_id = calls.thread_id
+left join runs on runs.source = $source and runs.run_id = calls.run_id
+where $full or threads.status is null or threads.status not in ('synced', 'missing')
+    or (threads.status = 'synced' and calls.run_id is not null and runs.run_id is null)
+    or calls.thread_id in (select thread_id from runs where source = $source and not sealed)
+order by calls.thread_id
+"""
+
+SyncRound = Callable[[Sequence[str], Progress], Awaitable[SyncResult]]
+
+
+async def sync_with_agents(
+    sync_round: SyncRound,
+    thread_ids: Sequence[str],
+    plan_from: Callable[[], AbstractContextManager[Path]],
+    *,
+    source: str,
+    full: bool,
+    progress: Progress,
+    others: Sequence[int] = (),
+) -> SyncResult:
+    """Sync threads, then the threads that their connected agents worked on, and so on; each thread once.
+
+    `plan_from` opens the warehouse file that tells of them; `others` are hashes of threads that other shards visit.
+    `progress` holds the sums in the end. The result is that of the worst round, from the first start to the last end.
+    """
+    result = await sync_round(thread_ids, progress)
+    rounds, visited = [progress], list(thread_ids)
+    while result.verdict in ("complete", "incomplete"):
+        with plan_from() as warehouse:
+            children = read_child_threads(warehouse, visited, source=source, full=full, others=others)
+        if not children:
+            break
+        rounds.append(Progress())
+        result = _joined(result, await sync_round(children, rounds[-1]))
+        visited += children
+    if len(rounds) > 1:
+        total = sum(part.threads_total or 0 for part in rounds)
+        progress.add([replace(progress), *rounds[1:]])
+        progress.threads_total = total
+    return result
+
+
+def read_child_threads(
+    warehouse: Path, thread_ids: Sequence[str], *, source: str, full: bool, others: Sequence[int] = ()
+) -> list[str]:
+    """Threads that calls in these threads name as another agent's and that may hold something new.
+
+    Not among them are these threads themselves and `others`, by their hashes.
+    """
+    with open_for_reading(warehouse) as connection:
+        register(
+            connection, "visited_threads", pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String})
+        )
+        register(connection, "others_threads", pl.DataFrame({"thread_hash": others}, schema={"thread_hash": pl.UInt64}))
+        found = read_frame(connection, _CHILDREN, {"source": source, "full": full})
+    return found["thread_id"].to_list()
+
+
+def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
+    verdict = first.verdict if then.verdict == "complete" else then.verdict
+    seconds = first.seconds + then.seconds
+    return replace(first, verdict=verdict, finished_at=then.finished_at, seconds=seconds, error=then.error)

@@ -1,0 +1,254 @@
+"""The main job: load what landed, plan, extract and land while loading, load the rest, say how it went."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from pipeline import __version__
+from pipeline.console.tables import count_of
+from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
+from pipeline.extract.fetching import ExtractOptions, Outcome, Progress, extract_threads
+from pipeline.extract.known_threads import read_last_instant, read_thread_states
+from pipeline.extract.plan import fresh_states, thread_tasks
+from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.share import Assignment, Extraction
+from pipeline.flatten.background import Flattener, flattening
+from pipeline.flatten.cache import FlatStore
+from pipeline.http.client import ApiClient
+from pipeline.http.pacing import Clock
+from pipeline.privacy.content import content_notes, hiding_with
+from pipeline.privacy.forget_record import read_forgotten
+from pipeline.protocol.pages import SyncSummary
+from pipeline.raw.landing import Lander
+from pipeline.raw.parts import PartName, RawStore, new_sync_id
+from pipeline.raw.places import raw_store
+from pipeline.raw.writer import PartWriter
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.background import Loader, in_daemon_thread, loading
+from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.load import load_new_parts
+from pipeline.warehouse.loaded_parts import sweep_leftovers
+from pipeline.warehouse.part_rewriting import leave_out_again
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What to sync and where to put it; `lock_wait_s` is how long a load waits for another process that writes.
+
+    `kind`, `project` and `models` tell the warehouse what kind of server it is, which project of its organization is
+    billed and what its deployments' names stand for. With a `plan` to plan from nothing is loaded, only landed and
+    flattened.
+    """
+
+    source: str
+    data_dir: Path
+    thread_ids: Sequence[str]
+    full: bool = False
+    lock_wait_s: float = 30.0
+    kind: str | None = None
+    project: str | None = None
+    models: Mapping[str, str] | None = None
+    extract: ExtractOptions = field(default_factory=ExtractOptions)
+    plan: PlanSource | None = None
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file."""
+        return warehouse_path(self.data_dir)
+
+    @property
+    def raw_folder(self) -> Path:
+        """The folder of raw parts."""
+        return raw_store(self.data_dir).folder
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """How a sync ended: verdict is complete, incomplete, refused or interrupted.
+
+    `damage` tells of parts of earlier syncs that had to be set aside when it began.
+    """
+
+    sync_id: str
+    verdict: str
+    started_at: datetime
+    finished_at: datetime
+    seconds: float
+    error: PipelineError | None = None
+    damage: DamagedPartError | None = None
+
+
+async def run_sync(
+    client: ApiClient,
+    options: SyncOptions,
+    *,
+    progress: Progress,
+    choose_fleet: Callable[[pl.DataFrame], Extraction | None] = lambda _: None,
+) -> SyncResult:
+    """Fetch everything that the plan asks for, and have it in the warehouse; a fleet fetches in other processes.
+
+    Landed parts of earlier syncs are loaded first. A cancelled sync lands what it has and ends as interrupted.
+    Raises WarehouseLockedError if the load has to give up; all that was fetched is then in raw parts.
+    """
+    store = raw_store(options.data_dir)
+    damage = None if options.plan else await _load_earlier(store, options)
+    started_at, states = _begin(options, client.clock)
+    started_s = client.clock.monotonic()
+    progress.threads_total = states.height
+    sync_id = new_sync_id(started_at)
+    with _receiving(store, options, sync_id) as receiver:
+        hide = hiding_with(options.extract.content_key)
+        lander = Lander(PartWriter(store, source=options.source, sync_id=sync_id, hide=hide), landed=receiver.wake)
+        await lander.open(options.thread_ids, _opening(options, started_at))
+        fleet = choose_fleet(states)
+        if fleet is None:
+            outcome = await extract_threads(
+                client,
+                thread_tasks(states, full=options.full),
+                lander=lander,
+                options=options.extract,
+                progress=progress,
+            )
+        else:
+            outcome = await fleet.extract(
+                Assignment(
+                    states,
+                    sync_id,
+                    started_at,
+                    progress=progress,
+                    traffic=client.traffic,
+                    before=replace(client.traffic),
+                    landed=receiver.wake,
+                )
+            )
+        finished_at, seconds = client.clock.stamp(), client.clock.monotonic() - started_s
+        verdict = _verdict(outcome, progress)
+        await lander.close(
+            _summary(client, options, progress, started_at=started_at, finished_at=finished_at, verdict=verdict),
+            finished_at,
+        )
+    if not outcome.interrupted:
+        await in_daemon_thread(receiver.join)
+        await _finish(receiver, store, options, sync_id, progress)
+    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage)
+
+
+def _receiving(
+    store: RawStore, options: SyncOptions, sync_id: str
+) -> AbstractContextManager[Loader] | AbstractContextManager[Flattener]:
+    """Who takes what has landed, in the background."""
+    if options.plan is None:
+        return loading(store, options.warehouse)
+    return flattening(FlatStore(store), lambda: _parts_of(store, options, sync_id))
+
+
+def _parts_of(store: RawStore, options: SyncOptions, sync_id: str) -> list[PartName]:
+    return [part for part in store.list_parts() if (part.source, part.sync_id) == (options.source, sync_id)]
+
+
+async def _finish(
+    receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, progress: Progress
+) -> None:
+    if isinstance(receiver, Flattener):
+        await in_daemon_thread(lambda: leave_out_again(store, _parts_of(store, options, sync_id)))
+        await in_daemon_thread(receiver.finish)
+        where, found = f"the flattened parts of {store.folder}", receiver.count_walks()
+        _check_walks(found, where, sync_id, walks=_walks_to_find(options, progress))
+        return
+    await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+    if receiver.damage is not None:
+        raise receiver.damage
+    found = _count_walks(options.warehouse, sync_id)
+    _check_walks(found, str(options.warehouse), sync_id, walks=_walks_to_find(options, progress))
+
+
+def _walks_to_find(options: SyncOptions, progress: Progress) -> int:
+    """How many walks must be there: all, unless threads were forgotten since the sync began, which is then said."""
+    forgotten = read_forgotten(options.data_dir)
+    count = sum(forgotten.has(options.source, thread_id) for thread_id in options.thread_ids)
+    if count:
+        gone = f"{count_of(count, 'threads')} forgotten while this sync ran: nothing of what it fetched of them is kept"
+        progress.hints.add(f"{gone}; name them as THREAD_ID to have them again")
+        return 0
+    return progress.walks
+
+
+async def _load_earlier(store: RawStore, options: SyncOptions) -> DamagedPartError | None:
+    """Load parts of earlier syncs; what damaged ones held is not in the warehouse, so the plan has it again."""
+    sweep_leftovers(store)
+    try:
+        await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+    except DamagedPartError as error:
+        return error
+    return None
+
+
+def _count_walks(warehouse: Path, sync_id: str) -> int:
+    with open_for_reading(warehouse) as connection:
+        query = "select count(*) as walks from walks where sync_id = $sync_id"
+        return int(read_frame(connection, query, {"sync_id": sync_id}).item())
+
+
+def _check_walks(found: int, where: str, sync_id: str, *, walks: int) -> None:
+    """Raises IncompleteError unless every walk that ended is there: what was fetched must not get lost."""
+    if found < walks:
+        raise IncompleteError(
+            f"of {walks:,} lists that were walked only {found:,} are in {where}: raw parts of {sync_id} are gone."
+            " Run the same command again; it fetches what is missing"
+        )
+
+
+def _verdict(outcome: Outcome, progress: Progress) -> str:
+    if outcome.interrupted:
+        return "interrupted"
+    if outcome.error is not None:
+        return "refused"
+    return "incomplete" if progress.failed_threads or progress.found_nothing else "complete"
+
+
+def _begin(options: SyncOptions, clock: Clock) -> tuple[datetime, pl.DataFrame]:
+    """When this sync begins (after all that is on record, whatever the clock says) and what is known of its threads."""
+    with nullcontext(options.warehouse) if options.plan is None else options.plan.open() as warehouse:
+        if not warehouse.exists():
+            return clock.stamp(), fresh_states(options.thread_ids)
+        with open_for_reading(warehouse) as connection:
+            clock.stamps.start_after(read_last_instant(connection, options.source))
+            now = clock.stamp()
+            return now, read_thread_states(connection, options.thread_ids, source=options.source, now=now)
+
+
+def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
+    """What is known of a sync that begins; the names of models are needed to price its first runs."""
+    return SyncSummary(
+        started_at=started_at,
+        pipeline_version=__version__,
+        kind=options.kind,
+        project=options.project,
+        models=dict(options.models) if options.models else None,
+        **content_notes(options.extract.content_key),
+    )
+
+
+def _summary(
+    client: ApiClient,
+    options: SyncOptions,
+    progress: Progress,
+    *,
+    started_at: datetime,
+    finished_at: datetime,
+    verdict: str,
+) -> SyncSummary:
+    return msgspec.structs.replace(
+        _opening(options, started_at),
+        finished_at=finished_at,
+        verdict=verdict,
+        threads=progress.threads_done,
+        threads_failed=len(progress.failed_threads),
+        requests=client.traffic.requests,
+        retries=client.traffic.retries,
+    )

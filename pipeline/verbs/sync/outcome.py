@@ -1,0 +1,118 @@
+"""How a sync ended, told to a person on stderr or to a machine as JSON on stdout."""
+
+import json
+from pathlib import Path
+
+from pipeline.console.tables import count_of, join_counts
+from pipeline.errors import INTERRUPTED, IncompleteError
+from pipeline.extract.fetching import Progress
+from pipeline.protocol.kinds import KINDS, hint_for_all
+from pipeline.raw.places import raw_store
+from pipeline.settings.invocation import Settings
+from pipeline.verbs.progress import Meter, Reporter
+from pipeline.verbs.status import print_outcome
+from pipeline.verbs.sync.flow import SyncResult
+from pipeline.warehouse.database import warehouse_path
+
+_NOT_FOUND = 404
+
+
+def exit_code_of(result: SyncResult) -> int:
+    """What the program ends with."""
+    if result.error is not None:
+        return result.error.exit_code
+    if result.verdict == "incomplete":
+        return IncompleteError.exit_code
+    return 0
+
+
+def report_interruption(reporter: Reporter, meter: Meter, *, as_json: bool) -> None:
+    """What a sync that was interrupted has done."""
+    reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
+    if as_json:
+        print(json.dumps({"verdict": "interrupted", "exit_code": INTERRUPTED, **_counts(meter)}))
+
+
+def report_end(
+    reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool, loads: bool
+) -> None:
+    """What a sync that was not interrupted came to; `loads`: it was to be in the warehouse now."""
+    progress, warehouse = meter.progress, warehouse_path(settings.data_dir)
+    if result.damage is not None:
+        reporter.say(str(result.damage), level="warning")
+    _report_faults(reporter, progress, result)
+    for hint in _hints(settings, progress):
+        reporter.say(hint, level="warning")
+    if as_json:
+        summary = _summary(meter, result, warehouse, exit_code=exit_code_of(result))
+        print(json.dumps({**summary, "hints": _hints(settings, progress)}))
+        return
+    counts = join_counts(
+        [
+            ("threads", progress.threads_done),
+            ("runs listed", progress.runs),
+            ("steps", progress.steps),
+            ("requests", meter.traffic.requests),
+            ("retries", meter.traffic.retries),
+        ]
+    )
+    not_due = f", {count_of(progress.threads_not_due, 'threads')} not due yet" if progress.threads_not_due else ""
+    reporter.say(f"sync {result.verdict}: {counts}{not_due} in {result.seconds:.1f} s")
+    if not loads:
+        reporter.say(f"landed in {raw_store(settings.data_dir).place}: python -m pipeline load brings it in")
+    elif not reporter.quiet and result.error is None:
+        print_outcome(warehouse, source=settings.source)
+
+
+def _hints(settings: Settings, progress: Progress) -> list[str]:
+    """What the server's answers usually mean."""
+    everything = hint_for_all(KINDS[settings["kind"]].hints, _NOT_FOUND) if progress.found_nothing else None
+    # Where one answer is explained there is no need to guess at all of them.
+    return sorted(progress.hints) or ([everything] if everything else [])
+
+
+def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -> None:
+    for failure in progress.failures:
+        reporter.say(failure, level="warning")
+    if progress.threads_missing:
+        reporter.say(
+            f"{progress.threads_missing:,} of {progress.threads_total:,} threads do not exist on the server (404):"
+            " they were deleted, or the base URL is not that of the API",
+            level="warning",
+        )
+    if progress.failed_threads:
+        reporter.say(
+            f"incomplete: {count_of(len(progress.failed_threads), 'threads')}; run the same command again, and see:"
+            " python -m pipeline query coverage",
+            level="warning",
+        )
+    if result.error is not None:
+        reporter.say(f"{result.error}. What had landed is kept.", level="error")
+
+
+def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: int) -> dict[str, object]:
+    return {
+        "sync_id": result.sync_id,
+        "verdict": result.verdict,
+        "exit_code": exit_code,
+        **_counts(meter),
+        "seconds": result.seconds,
+        "warehouse": str(warehouse),
+        "failures": meter.progress.failures,
+        "error": None if result.error is None else str(result.error),
+    }
+
+
+def _counts(meter: Meter) -> dict[str, int]:
+    progress = meter.progress
+    return {
+        "threads": progress.threads_done,
+        "threads_missing": progress.threads_missing,
+        "threads_failed": len(progress.failed_threads),
+        "threads_not_due": progress.threads_not_due,
+        "runs_listed": progress.runs,
+        "runs_sealed": progress.runs_sealed,
+        "steps": progress.steps,
+        "requests": meter.traffic.requests,
+        "retries": meter.traffic.retries,
+    }

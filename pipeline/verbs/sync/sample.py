@@ -1,0 +1,43 @@
+"""The emulator as a process of its own, for `sync --sample`: real HTTP, no key, no network."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.settings.invocation import SAMPLE_KEY
+
+_STOP_TIMEOUT_S = 5.0
+
+
+@contextmanager
+def sample_server(*, phase: int) -> Iterator[dict[str, Any]]:
+    """A running emulator on a free loopback port; yields what it said when it was ready.
+
+    It ends with the block, or by itself when this process dies: it holds on to our end of a pipe.
+    """
+    command = [sys.executable, "-m", "pipeline", "emulate", "--phase", str(phase), "--until-stdin-ends"]
+    environ = {**os.environ, "EMULATOR_API_KEY": SAMPLE_KEY}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
+        try:
+            if process.stdin is None or process.stdout is None:
+                raise RuntimeError("the emulator has no pipes")
+            ready = process.stdout.readline()
+            if not ready:
+                raise PipelineError(f"the sample server did not start (exit code {process.wait()}), see above")
+            yield json.loads(ready)
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -1,0 +1,63 @@
+"""Checks of the warehouse: every file of `sql/checks/`, and the declared grain of every table and view."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.console.tables import count_of
+from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
+from pipeline.sqlfiles.duck import Connection, read_frame
+
+Level = Literal["warn", "fail"]
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a person should look at; `rows` is how many rows offend (None: nothing to count)."""
+
+    kind: Literal["check", "grain", "budget"]
+    name: str
+    level: Level
+    message: str
+    rows: int | None = None
+
+    @property
+    def line(self) -> str:
+        """One line for a terminal or a log."""
+        return f"{self.level}  {self.kind} {self.name}: {self.message}"
+
+
+def run_checks(connection: Connection) -> list[Finding]:
+    """What the checks of `sql/checks/` found, the failing ones first."""
+    findings = [finding for check in read_sql_files("checks").values() if (finding := _run_check(connection, check))]
+    return sorted(findings, key=lambda finding: (finding.level != "fail", finding.name))
+
+
+def check_grains(connection: Connection) -> list[Finding]:
+    """Tables and views with rows that are doubles at their declared grain; nulls are equal to each other."""
+    objects = [*read_sql_files("tables").values(), *read_sql_files("views").values()]
+    return [finding for found in objects if found.grain and (finding := _check_grain(connection, found))]
+
+
+def _run_check(connection: Connection, check: SqlFile) -> Finding | None:
+    rows = read_frame(connection, check.text)
+    if rows.is_empty():
+        return None
+    columns = [name for name in rows.columns if name.endswith(("_id", "model", "level", "id"))][:2] or rows.columns[:2]
+    examples = ", ".join(" ".join(str(value) for value in row) for row in rows.select(columns).head(_EXAMPLES).rows())
+    summary = check.summary.rstrip(".")
+    more = ", ..." if rows.height > _EXAMPLES else ""
+    message = f"{count_of(rows.height, 'rows')}: {summary} ({examples}{more})"
+    level: Level = "warn" if check.fields.get("severity") == "warn" else "fail"
+    return Finding("check", check.name, level, message, rows.height)
+
+
+def _check_grain(connection: Connection, found: SqlFile) -> Finding | None:
+    grain = ", ".join(found.grain)
+    sql = f"select {grain}, count(*) as doubles from {found.name} group by {grain} having count(*) > 1 limit 1000"
+    rows = read_frame(connection, sql)
+    if rows.is_empty():
+        return None
+    example = " ".join(str(value) for value in rows.row(0)[:-1])
+    message = f"there more than once: {count_of(rows.height, 'keys')} of ({grain}), for example {example}"
+    return Finding("grain", found.name, "fail", message, rows.height)

@@ -1,0 +1,300 @@
+"""The DuckDB warehouse: opened only to load or to read, by whichever process may."""
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from pipeline.errors import ConfigurationError, WarehouseLockedError
+from pipeline.raw.parts import RawStore
+from pipeline.raw.places import RAW, holds_parts
+from pipeline.raw.prune_record import advise_rebuild
+from pipeline.sqlfiles.duck import Connection, first_line, quoted, read_frame
+from pipeline.sqlfiles.price_book import own_prices_path, read_price_book
+from pipeline.sqlfiles.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
+from pipeline.storage.private_files import OWNER_ONLY, make_private_folder
+from pipeline.storage.writer_lock import only_writer
+
+# A duckdb 1.5 command line opens files of this version, whichever library wrote them.
+STORAGE_VERSION = "v1.5.0"
+# Small row groups are written as they are loaded instead of through the log: measured, see docs/performance.md.
+_STORAGE = f"storage_version '{STORAGE_VERSION}', row_group_size 8192"
+# What the name of a warehouse that cannot be read ends with once it has been rebuilt.
+DAMAGED = ".damaged"
+_RETRY_WAIT_S = 0.2
+_READ_WAIT_S = 5.0
+# What a load may hold of DuckDB's, beside its frames: more is somewhat faster, and grows with the warehouse. Less while
+# others fetch: what finds that too small, the load at the end of a sync takes.
+_MEMORY = "256MB"
+_BACKGROUND_MEMORY = "128MB"
+MEMORY_VARIABLE = "PIPELINE_LOAD_MEMORY"
+_INTERRUPTED = "Query interrupted"
+_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds the database file's lock."""
+
+    pid: int
+    program: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} ({Path(self.program).name})"
+
+
+def warehouse_path(data_dir: Path) -> Path:
+    """The DuckDB file of a data folder."""
+    return data_dir / "warehouse.duckdb"
+
+
+@contextlib.contextmanager
+def open_for_reading(path: Path) -> Iterator[Connection]:
+    """A read-only connection in UTC.
+
+    Raises ConfigurationError if there is no warehouse of this version, WarehouseLockedError if a process writes to it.
+    """
+    if not path.exists():
+        makes = "load` makes one, or a sync that runs" if holds_parts(path.parent) else "sync --sample` makes one"
+        raise ConfigurationError(f"there is no warehouse at {path}: `python -m pipeline {makes}")
+
+    def attach() -> Connection:
+        return duckdb.connect(str(path), read_only=True)
+
+    with _heeding_interruption(), _retrying(path, wait_s=_READ_WAIT_S, attempt=attach) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        _check_version(connection, path)
+        yield connection
+
+
+@contextlib.contextmanager
+def open_for_writing(path: Path, *, wait_s: float, in_background: bool = False) -> Iterator[Connection]:
+    """A connection that may write, to a warehouse that has all tables and views.
+
+    Where other processes only read, they keep the file they hold: the warehouse is copied beside it and the copy takes
+    its place at the end, but not `in_background`, where little memory is used, too. Raises WarehouseLockedError,
+    naming the process, when one holds it longer than `wait_s` in a way that we cannot work beside.
+    """
+    with _only_writer(path, wait_s=wait_s), _naming_full_disk(path):
+
+        def attach() -> Connection:
+            if not path.exists():
+                # Made beside, so that a process that is killed meanwhile leaves no half of a warehouse.
+                return _attach(_beside(path), unlogged=True, in_background=in_background)
+            try:
+                return _attach(path, in_background=in_background)
+            except duckdb.Error as error:
+                if in_background or find_holder(str(error)) is None:
+                    raise
+                return _attach_copy(path)
+
+        with _retrying(path, wait_s=wait_s, attempt=attach) as connection:
+            _prepare(connection, path)
+            yield connection
+            connection.execute("checkpoint warehouse")
+        if _beside(path).exists():
+            _replace(path)
+
+
+@contextlib.contextmanager
+def open_new(path: Path, *, wait_s: float) -> Iterator[Connection]:
+    """A connection to an empty warehouse that takes the place of the one at `path` when the block ends well."""
+    with _only_writer(path, wait_s=wait_s), _naming_full_disk(path):
+        if path.exists():
+            try:
+                # Readers may stay; a process that writes must not have the file taken away.
+                with _retrying(path, wait_s=wait_s, attempt=lambda: duckdb.connect(str(path), read_only=True)):
+                    pass
+            except ConfigurationError:
+                # It cannot be read at all: a rebuild is what helps. The file stays beside, for whoever wants to look.
+                path.replace(path.with_name(f"{path.name}{DAMAGED}"))
+        with _attach(_beside(path), unlogged=True) as connection:
+            _prepare(connection, path)
+            yield connection
+            connection.execute("checkpoint warehouse")
+        _replace(path)
+
+
+def find_holder(message: str) -> Holder | None:
+    """The process that DuckDB's error names as holder of the lock."""
+    match = _HOLDER.search(message)
+    return Holder(int(match["pid"]), match["program"]) if match else None
+
+
+def _connect(path: Path, memory: str = _MEMORY) -> Connection:
+    """A connection for a load: in bounded memory, with a folder of its owner's to put aside what does not fit."""
+    make_private_folder(_spill_folder(path))
+    limit = os.environ.get(MEMORY_VARIABLE, memory)
+    try:
+        return duckdb.connect(config={"memory_limit": limit, "temp_directory": str(_spill_folder(path))})
+    except duckdb.Error as error:
+        raise ConfigurationError(f"{MEMORY_VARIABLE} = {limit!r}: {first_line(error)}; an example is 512MB") from error
+
+
+def _attach(path: Path, *, unlogged: bool = False, in_background: bool = False) -> Connection:
+    """The warehouse attached for writing; `unlogged` for a file that nobody sees before it is whole."""
+    is_new = not path.exists()
+    connection = _connect(path, _BACKGROUND_MEMORY if in_background else _MEMORY)
+    options = f"{_STORAGE}, recovery_mode no_wal_writes" if unlogged else _STORAGE
+    try:
+        connection.execute(f"attach {quoted(str(path))} as warehouse ({options})")
+    except duckdb.Error:
+        connection.close()
+        raise
+    if is_new:
+        # duckdb refuses a file that we would make for it, and has no option for its mode.
+        path.chmod(OWNER_ONLY)
+    return connection
+
+
+def _attach_copy(path: Path) -> Connection:
+    """A copy beside the warehouse. The original stays attached, so that no process writes to it meanwhile."""
+    connection = _connect(path)
+    try:
+        connection.execute(f"attach {quoted(str(path))} as original (read_only)")
+        connection.execute(f"attach {quoted(str(_beside(path)))} as warehouse ({_STORAGE})")
+        _beside(path).chmod(OWNER_ONLY)
+        connection.execute("copy from database original to warehouse")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: Connection, path: Path) -> None:
+    connection.execute("use warehouse")
+    connection.execute("set TimeZone = 'UTC'")
+    tables = read_frame(connection, "select table_name from duckdb_tables() where database_name = 'warehouse'")
+    if tables.is_empty():
+        create_schema(connection)
+        record_version(connection)
+    _check_version(connection, path)
+    renew_views(connection)
+    refresh_prices(connection, read_price_book(own_prices_path(path.parent)))
+
+
+def _check_version(connection: Connection, path: Path) -> None:
+    try:
+        found = read_frame(connection, "select max(version) as version from schema_version").item()
+    except duckdb.CatalogException:
+        found = None
+    if found != SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"{path} has schema version {found}, this program works with {SCHEMA_VERSION}:"
+            f" {_advise(path, f'query it with {_writer_of(connection)}')}"
+        )
+
+
+def _writer_of(connection: Connection) -> str:
+    try:
+        versions = read_frame(connection, "select pipeline_version from schema_version order by version desc")
+    except duckdb.Error:
+        return "the version of this program that wrote it"
+    return f"run-steps-pipeline {versions.item(0, 0)}, which wrote it"
+
+
+def _advise(path: Path, else_: str) -> str:
+    return advise_rebuild(RawStore(path.parent / RAW), else_)
+
+
+@contextlib.contextmanager
+def _retrying(path: Path, *, wait_s: float, attempt: Callable[[], Connection]) -> Iterator[Connection]:
+    """The connection that `attempt` gives, tried again while another process holds the file."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            connection = attempt()
+            break
+        except duckdb.Error as error:
+            holder = find_holder(str(error))
+            if holder is None:
+                raise ConfigurationError(
+                    f"cannot open the warehouse {path}: {first_line(error)}."
+                    f" {_advise(path, 'restore a copy of the file')}"
+                ) from error
+            if time.monotonic() >= deadline:
+                raise WarehouseLockedError(
+                    f"the warehouse {path} is held by {holder}: close it there, or wait"
+                ) from error
+        time.sleep(_RETRY_WAIT_S)
+    with connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
+    """Nobody else of this program writes to the warehouse; what a dead writer left beside it is swept."""
+    with only_writer(path, wait_s=wait_s):
+        _sweep(path)
+        try:
+            yield
+        finally:
+            _sweep_spilled(path)
+
+
+@contextlib.contextmanager
+def _naming_full_disk(path: Path) -> Iterator[None]:
+    """Raises ConfigurationError where duckdb cannot write: after a failed write all that follows fails as well."""
+    try:
+        with _heeding_interruption():
+            yield
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigurationError(
+            f"the load needs more memory than it may take ({first_line(error)}): set {MEMORY_VARIABLE}, such as 1GB,"
+            " and run the same command again; raw parts are kept"
+        ) from error
+    except (duckdb.IOException, duckdb.FatalException) as error:
+        raise ConfigurationError(
+            f"cannot write the warehouse {path}: {first_line(error)}. It is as it was before this load; raw parts are"
+            " kept: make room, then run the same command again or `python -m pipeline load`"
+        ) from error
+
+
+@contextlib.contextmanager
+def _heeding_interruption() -> Iterator[None]:
+    """Raises KeyboardInterrupt for Ctrl-C, of which duckdb makes an error while it works."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != _INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
+def _sweep(path: Path) -> None:
+    for left in (_beside(path), _wal(_beside(path))):
+        left.unlink(missing_ok=True)
+    _sweep_spilled(path)
+
+
+def _sweep_spilled(path: Path) -> None:
+    for folder in (_spill_folder(path), _spill_folder(_beside(path))):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spill_folder(path: Path) -> Path:
+    return path.with_name(f"{path.name}.spill")
+
+
+def _replace(path: Path) -> None:
+    if path.exists():
+        # Somebody may have opened it to a group on purpose.
+        _beside(path).chmod(stat.S_IMODE(path.stat().st_mode))
+    _beside(path).replace(path)
+    # The log belongs to the file that has just gone; its content was copied.
+    _wal(path).unlink(missing_ok=True)
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")

@@ -1,0 +1,78 @@
+"""The ledger: costs of sealed and of archived runs, written once at the price that held when they were loaded."""
+
+from pathlib import Path
+
+from pipeline.protocol.wire import TERMINAL_SQL
+from pipeline.sqlfiles.duck import Connection, attached, read_frame
+
+# Tables whose rows do not follow from raw parts: a rebuild takes them over from the warehouse that it replaces.
+KEPT_TABLES = ("cost_ledger", "repricings")
+
+
+# Touched runs that are sealed, and finished ones that archives tell of, which nothing will ever seal.
+_POSTED_RUNS = f"""
+create or replace temp table posted_runs as
+select source, run_id from runs
+semi join touched_runs using (source, run_id)
+where sealed
+    or (
+        status in {TERMINAL_SQL}
+        and (source, run_id) in (
+            select (source, run_id) from walks where resource = 'steps' and verdict = 'imported'
+        )
+        and (source, run_id) not in (
+            select (source, run_id) from walks where resource = 'steps' and verdict = 'complete'
+        )
+    )
+"""
+
+# Through `step_costs`: a step that the ledger has keeps its price, a new one gets the price of today's book.
+_LEDGER_ROWS = """
+create or replace temp table ledger_rows as
+select step_costs.source, step_costs.step_id, step_costs.run_id, step_costs.price_id, step_costs.match,
+    step_costs.priced_model, step_costs.input_usd_per_mtok, step_costs.cached_input_usd_per_mtok,
+    step_costs.output_usd_per_mtok, step_costs.discount, step_costs.input_cost_usd, step_costs.cached_cost_usd,
+    step_costs.output_cost_usd, step_costs.cost_usd, walks.ended_at as sealed_at
+from step_costs
+semi join posted_runs on posted_runs.source = step_costs.source and posted_runs.run_id = step_costs.run_id
+left join run_steps on run_steps.source = step_costs.source and run_steps.step_id = step_costs.step_id
+left join walks on walks.walk_id = run_steps.walk_id
+"""
+
+_DELETE_POSTED = "delete from cost_ledger where (source, run_id) in (select (source, run_id) from posted_runs)"
+
+_INSERT_ROWS = "insert into cost_ledger by name select columns(*) from ledger_rows"
+
+_DROP_UNFINISHED = f"""
+delete from cost_ledger where (source, step_id) not in (
+    select (run_steps.source, run_steps.step_id) from run_steps
+    inner join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+    where runs.status in {TERMINAL_SQL}
+)
+"""
+
+
+def post_touched_runs(connection: Connection) -> None:
+    """Write the costs of those of `touched_runs` that are over; a price that is there already stays."""
+    connection.execute(_POSTED_RUNS)
+    connection.execute(_LEDGER_ROWS)
+    connection.execute(_DELETE_POSTED)
+    connection.execute(_INSERT_ROWS)
+
+
+def keep_ledger(connection: Connection, old: Path) -> int | None:
+    """Take the ledger over from another warehouse file; how many steps it has, None if there is no ledger to keep."""
+    if not old.exists():
+        return None
+    with attached(connection, old, "kept") as tables:
+        if not set(KEPT_TABLES) <= tables:
+            return None
+        for table in KEPT_TABLES:
+            connection.execute(f"insert into {table} by name select columns(*) from kept.{table}")
+    count: int = read_frame(connection, "select count(*) as steps from cost_ledger").item()
+    return count
+
+
+def drop_unfinished(connection: Connection) -> None:
+    """Forget what the ledger says of steps that are not, or no longer, steps of finished runs."""
+    connection.execute(_DROP_UNFINISHED)

@@ -1,0 +1,123 @@
+"""What is there: the state of a data folder, for `status` and for the end of a sync."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.raw.parts import RawStore
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.database import open_for_reading
+
+# Tables of interest to a person, in the order of the flow.
+_TABLES = (
+    "threads",
+    "runs",
+    "run_steps",
+    "tool_calls",
+    "code_interpreter_outputs",
+    "file_search_results",
+    "walks",
+    "rejects",
+    "prices",
+)
+
+# Grain: source. What each source covers.
+_SOURCES = """
+with thread_counts as (
+    select source, count(*) as threads,
+        count(*) filter (where status = 'synced') as synced,
+        count(*) filter (where status = 'known') as waiting,
+        count(*) filter (where status = 'missing') as missing,
+        count(*) filter (where status = 'failed') as failed,
+        count(*) filter (where status = 'imported') as imported
+    from threads group by source
+),
+run_counts as (
+    select source, count(*) as runs, count(*) filter (where not sealed) as open_runs from runs group by source
+),
+step_counts as (select source, count(*) as steps from run_steps group by source),
+last_syncs as (
+    select source, max(started_at) as last_sync_at, max_by(coalesce(verdict, 'killed'), started_at) as last_verdict
+    from syncs group by source
+)
+select source, threads, synced, waiting, missing, failed, imported, runs, open_runs, steps, last_sync_at, last_verdict
+from thread_counts
+left join run_counts using (source)
+left join step_counts using (source)
+left join last_syncs using (source)
+order by source
+"""
+
+_TOP_TOOLS = """
+select name, type, calls, failures, round(cost_usd, 4) as cost_usd
+from tool_usage
+where source = $source
+order by calls desc, name
+limit 10
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A data folder: `waiting_parts` have landed but are not loaded."""
+
+    warehouse: Path
+    size_bytes: int | None
+    raw_parts: int
+    waiting_parts: int
+    sources: pl.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "warehouse": str(self.warehouse),
+            "size_bytes": self.size_bytes,
+            "raw_parts": self.raw_parts,
+            "waiting_parts": self.waiting_parts,
+            "sources": self.sources.with_columns(pl.col(pl.Datetime).dt.to_string("iso:strict")).to_dicts(),
+        }
+
+
+def read_status(store: RawStore, warehouse: Path) -> Status:
+    """The state of a data folder, also of an empty one."""
+    parts = [part.name for part in store.list_parts()]
+    if not warehouse.exists():
+        return Status(warehouse, None, len(parts), len(parts), pl.DataFrame())
+    with open_for_reading(warehouse) as connection:
+        held = set(read_frame(connection, "select part from loaded_parts")["part"])
+        sources = read_frame(connection, _SOURCES)
+    waiting = sum(name not in held for name in parts)
+    if waiting:
+        # How a sync ended is in its last part.
+        sources = sources.with_columns(pl.col("last_verdict").replace("killed", "not loaded yet"))
+    return Status(warehouse, warehouse.stat().st_size, len(parts), waiting, sources)
+
+
+def read_row_counts(warehouse: Path) -> pl.DataFrame:
+    """Tables with their rows and what they are; grain: table."""
+    tables = read_sql_files("tables")
+    selects = [f"select '{name}' as table_name, count(*) as rows from {name}" for name in _TABLES]
+    with open_for_reading(warehouse) as connection:
+        counts = read_frame(connection, " union all ".join(selects))
+    summaries = [re.split("[;:,.]", tables[name].summary)[0] for name in counts["table_name"]]
+    return counts.with_columns(pl.Series("what", summaries))
+
+
+def read_top_tools(warehouse: Path, *, source: str) -> pl.DataFrame:
+    """The ten tools called most, with their failures and cost; grain: name, type."""
+    with open_for_reading(warehouse) as connection:
+        return read_frame(connection, _TOP_TOOLS, {"source": source})
+
+
+def next_commands(named: Sequence[str] = ("spend_by_model", "top_tools", "completeness_summary")) -> list[str]:
+    """What to type after a sync."""
+    return [
+        *(f"python -m pipeline query {name}" for name in named),
+        'python -m pipeline query "select model, sum(cost_usd) as usd from run_costs group by model order by usd desc"',
+        "python -m pipeline status",
+    ]

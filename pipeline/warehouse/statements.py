@@ -1,0 +1,167 @@
+"""The statements of a load in their order, inside its transaction: frames named `new_TABLE` into the tables."""
+
+from collections.abc import Set
+
+from pipeline.protocol.wire import TERMINAL_SQL
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import Connection, has_rows
+from pipeline.warehouse.bills import load_bills
+from pipeline.warehouse.imported_steps import delete_outranked_rejects, merge_imported_steps
+
+_STEP_TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
+
+# The best steps walk of each run that the batch has walked, whether it is one of the batch's, and whether the run was
+# walked or imported before. One that began when the run was over has all its steps: it outranks those before, whatever
+# a clock said that was set back since.
+_BEST_WALKS = f"""
+create or replace temp table best_walks as
+with touched_walks as (
+    select walks.source, walks.run_id, walks.walk_id, walks.verdict, walks.run_status, walks.started_at,
+        walks.walk_id in (select walk_id from new_walks) as is_new,
+        walks.verdict <> 'imported' and (walks.verdict = 'complete' or walks.items > 0) as counts
+    from walks
+    semi join (select source, run_id from new_walks where resource = 'steps') as touched
+        on walks.source = touched.source and walks.run_id = touched.run_id
+    where walks.resource = 'steps'
+)
+select source, run_id, walk_id, verdict, is_new,
+    bool_or(not is_new) over (partition by source, run_id) as was_walked
+from touched_walks
+qualify counts and row_number() over (
+    partition by source, run_id
+    order by counts desc, verdict = 'complete' desc, coalesce(run_status in {TERMINAL_SQL}, false) desc,
+        started_at desc, walk_id desc
+) = 1
+"""
+
+# The walks of the batch whose rows go into the tables as they are.
+_CHOSEN_WALKS = """
+create or replace temp table chosen_walks as
+select source, run_id, walk_id, was_walked from best_walks where is_new
+"""
+_NOT_MERGED = "and (source, run_id) not in (select (source, run_id) from merged_runs)"
+
+_DELETE_REPLACED = """
+delete from {table} using chosen_walks
+where chosen_walks.was_walked and {table}.source = chosen_walks.source and {table}.run_id = chosen_walks.run_id
+"""
+
+_DELETE_REJECTS = """
+delete from rejects where resource = 'steps'
+    and (source, run_id) in (select (source, run_id) from best_walks)
+    and walk_id not in (select walk_id from best_walks)
+    and walk_id not in (select walk_id from walks where verdict = 'imported')
+"""
+
+# The newest observation of each run, if newer than the warehouse's; a terminal one is never replaced by an open one.
+_BEST_RUNS = f"""
+create or replace temp table best_runs as
+select new_runs.source, new_runs.run_id, new_runs.walk_id, runs.run_id is not null as was_seen
+from new_runs
+left join runs on runs.source = new_runs.source and runs.run_id = new_runs.run_id
+where runs.run_id is null
+    or (coalesce(new_runs.status in {TERMINAL_SQL}, false), new_runs.observed_at, new_runs.walk_id)
+        > (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)
+qualify row_number() over (
+    partition by new_runs.source, new_runs.run_id
+    order by coalesce(new_runs.status in {TERMINAL_SQL}, false) desc, new_runs.observed_at desc, new_runs.walk_id desc
+) = 1
+"""
+
+_DELETE_OLD_RUNS = """
+delete from runs using best_runs
+where best_runs.was_seen and runs.source = best_runs.source and runs.run_id = best_runs.run_id
+"""
+
+# What a load has touched and `settle` has not seen to yet.
+_UNSETTLED = """
+create or replace temp table touched_runs (source varchar, run_id varchar);
+create or replace temp table sightings (source varchar, thread_id varchar, seen_at timestamptz);
+"""
+_TOUCH_WALKED = """
+insert into touched_runs select distinct source, run_id from new_walks where resource = 'steps'
+"""
+_TOUCH_SEEN = "insert into touched_runs select source, run_id from best_runs"
+_SEE_THREADS = "insert into sightings select source, thread_id, min({instant}) from {frame} group by source, thread_id"
+
+_DELETE_OPENED_SYNCS = """
+delete from syncs where finished_at is null and sync_id in (select sync_id from new_syncs)
+"""
+
+_NEW_SYNCS = """
+select columns(*) from new_syncs
+where sync_id not in (select sync_id from syncs)
+qualify row_number() over (partition by sync_id order by finished_at desc nulls last) = 1
+"""
+
+
+def begin_touching(connection: Connection) -> None:
+    """Make the temporary tables in which `put_frames` notes what `settle` has to see to."""
+    connection.execute(_UNSETTLED)
+
+
+def put_frames(connection: Connection, filled: Set[str]) -> None:
+    """Put the registered frames, those that are `filled`, into their tables: by owner deleted and inserted.
+
+    Seals, threads and the ledger are left to `settle`.
+    """
+    if "new_walks" in filled:
+        connection.execute(_insert("walks", "new_walks"))
+    has_imports = has_rows(connection, "walks where verdict = 'imported'")
+    if "new_walks" in filled:
+        _put_steps(connection, filled, has_imports=has_imports)
+    if "new_runs" in filled:
+        _put_runs(connection)
+    if has_imports:
+        delete_outranked_rejects(connection)
+    if "new_plans" in filled:
+        connection.execute(_SEE_THREADS.format(frame="new_plans", instant="seen_at"))
+    if "new_syncs" in filled:
+        connection.execute(_DELETE_OPENED_SYNCS)
+        connection.execute(_insert("syncs", f"({_NEW_SYNCS})"))
+    if "new_billed_usage" in filled:
+        load_bills(connection)
+    if "new_loaded_parts" in filled:
+        connection.execute(_insert("loaded_parts", "new_loaded_parts"))
+
+
+def _put_steps(connection: Connection, filled: Set[str], *, has_imports: bool) -> None:
+    connection.execute(_BEST_WALKS)
+    if has_imports:
+        merge_imported_steps(connection, insert=_insert)
+    connection.execute(_CHOSEN_WALKS + (_NOT_MERGED if has_imports else ""))
+    chosen = "walk_id in (select walk_id from chosen_walks)"
+    # A filter costs more than the insert itself, and mostly there is nothing to leave out, nor to replace.
+    where = chosen if has_rows(connection, f"new_walks where resource = 'steps' and not {chosen}") else "true"
+    replaces = has_rows(connection, "chosen_walks where was_walked")
+    for table in _STEP_TABLES:
+        if replaces:
+            connection.execute(_DELETE_REPLACED.format(table=table))
+        if f"new_{table}" in filled:
+            connection.execute(_insert(table, f"new_{table}", where=where))
+    if "new_rejects" in filled:
+        connection.execute(_insert("rejects", "new_rejects"))
+    if has_rows(connection, "rejects"):
+        connection.execute(_DELETE_REJECTS)
+    connection.execute(_TOUCH_WALKED)
+    connection.execute(_SEE_THREADS.format(frame="new_walks", instant="started_at"))
+
+
+def _put_runs(connection: Connection) -> None:
+    connection.execute(_BEST_RUNS)
+    if has_rows(connection, "best_runs where was_seen"):
+        connection.execute(_DELETE_OLD_RUNS)
+    best = "(source, run_id, walk_id) in (select (source, run_id, walk_id) from best_runs)"
+    where = best if has_rows(connection, f"new_runs where not {best}") else "true"
+    connection.execute(_insert("runs", "new_runs", where=where, sealed="false"))
+    connection.execute(_TOUCH_SEEN)
+
+
+def _insert(table: str, source: str, *, where: str = "true", **values: str) -> str:
+    """Insert by declared columns. JSON that DuckDB's stricter parser refuses is kept as a JSON string of its text."""
+    columns = read_sql_files("tables")[table].columns
+    expressions = [
+        values.get(name) or (f"coalesce(try_cast({name} as json), to_json({name}))" if sql == "json" else name)
+        for name, sql in columns.items()
+    ]
+    return f"insert into {table} ({', '.join(columns)}) select {', '.join(expressions)} from {source} where {where}"
