@@ -61,13 +61,13 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		--require-hashes --target .duckdb15 -r tests/duckdb15-requirements.txt
 	rm -rf .duckdb15/sample && $(BIN)/python -m pipeline sync --sample --quiet --data-dir .duckdb15/sample
 	PYTHONPATH=.duckdb15 $(BIN)/python -m tests.read_every_view .duckdb15/sample/warehouse.duckdb
-	PYTHONPATH=$(CURDIR)/.duckdb15 $(BIN)/python -m pytest -n 2 tests/test_ledger.py tests/test_lake_reading.py \
-		tests/test_sync.py::test_the_warehouse_has_exactly_what_the_server_has_before_and_after_it_went_on \
-		tests/test_lake.py::test_the_warehouse_the_lake_and_a_rebuild_from_raw_are_the_same_whole \
-		tests/test_notebooks.py::test_over_a_lake_it_shows_what_it_shows_over_the_warehouse
+	PYTHONPATH=$(CURDIR)/.duckdb15 $(BIN)/python -m pytest -n 2 tests/warehouse/test_ledger.py tests/lake/test_reading.py \
+		tests/verbs/test_sync.py::test_the_warehouse_has_exactly_what_the_server_has_before_and_after_it_went_on \
+		tests/lake/test_publishing.py::test_the_warehouse_the_lake_and_a_rebuild_from_raw_are_the_same_whole \
+		tests/project/test_notebooks.py::test_over_a_lake_it_shows_what_it_shows_over_the_warehouse
 
 test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
-	LAKE_KILLS=100 $(BIN)/python -m pytest tests/test_lake.py -k killed_at_random
+	LAKE_KILLS=100 $(BIN)/python -m pytest tests/lake/test_publishing.py -k killed_at_random
 
 faults: $(DEV)  ## every fault at every stage, and kill -9 at 200 random points; writes docs/reliability.md
 	$(BIN)/python -m tests.faults cells --out docs/reliability.md

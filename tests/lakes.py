@@ -15,8 +15,8 @@ from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.archived import JsonObject, function_step, import_here, run_object, step_object, write_json
 from tests.landed import Listing, land
-from tests.test_bills import answer, cost, page, usage
-from tests.test_load import HISTORY, land_history
+from tests.money.test_bills import answer, cost, page, usage
+from tests.warehouse.test_load import HISTORY, land_history
 
 Tables = dict[str, pl.DataFrame]
 

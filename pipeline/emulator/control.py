@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from pipeline.emulator.faults.every_fault import read_rules
+from pipeline.emulator.faults.applying import read_rules
 from pipeline.emulator.state import EMULATION, Emulation
 from pipeline.emulator.store import ItemList
 

@@ -12,7 +12,7 @@ from pipeline.emulator.control import add_control_routes
 from pipeline.emulator.delivery import send_answer
 from pipeline.emulator.dialects import DIALECTS, AuthStyle, DialectName, check_dialect, check_key
 from pipeline.emulator.exchange import Answer, Exchange, RefusedRequestError, RequestEntry
-from pipeline.emulator.faults.every_fault import apply_answer_faults, apply_page_faults, choose_rules
+from pipeline.emulator.faults.applying import apply_answer_faults, apply_page_faults, choose_rules
 from pipeline.emulator.faults.records import read_odd_id
 from pipeline.emulator.state import EMULATION, Emulation
 from pipeline.emulator.store import (

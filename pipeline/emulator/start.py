@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from pipeline.emulator.account.corpus import DEFAULT_SEED, DEFAULT_THREADS, Corpus, generate_corpus
 from pipeline.emulator.account.truth import Truth
 from pipeline.emulator.dialects import AuthStyle, DialectName
-from pipeline.emulator.faults.every_fault import read_rules
+from pipeline.emulator.faults.applying import read_rules
 from pipeline.emulator.server import DEFAULT_API_KEY, DEFAULT_BASE_PATH, create_app, serve
 from pipeline.emulator.state import EMULATION, Emulation
 

@@ -15,7 +15,7 @@ CURSORS = (
         _PAGING,
         "if cursor in cursors and walk.ended_by is None:",
         "if False:",
-        ("test_paging.py::test_a_cursor_that_was_used_before_is_an_error_even_among_new_items",),
+        ("protocol/test_cursors.py::test_a_cursor_that_was_used_before_is_an_error_even_among_new_items",),
     ),
     Mutant(
         "where a resumed walk began is not remembered as used",
@@ -23,7 +23,7 @@ CURSORS = (
         _PAGING,
         "cursors = {walk.after}\n    cursor = walk.after",
         "cursors = set()\n    cursor = walk.after",
-        ("test_paging.py::test_a_page_that_leads_back_to_where_a_resumed_walk_began_is_an_error",),
+        ("protocol/test_cursors.py::test_a_page_that_leads_back_to_where_a_resumed_walk_began_is_an_error",),
     ),
     Mutant(
         "a page of nothing but known items is taken",
@@ -31,7 +31,7 @@ CURSORS = (
         _PAGING,
         "if not new_ids:",
         "if False:",
-        ("test_paging.py::test_the_same_page_again_is_an_error",),
+        ("protocol/test_cursors.py::test_the_same_page_again_is_an_error",),
     ),
     Mutant(
         "an empty page that says has_more is the end",
@@ -39,7 +39,7 @@ CURSORS = (
         _PAGING,
         "elif not head.data and head.has_more:",
         "elif False:",
-        ("test_paging.py::test_an_empty_page_that_claims_more_is_an_error",),
+        ("protocol/test_cursors.py::test_an_empty_page_that_claims_more_is_an_error",),
     ),
     Mutant(
         "a page without has_more is the last",
@@ -47,7 +47,7 @@ CURSORS = (
         _PAGING,
         "if head.has_more is False:",
         "if not head.has_more:",
-        ("test_paging.py::test_without_has_more_an_empty_page_is_the_end",),
+        ("protocol/test_cursors.py::test_without_has_more_an_empty_page_is_the_end",),
     ),
     Mutant(
         "the bound on pages is one page late",
@@ -55,7 +55,7 @@ CURSORS = (
         _PAGING,
         "if number >= max_pages:",
         "if number > max_pages:",
-        ("test_paging.py::test_new_ids_for_ever_end_at_the_bound",),
+        ("protocol/test_cursors.py::test_new_ids_for_ever_end_at_the_bound",),
     ),
     Mutant(
         "last_id goes before the last item",
@@ -63,7 +63,7 @@ CURSORS = (
         _PAGING,
         "cursor = usable_id(head.data[-1].id) or usable_id(head.last_id)",
         "cursor = usable_id(head.last_id) or usable_id(head.data[-1].id)",
-        ("test_paging.py::test_the_last_item_outranks_a_last_id_that_differs",),
+        ("protocol/test_cursors.py::test_the_last_item_outranks_a_last_id_that_differs",),
     ),
     Mutant(
         "more without a usable cursor is the end",
@@ -71,7 +71,7 @@ CURSORS = (
         _PAGING,
         "    if cursor is None:\n        raise WalkError(",
         '    if cursor is None:\n        walk.ended_by = "empty_page"\n    elif False:\n        raise WalkError(',
-        ("test_paging.py::test_more_without_a_usable_cursor_is_an_error",),
+        ("protocol/test_cursors.py::test_more_without_a_usable_cursor_is_an_error",),
     ),
     Mutant(
         "a walk starts over as often as its cursor is refused",
@@ -79,7 +79,7 @@ CURSORS = (
         _PAGING,
         "restarted, cursor, cursors = True,",
         "restarted, cursor, cursors = len(walk.pages) > 1,",
-        ("test_paging.py::test_a_walk_starts_over_only_once",),
+        ("protocol/test_cursors.py::test_a_walk_starts_over_only_once",),
     ),
     Mutant(
         "a walk that starts over keeps its old pages",
@@ -87,7 +87,7 @@ CURSORS = (
         _PAGING,
         "            walk.forget()\n",
         "",
-        ("test_paging.py::test_a_cursor_that_is_refused_in_the_middle_starts_the_walk_over",),
+        ("protocol/test_cursors.py::test_a_cursor_that_is_refused_in_the_middle_starts_the_walk_over",),
     ),
     Mutant(
         "any error in the middle starts the walk over",
@@ -95,7 +95,7 @@ CURSORS = (
         _PAGING,
         " or error.status not in _CURSOR_REFUSED:",
         ":",
-        ("test_paging.py::test_another_error_in_the_middle_ends_the_walk",),
+        ("protocol/test_cursors.py::test_another_error_in_the_middle_ends_the_walk",),
     ),
     Mutant(
         "items from the middle may come again",
@@ -103,7 +103,7 @@ CURSORS = (
         _PAGING,
         "if list(dict.fromkeys(repeated)) != list(walk.ids)[-len(set(repeated)) :]:",
         "if False:",
-        ("test_paging.py::test_a_page_that_repeats_items_from_the_middle_is_an_error",),
+        ("protocol/test_cursors.py::test_a_page_that_repeats_items_from_the_middle_is_an_error",),
     ),
     Mutant(
         "a repeated first page proves the whole list without the probe of one item",
@@ -111,7 +111,9 @@ CURSORS = (
         _PAGING,
         "if _ids((await fetch(Ask(len(walk.pages), cursor, limit=1))).head) != ids:",
         "if _ids((await fetch(Ask(len(walk.pages), cursor, limit=1))).head) is None:",
-        ("test_paging.py::test_without_has_more_a_cursor_that_is_ignored_under_a_limit_that_is_kept_is_an_error",),
+        (
+            "protocol/test_cursors.py::test_without_has_more_a_cursor_that_is_ignored_under_a_limit_that_is_kept_is_an_error",
+        ),
     ),
     Mutant(
         "other items from the other end prove nothing",
@@ -119,7 +121,7 @@ CURSORS = (
         _PAGING,
         "if sorted(map(str, turned)) != sorted(map(str, ids)):",
         "if False:",
-        ("test_paging.py::test_without_has_more_an_answer_that_shows_other_items_from_the_other_end_is_cut",),
+        ("protocol/test_cursors.py::test_without_has_more_an_answer_that_shows_other_items_from_the_other_end_is_cut",),
     ),
     Mutant(
         "the same answer to everything is believed",
@@ -127,7 +129,7 @@ CURSORS = (
         _PAGING,
         "if turned == ids and not whole_lists:",
         "if False:",
-        ("test_paging.py::test_the_same_answer_to_every_limit_cursor_and_order_proves_nothing",),
+        ("protocol/test_cursors.py::test_the_same_answer_to_every_limit_cursor_and_order_proves_nothing",),
     ),
 )
 
@@ -138,7 +140,7 @@ RETRIES = (
         _RETRYING,
         "RETRIED_STATUSES = frozenset({408,",
         "RETRIED_STATUSES = frozenset({401, 408,",
-        ("test_client.py::test_a_refused_key_is_an_error_of_its_own_with_what_to_do",),
+        ("http/test_client.py::test_a_refused_key_is_an_error_of_its_own_with_what_to_do",),
     ),
     Mutant(
         "a 503 is final",
@@ -146,7 +148,7 @@ RETRIES = (
         _RETRYING,
         "502, 503, 504, 529})",
         "502, 504, 529})",
-        ("test_client.py::test_a_status_that_heals_is_asked_again_after_half_a_second",),
+        ("http/test_client.py::test_a_status_that_heals_is_asked_again_after_half_a_second",),
     ),
     Mutant(
         "retry-after is ignored",
@@ -154,7 +156,7 @@ RETRIES = (
         _RETRYING,
         'value = headers.get("retry-after")',
         "value = None",
-        ("test_client.py::test_the_wait_that_the_server_asks_for_is_kept",),
+        ("http/test_client.py::test_the_wait_that_the_server_asks_for_is_kept",),
     ),
     Mutant(
         "retry-after-ms is taken for seconds",
@@ -162,7 +164,7 @@ RETRIES = (
         _RETRYING,
         "return milliseconds / 1000",
         "return milliseconds",
-        ("test_client.py::test_the_wait_that_the_server_asks_for_is_kept",),
+        ("http/test_client.py::test_the_wait_that_the_server_asks_for_is_kept",),
     ),
     Mutant(
         "a wait of any length is kept",
@@ -170,7 +172,7 @@ RETRIES = (
         _CLIENT,
         " or (fault.wait_s or 0.0) > self.policy.longest_retry_after_s\n",
         "\n",
-        ("test_client.py::test_a_wait_that_is_too_long_gives_up_at_once_and_says_how_long",),
+        ("http/test_client.py::test_a_wait_that_is_too_long_gives_up_at_once_and_says_how_long",),
     ),
     Mutant(
         "giving up comes one try late",
@@ -178,7 +180,7 @@ RETRIES = (
         _CLIENT,
         "state.attempt_number >= most",
         "state.attempt_number > most",
-        ("test_client.py::test_a_status_that_does_not_heal_is_asked_six_times_with_doubled_waits",),
+        ("http/test_client.py::test_a_status_that_does_not_heal_is_asked_six_times_with_doubled_waits",),
     ),
     Mutant(
         "a 200 that is no list is asked as often as an overload",
@@ -186,7 +188,7 @@ RETRIES = (
         _CLIENT,
         "most = self.policy.bad_body_attempts if fault.bad_body else self.policy.attempts",
         "most = self.policy.attempts",
-        ("test_client.py::test_a_200_that_is_no_list_is_asked_three_times_then_named_by_path",),
+        ("http/test_client.py::test_a_200_that_is_no_list_is_asked_three_times_then_named_by_path",),
     ),
     Mutant(
         "backoff has no bound",
@@ -194,7 +196,7 @@ RETRIES = (
         _RETRYING,
         "return min(policy.first_wait_s * 2.0 ** (failures - 1), policy.longest_wait_s) * (1 - 0.25 * chance)",
         "return policy.first_wait_s * 2.0 ** (failures - 1) * (1 - 0.25 * chance)",
-        ("test_retrying.py::test_backoff_stays_between_three_quarters_and_the_whole_of_its_step",),
+        ("http/test_retrying.py::test_backoff_stays_between_three_quarters_and_the_whole_of_its_step",),
     ),
     Mutant(
         "a quota that is used up is waited for",
@@ -202,7 +204,7 @@ RETRIES = (
         _RETRYING,
         "retry = status in RETRIED_STATUSES and not quota",
         "retry = status in RETRIED_STATUSES",
-        ("test_client.py::test_a_quota_is_never_waited_for",),
+        ("http/test_client.py::test_a_quota_is_never_waited_for",),
     ),
     Mutant(
         "x-should-retry is ignored",
@@ -210,7 +212,7 @@ RETRIES = (
         _RETRYING,
         'in ("true", "false"):',
         'in ("yes", "no"):',
-        ("test_client.py::test_x_should_retry_false_overrides_a_status_that_heals",),
+        ("http/test_client.py::test_x_should_retry_false_overrides_a_status_that_heals",),
     ),
 )
 
@@ -222,7 +224,7 @@ CREDENTIALS = (
         "            raise _FaultError(Fault(_redirect_reason(response), retry=False, status=response.status_code))",
         '            request.url = httpx.URL(response.headers["location"])\n'
         "            return await self._try_once(request, decode)",
-        ("test_client.py::test_a_redirect_is_not_followed_and_the_other_host_sees_nothing",),
+        ("http/test_client.py::test_a_redirect_is_not_followed_and_the_other_host_sees_nothing",),
     ),
     Mutant(
         "what the server says is shown without redaction",
@@ -230,7 +232,7 @@ CREDENTIALS = (
         _CLIENT,
         "reason = self.endpoint.redact(fault.reason)",
         "reason = fault.reason",
-        ("test_client.py::test_a_key_that_the_server_echoes_is_not_shown",),
+        ("http/test_client.py::test_a_key_that_the_server_echoes_is_not_shown",),
     ),
     Mutant(
         "a message is cut before it is redacted",
@@ -238,7 +240,7 @@ CREDENTIALS = (
         _CLIENT,
         "reason = self.endpoint.redact(fault.reason)",
         "reason = self.endpoint.redact(fault.reason[:_MESSAGE_LENGTH])",
-        ("test_client.py::test_a_key_that_the_server_echoes_is_not_shown",),
+        ("http/test_client.py::test_a_key_that_the_server_echoes_is_not_shown",),
     ),
     Mutant(
         "tokens of a command are not redacted",
@@ -246,7 +248,7 @@ CREDENTIALS = (
         _CLIENT,
         "{(self.tokens.redact(reason) if self.tokens else reason)[:_MESSAGE_LENGTH]}",
         "{reason[:_MESSAGE_LENGTH]}",
-        ("test_tokens.py::test_a_second_refusal_in_a_row_stops_the_sync_without_showing_the_token",),
+        ("http/test_tokens.py::test_a_second_refusal_in_a_row_stops_the_sync_without_showing_the_token",),
     ),
     Mutant(
         "an error names the whole URL",
@@ -254,7 +256,7 @@ CREDENTIALS = (
         _CLIENT,
         "final = self._final_error(self.endpoint.path(segments), error)",
         "final = self._final_error(self.endpoint.url(segments, params), error)",
-        ("test_client.py::test_an_error_holds_no_query_string",),
+        ("http/test_client.py::test_an_error_holds_no_query_string",),
     ),
     Mutant(
         "who waits for a turn still asks after a refusal",
@@ -262,7 +264,7 @@ CREDENTIALS = (
         _CLIENT,
         "if self._refusal is not None:",
         "if False:",
-        ("test_extract.py::test_who_waits_for_a_turn_when_we_are_refused_asks_no_more",),
+        ("extract/test_fetching.py::test_who_waits_for_a_turn_when_we_are_refused_asks_no_more",),
     ),
     Mutant(
         "plain http is allowed to any host",
@@ -270,7 +272,7 @@ CREDENTIALS = (
         "pipeline/protocol/endpoint.py",
         'if parts.scheme == "http" and not is_loopback(host) and',
         'if parts.scheme == "" and not is_loopback(host) and',
-        ("test_endpoint.py::test_plain_http_to_another_host_is_refused",),
+        ("protocol/test_endpoint.py::test_plain_http_to_another_host_is_refused",),
     ),
     Mutant(
         "an id may hold a slash in the path",
@@ -278,7 +280,7 @@ CREDENTIALS = (
         "pipeline/protocol/endpoint.py",
         'quote(segment, safe="")',
         "quote(segment)",
-        ("test_client.py::test_an_id_is_one_segment_of_the_path",),
+        ("http/test_client.py::test_an_id_is_one_segment_of_the_path",),
     ),
     Mutant(
         "a key file may be read by everybody",
@@ -286,7 +288,7 @@ CREDENTIALS = (
         "pipeline/http/tokens.py",
         "mode & (stat.S_IRWXG | stat.S_IRWXO):",
         "mode & stat.S_IWOTH:",
-        ("test_tokens.py::test_a_key_file_must_be_the_owners_alone",),
+        ("http/test_tokens.py::test_a_key_file_must_be_the_owners_alone",),
     ),
     Mutant(
         "a .env with a key may be read by everybody",
@@ -294,7 +296,7 @@ CREDENTIALS = (
         "pipeline/settings/secret_files.py",
         "if secrets and _others_can_read(path):",
         "if 'KEY' in secrets and _others_can_read(path):",
-        ("test_config.py::test_a_dotenv_with_a_key_that_others_can_read_is_refused",),
+        ("settings/test_lookup.py::test_a_dotenv_with_a_key_that_others_can_read_is_refused",),
     ),
     Mutant(
         "the key is shown among the settings",
@@ -302,7 +304,7 @@ CREDENTIALS = (
         "pipeline/settings/invocation.py",
         'if name in ("api_key", "content_key"):',
         'if name == "content_key":',
-        ("test_config.py::test_secrets_are_masked_wherever_settings_are_shown",),
+        ("settings/test_lookup.py::test_secrets_are_masked_wherever_settings_are_shown",),
     ),
     Mutant(
         "certificates are not checked",
@@ -310,7 +312,7 @@ CREDENTIALS = (
         _TRANSPORT,
         "pycurl.SSL_VERIFYPEER: True,",
         "pycurl.SSL_VERIFYPEER: False,",
-        ("test_transport.py::test_a_certificate_of_an_unknown_authority_is_refused_at_once_with_what_to_do",),
+        ("http/test_transport.py::test_a_certificate_of_an_unknown_authority_is_refused_at_once_with_what_to_do",),
     ),
     Mutant(
         "a certificate may be for another name",
@@ -318,7 +320,7 @@ CREDENTIALS = (
         _TRANSPORT,
         "pycurl.SSL_VERIFYHOST: 2,",
         "pycurl.SSL_VERIFYHOST: 0,",
-        ("test_transport.py::test_a_certificate_for_another_name_is_refused_whoever_issued_it",),
+        ("http/test_transport.py::test_a_certificate_for_another_name_is_refused_whoever_issued_it",),
     ),
     Mutant(
         "a proxy is told the headers of the server",
@@ -326,7 +328,7 @@ CREDENTIALS = (
         _TRANSPORT,
         "pycurl.HEADEROPT: pycurl.HEADER_SEPARATE,",
         "pycurl.HEADEROPT: pycurl.HEADER_UNIFIED,",
-        ("test_transport.py::test_an_https_request_goes_through_the_proxy_which_cannot_read_the_key",),
+        ("http/test_transport.py::test_an_https_request_goes_through_the_proxy_which_cannot_read_the_key",),
     ),
     Mutant(
         "a line break in a header is sent",
@@ -334,7 +336,7 @@ CREDENTIALS = (
         _TRANSPORT,
         "if not _NAME.fullmatch(name) or _BREAK.search(value):",
         "if not _NAME.fullmatch(name):",
-        ("test_exchanges.py::test_a_header_with_a_line_break_is_refused_before_anything_is_sent",),
+        ("http/test_libcurl.py::test_a_header_with_a_line_break_is_refused_before_anything_is_sent",),
     ),
     Mutant(
         "an answer may be three times as large as the bound",
@@ -342,7 +344,7 @@ CREDENTIALS = (
         _CLIENT,
         "if size_bytes > LARGEST_BODY_BYTES:",
         "if size_bytes > 3 * LARGEST_BODY_BYTES:",
-        ("test_client.py::test_an_answer_that_is_too_large_is_given_up",),
+        ("http/test_client.py::test_an_answer_that_is_too_large_is_given_up",),
     ),
 )
 
@@ -353,7 +355,7 @@ PACE = (
         _PACING,
         "self._window = max(1.0, self._window / 2)",
         "self._window = max(1.0, self._window)",
-        ("test_pacing.py::test_the_window_grows_while_latency_is_flat_and_halves_when_pushed_back",),
+        ("http/test_pacing.py::test_the_window_grows_while_latency_is_flat_and_halves_when_pushed_back",),
     ),
     Mutant(
         "the window has no bound",
@@ -361,7 +363,7 @@ PACE = (
         _PACING,
         "if self._latency.add(latency_s) and self._window < self._most:",
         "if self._latency.add(latency_s):",
-        ("test_pacing.py::test_the_window_grows_while_latency_is_flat_and_halves_when_pushed_back",),
+        ("http/test_pacing.py::test_the_window_grows_while_latency_is_flat_and_halves_when_pushed_back",),
     ),
     Mutant(
         "a pause is ignored",
@@ -369,7 +371,7 @@ PACE = (
         _PACING,
         "wait_s := max(self._paused_until.value, self._next_start) -",
         "wait_s := self._next_start -",
-        ("test_client.py::test_a_pause_that_the_server_asks_for_holds_back_every_request",),
+        ("http/test_client.py::test_a_pause_that_the_server_asks_for_holds_back_every_request",),
     ),
     Mutant(
         "a shorter pause ends a longer one",
@@ -377,7 +379,7 @@ PACE = (
         _PACING,
         "until = max(self._paused_until.value, self._clock.monotonic() + seconds)",
         "until = self._clock.monotonic() + seconds",
-        ("test_client.py::test_a_longer_pause_wins",),
+        ("http/test_client.py::test_a_longer_pause_wins",),
     ),
     Mutant(
         "the client keeps a push-back to itself",
@@ -385,7 +387,7 @@ PACE = (
         _CLIENT,
         "            self.pacer.pushed_back()",
         "            pass",
-        ("test_pacing.py::test_nine_tenths_of_an_unknown_rate_limit_are_used_and_hardly_anything_is_refused",),
+        ("http/test_pacing.py::test_nine_tenths_of_an_unknown_rate_limit_are_used_and_hardly_anything_is_refused",),
     ),
     Mutant(
         "requests_per_minute is ignored",
@@ -393,6 +395,6 @@ PACE = (
         _PACING,
         "requests_per_minute / 60 if requests_per_minute else None",
         "None",
-        ("test_client.py::test_requests_per_minute_spaces_the_starts",),
+        ("http/test_client.py::test_requests_per_minute_spaces_the_starts",),
     ),
 )

@@ -19,7 +19,7 @@ CONTENTS = (
         _CONTENT,
         '"logs": hide_log,',
         '"logs": keep_name,',
-        ("test_content.py::test_logs_with_a_traceback_say_so_and_empty_ones_are_hidden_as_well",),
+        ("privacy/test_content.py::test_logs_with_a_traceback_say_so_and_empty_ones_are_hidden_as_well",),
     ),
     Mutant(
         "the hash has no key",
@@ -27,7 +27,7 @@ CONTENTS = (
         _HIDING,
         'hmac.digest(self.value, content, "sha256")',
         'hmac.digest(b"", content, "sha256")',
-        ("test_content.py::test_another_key_gives_other_hashes_and_another_fingerprint",),
+        ("privacy/test_content.py::test_another_key_gives_other_hashes_and_another_fingerprint",),
     ),
     Mutant(
         "numbers in metadata stay in clear",
@@ -35,7 +35,7 @@ CONTENTS = (
         _CONTENT,
         "_METADATA = object_of({}, other=hide_value)",
         "_METADATA = object_of({})",
-        ("test_content.py::test_metadata_keeps_its_keys_and_hides_every_value",),
+        ("privacy/test_content.py::test_metadata_keeps_its_keys_and_hides_every_value",),
     ),
     Mutant(
         "objects that nobody knows stay in clear",
@@ -43,7 +43,7 @@ CONTENTS = (
         _HIDING,
         "if raw in _EMPTY or _FIGURE.fullmatch(raw):",
         "if raw in _EMPTY or not raw.startswith(b'\"'):",
-        ("test_content.py::test_fields_that_nobody_knows_keep_numbers_and_hide_texts_and_whole_objects",),
+        ("privacy/test_content.py::test_fields_that_nobody_knows_keep_numbers_and_hide_texts_and_whole_objects",),
     ),
     Mutant(
         "what is hidden is hidden again",
@@ -51,7 +51,7 @@ CONTENTS = (
         _HIDING,
         "        if is_hidden(text):\n            return text\n",
         "",
-        ("test_content.py::test_hiding_twice_is_hiding_once_for_every_object_of_an_account",),
+        ("privacy/test_content.py::test_hiding_twice_is_hiding_once_for_every_object_of_an_account",),
     ),
     Mutant(
         "a body that cannot be read lands as it came",
@@ -59,7 +59,7 @@ CONTENTS = (
         _CONTENT,
         "return quoted(key.hide(inner if is_hidden(inner) else whole)).encode()",
         "return body",
-        ("test_content.py::test_a_body_that_cannot_be_read_is_hidden_whole_and_lands_as_one_reject",),
+        ("privacy/test_content.py::test_a_body_that_cannot_be_read_is_hidden_whole_and_lands_as_one_reject",),
     ),
     Mutant(
         "another content key than before is taken",
@@ -67,7 +67,7 @@ CONTENTS = (
         _CONTENT_KEY,
         "if history.key not in (None, key.fingerprint):",
         "if False:",
-        ("test_content_free.py::test_another_key_than_that_of_earlier_syncs_is_refused",),
+        ("privacy/test_content_free.py::test_another_key_than_that_of_earlier_syncs_is_refused",),
     ),
     Mutant(
         "a content key of any length is taken",
@@ -75,7 +75,7 @@ CONTENTS = (
         _CONTENT_KEY,
         "SHORTEST_KEY = 32",
         "SHORTEST_KEY = 1",
-        ("test_content_free.py::test_a_key_that_is_missing_or_short_is_a_configuration_error",),
+        ("privacy/test_content_free.py::test_a_key_that_is_missing_or_short_is_a_configuration_error",),
     ),
     Mutant(
         "a source that was hashed is kept in full without a word",
@@ -83,7 +83,7 @@ CONTENTS = (
         _CONTENT_KEY,
         'if origin == "default":',
         "if False:",
-        ("test_content_free.py::test_a_source_that_was_hashed_is_kept_in_full_only_if_a_person_says_so",),
+        ("privacy/test_content_free.py::test_a_source_that_was_hashed_is_kept_in_full_only_if_a_person_says_so",),
     ),
 )
 
@@ -94,7 +94,7 @@ FORGETTING = (
         "pipeline/warehouse/part_rewriting.py",
         'kept = rows.join(threads, on=["source", "thread_id"], how="anti", maintain_order="left")',
         'kept = rows.join(threads.clear(), on=list(threads.columns), how="anti", maintain_order="left")',
-        ("test_forget.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
+        ("upkeep/test_removal.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
     ),
     Mutant(
         "a forgotten thread stays in the plans of syncs",
@@ -102,7 +102,7 @@ FORGETTING = (
         "pipeline/warehouse/part_rewriting.py",
         "return msgspec.json.encode([thread_id for thread_id in thread_ids if not forgotten.has(source, thread_id)])",
         "return msgspec.json.encode(thread_ids)",
-        ("test_forget.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
+        ("upkeep/test_removal.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
     ),
     Mutant(
         "a part that is written anew has no digest",
@@ -110,7 +110,7 @@ FORGETTING = (
         "pipeline/raw/parts.py",
         "metadata={_BODY_BYTES: str(size_bytes), _DIGEST: digest_rows(frame)},",
         "metadata={_BODY_BYTES: str(size_bytes)},",
-        ("test_forget.py::test_parts_stay_whole_and_private",),
+        ("upkeep/test_removal.py::test_parts_stay_whole_and_private",),
     ),
     Mutant(
         "threads are found by their metadata of now only",
@@ -118,7 +118,7 @@ FORGETTING = (
         _TARGETS,
         "tagged += _raw_metadata(folder.store, wanted.source)",
         "pass",
-        ("test_forget.py::test_threads_are_found_by_metadata_also_by_what_it_was_before",),
+        ("upkeep/test_removal.py::test_threads_are_found_by_metadata_also_by_what_it_was_before",),
     ),
     Mutant(
         "hidden metadata is compared in clear",
@@ -126,7 +126,7 @@ FORGETTING = (
         _TARGETS,
         "values[key] in (value, hidden)",
         "values[key] == value",
-        ("test_forget.py::test_hidden_metadata_is_found_by_its_value",),
+        ("upkeep/test_removal.py::test_hidden_metadata_is_found_by_its_value",),
     ),
     Mutant(
         "threads of connected agents stay",
@@ -134,7 +134,7 @@ FORGETTING = (
         _TARGETS,
         "    _add_children(chosen, stored.children)\n",
         "",
-        ("test_forget.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
+        ("upkeep/test_removal.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
     ),
     Mutant(
         "flattened parts stay when a thread is forgotten",
@@ -142,7 +142,7 @@ FORGETTING = (
         _FORGETTING,
         "[*unreadable.files, *(path for path in flattened if path.is_file())]",
         "unreadable.files",
-        ("test_forget.py::test_flattened_and_damaged_files_and_leftovers_go_as_well",),
+        ("upkeep/test_removal.py::test_flattened_and_damaged_files_and_leftovers_go_as_well",),
     ),
     Mutant(
         "rows that name only a thread or only a run stay in the warehouse",
@@ -150,7 +150,7 @@ FORGETTING = (
         _FORGETTING,
         'where = " and ".join(kept)',
         'where = " or ".join(kept)',
-        ("test_forget.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
+        ("upkeep/test_removal.py::test_no_byte_of_a_thread_9k_and_of_the_agents_it_called_is_left",),
     ),
     Mutant(
         "the record of forgotten threads names them",
@@ -158,7 +158,7 @@ FORGETTING = (
         _FORGOTTEN,
         'return hashlib.sha256(f"{source}\\0{thread_id}".encode("utf-8", errors="surrogatepass")).hexdigest()',
         'return f"{source}/{thread_id}"',
-        ("test_forget.py::test_the_record_names_no_thread",),
+        ("upkeep/test_removal.py::test_the_record_names_no_thread",),
     ),
     Mutant(
         "a later sync fetches forgotten threads again",
@@ -166,7 +166,7 @@ FORGETTING = (
         _FORGOTTEN,
         "return [thread_id for thread_id in thread_ids if not forgotten.has(source, thread_id)]",
         "return list(thread_ids)",
-        ("test_forget.py::test_later_syncs_leave_a_forgotten_thread_out_until_it_is_named",),
+        ("upkeep/test_removal.py::test_later_syncs_leave_a_forgotten_thread_out_until_it_is_named",),
     ),
     Mutant(
         "`forget` asks nobody",
@@ -174,7 +174,7 @@ FORGETTING = (
         "pipeline/verbs/forget.py",
         "if targets and (request.yes or _confirm(as_json=as_json)):",
         "if targets:",
-        ("test_forget.py::test_the_command_shows_what_would_go_and_removes_nothing_unasked",),
+        ("upkeep/test_removal.py::test_the_command_shows_what_would_go_and_removes_nothing_unasked",),
     ),
 )
 
@@ -185,7 +185,7 @@ UPKEEP = (
         _PRUNING,
         "            for part in prunable.parts:\n                store.path(part.name).unlink(missing_ok=True)",
         "            for name in store.list_parts():\n                store.path(name).unlink(missing_ok=True)",
-        ("test_prune.py::test_only_parts_that_are_loaded_and_old_enough_go",),
+        ("verbs/test_prune.py::test_only_parts_that_are_loaded_and_old_enough_go",),
     ),
     Mutant(
         "parts of any age are pruned",
@@ -193,7 +193,7 @@ UPKEEP = (
         _PRUNING,
         'old = loaded.filter(pl.col("landed_at") < before)',
         "old = loaded",
-        ("test_prune.py::test_only_parts_that_are_loaded_and_old_enough_go",),
+        ("verbs/test_prune.py::test_only_parts_that_are_loaded_and_old_enough_go",),
     ),
     Mutant(
         "the record of pruned parts is written when they are gone",
@@ -207,7 +207,7 @@ UPKEEP = (
         "            for part in prunable.parts:\n"
         "                store.path(part.name).unlink(missing_ok=True)\n"
         "            add_pruned(store, (_recorded(store, part, now) for part in prunable.parts))\n",
-        ("test_prune.py::test_what_goes_is_written_down_before_anything_is_removed",),
+        ("verbs/test_prune.py::test_what_goes_is_written_down_before_anything_is_removed",),
     ),
     Mutant(
         "parts are pruned beside a load",
@@ -215,7 +215,7 @@ UPKEEP = (
         _PRUNING,
         "with only_writer(warehouse, wait_s=wait_s):",
         "if True:",
-        ("test_prune.py::test_nothing_is_pruned_while_another_process_loads",),
+        ("verbs/test_prune.py::test_nothing_is_pruned_while_another_process_loads",),
     ),
     Mutant(
         "a rebuild after pruning is not refused",
@@ -223,7 +223,7 @@ UPKEEP = (
         "pipeline/warehouse/load.py",
         "        if not without_pruned:\n            refuse_if_parts_are_gone(connection, store, path)\n",
         "",
-        ("test_prune.py::test_a_rebuild_is_refused_too_where_a_loaded_part_was_removed_by_hand",),
+        ("verbs/test_prune.py::test_a_rebuild_is_refused_too_where_a_loaded_part_was_removed_by_hand",),
     ),
     Mutant(
         "the doctor passes over parts that wait",
@@ -231,7 +231,7 @@ UPKEEP = (
         _HEALTH,
         "waiting=sorted(names - loaded),",
         "waiting=[],",
-        ("test_doctor.py::test_a_part_that_waits_is_named_with_the_command_that_loads_it",),
+        ("verbs/test_doctor.py::test_a_part_that_waits_is_named_with_the_command_that_loads_it",),
     ),
     Mutant(
         "the doctor takes damaged parts for whole",
@@ -239,7 +239,7 @@ UPKEEP = (
         _HEALTH,
         "    except DamagedPartError:\n        return True",
         "    except DamagedPartError:\n        return False",
-        ("test_doctor.py::test_a_damaged_part_fails_and_one_that_was_set_aside_warns",),
+        ("verbs/test_doctor.py::test_a_damaged_part_fails_and_one_that_was_set_aside_warns",),
     ),
     Mutant(
         "the doctor overlooks files that others can read",
@@ -247,7 +247,7 @@ UPKEEP = (
         _HEALTH,
         "_OTHERS = stat.S_IRWXG | stat.S_IRWXO",
         "_OTHERS = stat.S_IWGRP | stat.S_IWOTH",
-        ("test_doctor.py::test_files_that_others_can_read_are_named",),
+        ("verbs/test_doctor.py::test_files_that_others_can_read_are_named",),
     ),
     Mutant(
         "the doctor exits with 0 whatever it finds",
@@ -255,7 +255,9 @@ UPKEEP = (
         "pipeline/verbs/doctor/command.py",
         "return CheckFailedError.exit_code if failed(diagnoses) else 0",
         "return 0",
-        ("test_doctor.py::test_a_configuration_that_cannot_be_read_fails_and_the_data_is_looked_at_all_the_same",),
+        (
+            "verbs/test_doctor.py::test_a_configuration_that_cannot_be_read_fails_and_the_data_is_looked_at_all_the_same",
+        ),
     ),
 )
 
@@ -266,7 +268,7 @@ FILES = (
         "pipeline/console/csv_cells.py",
         r'_SIGNS = r"=+\-@＝＋－＠"',
         r'_SIGNS = r"=+\-＝＋－＠"',
-        ("test_csv_cells.py::test_a_text_that_begins_like_a_formula_gets_an_apostrophe",),
+        ("console/test_csv_cells.py::test_a_text_that_begins_like_a_formula_gets_an_apostrophe",),
     ),
     Mutant(
         "names of columns are not guarded in CSV",
@@ -274,7 +276,7 @@ FILES = (
         "pipeline/console/csv_cells.py",
         "return guarded.rename(dict(zip(frame.columns, names.to_series(), strict=True)))",
         "return guarded",
-        ("test_csv_cells.py::test_texts_of_other_types_and_names_of_columns_are_guarded_too",),
+        ("console/test_csv_cells.py::test_texts_of_other_types_and_names_of_columns_are_guarded_too",),
     ),
     Mutant(
         "folders are made for everybody to enter",
@@ -282,7 +284,7 @@ FILES = (
         _PRIVATE,
         "_OWNER_ONLY_FOLDER = 0o700",
         "_OWNER_ONLY_FOLDER = 0o755",
-        ("test_private_files.py::test_nothing_that_a_sync_and_a_report_write_can_be_read_by_others",),
+        ("storage/test_private_files.py::test_nothing_that_a_sync_and_a_report_write_can_be_read_by_others",),
     ),
     Mutant(
         "files are written through links",
@@ -290,7 +292,7 @@ FILES = (
         _PRIVATE,
         'getattr(os, "O_NOFOLLOW", 0)',
         "0",
-        ("test_private_files.py::test_nothing_is_written_through_a_link_that_somebody_laid",),
+        ("storage/test_private_files.py::test_nothing_is_written_through_a_link_that_somebody_laid",),
     ),
     Mutant(
         "what another machine is writing is swept",
@@ -298,6 +300,6 @@ FILES = (
         _PRIVATE,
         'if match is None or match["host"] != _this_host() or',
         "if match is None or",
-        ("test_private_files.py::test_only_what_dead_processes_of_this_machine_were_writing_is_swept",),
+        ("storage/test_private_files.py::test_only_what_dead_processes_of_this_machine_were_writing_is_swept",),
     ),
 )

@@ -16,7 +16,7 @@ LANDING = (
         _LANDING,
         "os.link(aside, path)",
         "os.replace(aside, path), aside.touch()",
-        ("test_fleet.py::test_a_part_is_never_put_in_the_place_of_another",),
+        ("cluster/test_fleet.py::test_a_part_is_never_put_in_the_place_of_another",),
     ),
     Mutant(
         "a part gets its name before it is on disk",
@@ -24,7 +24,7 @@ LANDING = (
         _LANDING,
         "                os.fsync(file.fileno())\n",
         "",
-        ("test_landing.py::test_a_part_is_on_disk_before_it_gets_its_name",),
+        ("raw/test_landing.py::test_a_part_is_on_disk_before_it_gets_its_name",),
     ),
     Mutant(
         "a part's digest is not checked",
@@ -32,7 +32,7 @@ LANDING = (
         _LANDING,
         "if digest is not None and digest != digest_rows(frame):",
         "if False:",
-        ("test_damage.py::test_a_flipped_bit_anywhere_in_a_part_is_seen_or_changes_nothing",),
+        ("raw/test_damage.py::test_a_flipped_bit_anywhere_in_a_part_is_seen_or_changes_nothing",),
     ),
     Mutant(
         "files are made for everybody to read",
@@ -40,7 +40,7 @@ LANDING = (
         "pipeline/storage/private_files.py",
         "OWNER_ONLY = 0o600",
         "OWNER_ONLY = 0o644",
-        ("test_landing.py::test_parts_can_be_read_by_their_owner_only",),
+        ("raw/test_landing.py::test_parts_can_be_read_by_their_owner_only",),
     ),
     Mutant(
         "walks that are lost on the way are not counted",
@@ -48,7 +48,7 @@ LANDING = (
         "pipeline/verbs/sync/flow.py",
         "if found < walks:",
         "if found > walks:",
-        ("test_sync.py::test_a_walk_that_ended_and_is_not_in_the_warehouse_makes_the_sync_incomplete",),
+        ("verbs/test_sync.py::test_a_walk_that_ended_and_is_not_in_the_warehouse_makes_the_sync_incomplete",),
     ),
     Mutant(
         "a walk that fails leaves no pages",
@@ -56,7 +56,7 @@ LANDING = (
         "pipeline/extract/fetching.py",
         "await self._keep(Walk(certificate, walk.pages))",
         'await self._keep(Walk(certificate, walk.pages if certificate.verdict == "complete" else []))',
-        ("test_extract.py::test_a_walk_that_fails_in_the_middle_keeps_the_pages_before",),
+        ("extract/test_fetching.py::test_a_walk_that_fails_in_the_middle_keeps_the_pages_before",),
     ),
 )
 
@@ -69,7 +69,7 @@ FLATTENING = (
         '        "completion_tokens": [usage.completion_tokens for usage in usages],',
         '        "completion_tokens": [_cached_tokens(usage) for usage in usages],\n'
         '        "cached_tokens": [usage.completion_tokens for usage in usages],',
-        ("test_flatten.py::test_cached_tokens_are_read_in_either_spelling",),
+        ("flatten/test_frames.py::test_cached_tokens_are_read_in_either_spelling",),
     ),
     Mutant(
         "cached tokens in the plural spelling are not read",
@@ -77,7 +77,7 @@ FLATTENING = (
         _FLATTEN,
         "return None if plural is None else plural.cached_tokens",
         "return None",
-        ("test_flatten.py::test_cached_tokens_are_read_in_either_spelling",),
+        ("flatten/test_frames.py::test_cached_tokens_are_read_in_either_spelling",),
     ),
     Mutant(
         "missing usage is 0",
@@ -85,7 +85,7 @@ FLATTENING = (
         _FLATTEN,
         "_NO_USAGE = Usage()",
         "_NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)",
-        ("test_flatten.py::test_missing_usage_is_null_and_zero_usage_is_zero",),
+        ("flatten/test_frames.py::test_missing_usage_is_null_and_zero_usage_is_zero",),
     ),
     Mutant(
         "negative tokens are accepted",
@@ -93,7 +93,7 @@ FLATTENING = (
         "pipeline/protocol/wire.py",
         "Meta(ge=0, le=2**62)",
         "Meta(ge=-(2**62), le=2**62)",
-        ("test_salvage.py::test_a_reject_names_the_item_the_path_and_the_text",),
+        ("flatten/test_salvage.py::test_a_reject_names_the_item_the_path_and_the_text",),
     ),
     Mutant(
         "fields that nobody knows are dropped",
@@ -101,7 +101,7 @@ FLATTENING = (
         "pipeline/flatten/salvage.py",
         "unknown=dict(texts) or None), rejects",
         "unknown=None), rejects",
-        ("test_flatten.py::test_fields_that_nobody_knows_are_kept_at_every_level",),
+        ("flatten/test_frames.py::test_fields_that_nobody_knows_are_kept_at_every_level",),
     ),
     Mutant(
         "what could not be read is not counted",
@@ -109,7 +109,7 @@ FLATTENING = (
         "pipeline/flatten/items.py",
         "        rejects.add(walk, page, item_index, None if item is None else item.id, found)\n",
         "",
-        ("test_salvage.py::test_a_reject_names_the_item_the_path_and_the_text",),
+        ("flatten/test_salvage.py::test_a_reject_names_the_item_the_path_and_the_text",),
     ),
     Mutant(
         "arguments of functions are lost",
@@ -117,7 +117,7 @@ FLATTENING = (
         "pipeline/flatten/tool_calls.py",
         "call.arguments = text_of(function.arguments)",
         "call.arguments = None",
-        ("test_flatten.py::test_a_tool_call_puts_its_name_input_and_output_into_columns",),
+        ("flatten/test_frames.py::test_a_tool_call_puts_its_name_input_and_output_into_columns",),
     ),
     Mutant(
         "an item that pages repeat counts twice",
@@ -125,7 +125,9 @@ FLATTENING = (
         _FLATTEN,
         "    if not frame.select(pl.struct(key).is_duplicated().any()).item():\n        return frame",
         "    return frame",
-        ("test_flatten.py::test_a_step_that_two_pages_repeat_is_one_row_with_its_last_state_and_its_first_place",),
+        (
+            "flatten/test_frames.py::test_a_step_that_two_pages_repeat_is_one_row_with_its_last_state_and_its_first_place",
+        ),
     ),
     Mutant(
         "of an item that pages repeat the first state stays",
@@ -133,7 +135,9 @@ FLATTENING = (
         _FLATTEN,
         'unique(key, keep="last", maintain_order=True)',
         'unique(key, keep="first", maintain_order=True)',
-        ("test_flatten.py::test_a_step_that_two_pages_repeat_is_one_row_with_its_last_state_and_its_first_place",),
+        (
+            "flatten/test_frames.py::test_a_step_that_two_pages_repeat_is_one_row_with_its_last_state_and_its_first_place",
+        ),
     ),
     Mutant(
         "a broken call loses its place",
@@ -141,7 +145,7 @@ FLATTENING = (
         "pipeline/flatten/salvage.py",
         "values.append(kind() if value is None else value)",
         "values += [] if value is None else [value]",
-        ("test_salvage.py::test_calls_after_a_broken_one_keep_their_index",),
+        ("flatten/test_salvage.py::test_calls_after_a_broken_one_keep_their_index",),
     ),
     Mutant(
         "milliseconds are taken for seconds",
@@ -149,7 +153,7 @@ FLATTENING = (
         _FLATTEN,
         ".then(number / 1000)",
         ".then(number)",
-        ("test_flatten.py::test_milliseconds_become_seconds_and_say_so_and_minus_one_is_null",),
+        ("flatten/test_frames.py::test_milliseconds_become_seconds_and_say_so_and_minus_one_is_null",),
     ),
 )
 
@@ -161,7 +165,7 @@ LOADING = (
         '    connection.execute("begin")\n    try:\n        yield\n        connection.execute("commit")\n'
         '    except BaseException:\n        connection.execute("rollback")\n        raise\n',
         "    yield\n",
-        ("test_load.py::test_a_load_that_fails_inside_its_transaction_leaves_no_row",),
+        ("warehouse/test_load.py::test_a_load_that_fails_inside_its_transaction_leaves_no_row",),
     ),
     Mutant(
         "rows of the owner are not deleted first",
@@ -169,7 +173,7 @@ LOADING = (
         _LOAD,
         "            connection.execute(_DELETE_REPLACED.format(table=table))\n",
         "            pass\n",
-        ("test_load.py::test_the_steps_of_a_run_come_from_its_latest_complete_walk",),
+        ("warehouse/test_load.py::test_the_steps_of_a_run_come_from_its_latest_complete_walk",),
     ),
     Mutant(
         "the newest walk wins though it is worse",
@@ -177,7 +181,7 @@ LOADING = (
         _LOAD,
         "order by counts desc, verdict = 'complete' desc,",
         "order by counts desc,",
-        ("test_load.py::test_the_steps_of_a_run_come_from_its_latest_complete_walk",),
+        ("warehouse/test_load.py::test_the_steps_of_a_run_come_from_its_latest_complete_walk",),
     ),
     Mutant(
         "a run is sealed though it was open when its steps were walked",
@@ -185,7 +189,7 @@ LOADING = (
         _SETTLE,
         "where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}",
         "where resource = 'steps' and verdict = 'complete'",
-        ("test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
+        ("warehouse/test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
     ),
     Mutant(
         "a run is sealed by a broken walk",
@@ -193,7 +197,7 @@ LOADING = (
         _SETTLE,
         "where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}",
         "where resource = 'steps' and run_status in {TERMINAL_SQL}",
-        ("test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
+        ("warehouse/test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
     ),
     Mutant(
         "an open run takes the place of its end",
@@ -202,7 +206,7 @@ LOADING = (
         "    or (coalesce(new_runs.status in {TERMINAL_SQL}, false), new_runs.observed_at, new_runs.walk_id)\n"
         "        > (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)",
         "    or (new_runs.observed_at, new_runs.walk_id) > (runs.observed_at, runs.walk_id)",
-        ("test_load.py::test_a_run_is_its_newest_observation_but_never_goes_back_to_open",),
+        ("warehouse/test_load.py::test_a_run_is_its_newest_observation_but_never_goes_back_to_open",),
     ),
     Mutant(
         "a thread with a failed walk counts as synced",
@@ -210,7 +214,7 @@ LOADING = (
         _SETTLE,
         "when listings.verdict <> 'complete' or coalesce(step_walks.failed, 0) > 0 then 'failed'",
         "when listings.verdict <> 'complete' then 'failed'",
-        ("test_load.py::test_threads_say_how_far_they_are_covered",),
+        ("warehouse/test_load.py::test_threads_say_how_far_they_are_covered",),
     ),
     Mutant(
         "loaded parts are loaded again",
@@ -218,7 +222,7 @@ LOADING = (
         "pipeline/warehouse/load.py",
         "if part.name not in held]",
         "if part not in held]",
-        ("test_load.py::test_loading_again_changes_nothing",),
+        ("warehouse/test_load.py::test_loading_again_changes_nothing",),
     ),
     Mutant(
         "rejects of replaced walks stay",
@@ -226,7 +230,7 @@ LOADING = (
         _LOAD,
         "        connection.execute(_DELETE_REJECTS)\n",
         "        pass\n",
-        ("test_load.py::test_rejects_are_those_of_the_walks_that_the_rows_come_from",),
+        ("warehouse/test_load.py::test_rejects_are_those_of_the_walks_that_the_rows_come_from",),
     ),
 )
 
@@ -237,7 +241,7 @@ PLANNING = (
         "pipeline/extract/fetching.py",
         "left = [run for run in runs if run.run_id not in task.sealed_ids]",
         "left = list(runs)",
-        ("test_extract.py::test_a_sealed_run_is_not_walked_again_wherever_it_is_listed",),
+        ("extract/test_fetching.py::test_a_sealed_run_is_not_walked_again_wherever_it_is_listed",),
     ),
     Mutant(
         "open runs before a sealed one are not watched",
@@ -246,7 +250,7 @@ PLANNING = (
         "min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index",
         "max(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index",
         (
-            "test_planning.py::"
+            "extract/test_known_threads.py::"
             "test_the_list_starts_before_the_first_run_that_is_open_and_what_is_sealed_behind_it_stays_sealed",
         ),
     ),
@@ -256,7 +260,7 @@ PLANNING = (
         "pipeline/extract/known_threads.py",
         " < coalesce(first_open_index, run_index + 1)) + 1 as has_hole,",
         " < coalesce(first_open_index, run_index + 1)) - 1 as has_hole,",
-        ("test_damage.py::test_runs_at_the_start_of_a_list_whose_part_is_gone_are_listed_again",),
+        ("raw/test_damage.py::test_runs_at_the_start_of_a_list_whose_part_is_gone_are_listed_again",),
     ),
     Mutant(
         "--full is ignored",
@@ -264,7 +268,7 @@ PLANNING = (
         "pipeline/extract/plan.py",
         "        if full:\n",
         "        if False:\n",
-        ("test_planning.py::test_full_takes_nothing_as_sealed",),
+        ("extract/test_known_threads.py::test_full_takes_nothing_as_sealed",),
     ),
     Mutant(
         "an interrupted sync is gone on with a week later",
@@ -272,7 +276,7 @@ PLANNING = (
         "pipeline/extract/known_threads.py",
         "RESUME_WITHIN = timedelta(hours=24)",
         "RESUME_WITHIN = timedelta(days=7)",
-        ("test_planning.py::test_an_interrupted_sync_is_not_gone_on_with_the_next_day",),
+        ("extract/test_known_threads.py::test_an_interrupted_sync_is_not_gone_on_with_the_next_day",),
     ),
     Mutant(
         "what an earlier sync landed is not loaded before planning",
@@ -280,7 +284,7 @@ PLANNING = (
         "pipeline/verbs/sync/flow.py",
         "damage = None if options.plan else await _load_earlier(store, options)",
         "damage = None",
-        ("test_sync_kill.py::test_killed_after_some_parts_have_landed_a_sync_asks_for_none_of_them_again",),
+        ("verbs/test_sync_kill.py::test_killed_after_some_parts_have_landed_a_sync_asks_for_none_of_them_again",),
     ),
     Mutant(
         "a server that ignores the cursor is not listed from the start",
@@ -288,7 +292,7 @@ PLANNING = (
         "pipeline/extract/fetching.py",
         " or task.after_id in walk.ids:",
         ":",
-        ("test_extract.py::test_a_server_that_ignores_the_cursor_is_listed_from_the_start",),
+        ("extract/test_fetching.py::test_a_server_that_ignores_the_cursor_is_listed_from_the_start",),
     ),
 )
 
@@ -299,7 +303,7 @@ LOCKS = (
         "pipeline/storage/writer_lock.py",
         "        with _lock(path, wait_s):\n            yield\n",
         "        yield\n",
-        ("test_locks.py::test_a_load_beside_another_load_is_refused",),
+        ("storage/test_writer_lock.py::test_a_load_beside_another_load_is_refused",),
     ),
     Mutant(
         "a reader stops a load",
@@ -307,7 +311,7 @@ LOCKS = (
         "pipeline/warehouse/database.py",
         "if in_background or find_holder(str(error)) is None:",
         "if find_holder(str(error)) is not None:",
-        ("test_locks.py::test_readers_of_two_generations_do_not_fail_a_load",),
+        ("storage/test_writer_lock.py::test_readers_of_two_generations_do_not_fail_a_load",),
     ),
     Mutant(
         "a rebuild takes the file away from a writer",
@@ -315,7 +319,7 @@ LOCKS = (
         "pipeline/warehouse/database.py",
         "attempt=lambda: duckdb.connect(str(path), read_only=True)):",
         "attempt=duckdb.connect):",
-        ("test_locks.py::test_a_rebuild_does_not_take_the_file_away_from_a_writer",),
+        ("storage/test_writer_lock.py::test_a_rebuild_does_not_take_the_file_away_from_a_writer",),
     ),
     Mutant(
         "a locked warehouse is incomplete data",
@@ -323,7 +327,7 @@ LOCKS = (
         "pipeline/errors.py",
         "exit_code = 6",
         "exit_code = 4",
-        ("test_locks.py::test_a_query_names_the_process_that_writes",),
+        ("storage/test_writer_lock.py::test_a_query_names_the_process_that_writes",),
     ),
 )
 
@@ -334,7 +338,7 @@ WORKERS = (
         _SHARE,
         "if any(outcome is None for outcome in outcomes):",
         "if not outcomes:",
-        ("test_fleet.py::test_a_worker_that_ends_without_a_word_is_an_error",),
+        ("cluster/test_fleet.py::test_a_worker_that_ends_without_a_word_is_an_error",),
     ),
     Mutant(
         "a worker's error is ignored",
@@ -342,7 +346,7 @@ WORKERS = (
         _SHARE,
         "if outcome is not None and outcome.error is not None:",
         "if False:",
-        ("test_fleet.py::test_a_refused_key_stops_all_processes",),
+        ("cluster/test_fleet.py::test_a_refused_key_stops_all_processes",),
     ),
     Mutant(
         "all workers give their parts the same names",
@@ -350,6 +354,6 @@ WORKERS = (
         _FLEET,
         "writer=number + 1,",
         "writer=1,",
-        ("test_fleet.py::test_three_processes_bring_the_same_rows_as_one",),
+        ("cluster/test_fleet.py::test_three_processes_bring_the_same_rows_as_one",),
     ),
 )

@@ -20,7 +20,7 @@ LAKES = (
         _DELTA,
         "marks = [library.Transaction(APPLICATION, epoch), *(library.Transaction(part, epoch) for part in parts)]",
         "marks = [library.Transaction(part, epoch) for part in parts]",
-        ("test_lake.py::test_of_two_that_have_read_the_same_state_only_one_may_write",),
+        ("lake/test_publishing.py::test_of_two_that_have_read_the_same_state_only_one_may_write",),
     ),
     Mutant(
         "prices that the warehouse has charged at are not published",
@@ -28,7 +28,7 @@ LAKES = (
         _CHANGES,
         "        if job.warehouse is not None:\n            _keep_costs(connection, job.warehouse, touched)\n",
         "",
-        ("test_lake.py::test_prices_that_the_warehouse_has_charged_at_are_the_lakes_whatever_they_are_now",),
+        ("lake/test_publishing.py::test_prices_that_the_warehouse_has_charged_at_are_the_lakes_whatever_they_are_now",),
     ),
     Mutant(
         "what a dead publisher has begun is not seen",
@@ -36,7 +36,7 @@ LAKES = (
         _PUBLISHING,
         "if snapshot.has_begun(mark_of(part))] if snapshot.is_torn else []",
         "if snapshot.has_begun(mark_of(part))] if False else []",
-        ("test_lake.py::test_what_a_dead_publisher_has_begun_the_next_one_ends",),
+        ("lake/test_publishing.py::test_what_a_dead_publisher_has_begun_the_next_one_ends",),
     ),
     Mutant(
         "a batch is written although another one of the same runs was written since it was worked out",
@@ -44,7 +44,7 @@ LAKES = (
         _CHANGES,
         "return since > len(self.recent) or any(found.touched.overlaps(touched) for touched in newest)",
         "return False",
-        ("test_parallel_publishing.py::test_a_sync_worked_out_by_several_at_a_time_is_the_warehouse_whole",),
+        ("lake/test_batches.py::test_a_sync_worked_out_by_several_at_a_time_is_the_warehouse_whole",),
     ),
     Mutant(
         "batches of several syncs are worked out beside each other",
@@ -53,8 +53,8 @@ LAKES = (
         "is_within = {part.sync_id for part in batch} == {before}",
         "is_within = True",
         (
-            "test_parallel_publishing.py::test_a_sync_worked_out_by_several_at_a_time_is_the_warehouse_whole",
-            "test_parallel_publishing.py::test_batches_are_worked_out_together_only_from_the_middle_of_one_sync",
+            "lake/test_batches.py::test_a_sync_worked_out_by_several_at_a_time_is_the_warehouse_whole",
+            "lake/test_batches.py::test_batches_are_worked_out_together_only_from_the_middle_of_one_sync",
         ),
     ),
     Mutant(
@@ -63,7 +63,7 @@ LAKES = (
         "pipeline/lake/slices.py",
         "return self.has_syncs or self.has_bills",
         "return False",
-        ("test_parallel_publishing.py::test_batches_concern_each_other_by_thread_run_or_what_belongs_to_their_source",),
+        ("lake/test_batches.py::test_batches_concern_each_other_by_thread_run_or_what_belongs_to_their_source",),
     ),
     Mutant(
         "half a batch is told only while it is the newest",
@@ -71,7 +71,7 @@ LAKES = (
         _LAKE,
         "return any(not self._parts_of(name) <= whole for name in _OF_PARTS)",
         "return False",
-        ("test_lake.py::test_half_a_batch_is_told_also_after_somebody_else_has_published_and_forgotten",),
+        ("lake/test_publishing.py::test_half_a_batch_is_told_also_after_somebody_else_has_published_and_forgotten",),
     ),
     Mutant(
         "forgotten threads stay in the lake",
@@ -79,7 +79,7 @@ LAKES = (
         _PUBLISHING,
         "        self._retrying(self._forget)\n",
         "",
-        ("test_lake.py::test_threads_that_were_forgotten_leave_the_lake_too",),
+        ("lake/test_publishing.py::test_threads_that_were_forgotten_leave_the_lake_too",),
     ),
     Mutant(
         "parts that were pruned before they were published are not missed",
@@ -87,7 +87,7 @@ LAKES = (
         _PUBLISHING,
         "            self._retrying(self._refuse_if_pruned)\n",
         "            pass\n",
-        ("test_lake.py::test_parts_that_were_pruned_before_they_were_published_are_missed",),
+        ("lake/test_publishing.py::test_parts_that_were_pruned_before_they_were_published_are_missed",),
     ),
     Mutant(
         "a lake of another version is written to",
@@ -95,7 +95,7 @@ LAKES = (
         _LAKE,
         "if version not in (None, SCHEMA_VERSION):",
         "if False:",
-        ("test_lake.py::test_a_lake_of_another_version_is_refused",),
+        ("lake/test_publishing.py::test_a_lake_of_another_version_is_refused",),
     ),
     Mutant(
         "the log of a lake has the first signs of every text",
@@ -103,7 +103,7 @@ LAKES = (
         _DELTA,
         '"delta.dataSkippingStatsColumns": ",".join(indexed),',
         '"delta.dataSkippingStatsColumns": ",".join(columns),',
-        ("test_lake.py::test_the_log_holds_no_text_of_a_conversation",),
+        ("lake/test_publishing.py::test_the_log_holds_no_text_of_a_conversation",),
     ),
 )
 
@@ -114,7 +114,7 @@ SHARDS = (
         "pipeline/threads/selection.py",
         "% self.count + 1 == self.number",
         "% self.count + 1 >= self.number",
-        ("test_naming_threads.py::test_three_shards_have_every_thread_exactly_once_and_about_as_many_each",),
+        ("threads/test_naming.py::test_three_shards_have_every_thread_exactly_once_and_about_as_many_each",),
     ),
     Mutant(
         "a shard plans from the runs of another",
@@ -122,7 +122,7 @@ SHARDS = (
         "pipeline/extract/plan_source.py",
         "% $count + 1 = $number",
         "% $count + 1 <> $number",
-        ("test_shards.py::test_shards_in_one_folder_plan_from_its_warehouse_and_from_what_is_not_in_it_yet",),
+        ("upkeep/test_shards.py::test_shards_in_one_folder_plan_from_its_warehouse_and_from_what_is_not_in_it_yet",),
     ),
     Mutant(
         "of two parts of one name the first is taken",
@@ -130,7 +130,7 @@ SHARDS = (
         "pipeline/upkeep/gathering.py",
         "                _check_same(store, shard.store, part)\n",
         "",
-        ("test_shards.py::test_two_different_parts_of_one_name_are_both_named",),
+        ("upkeep/test_shards.py::test_two_different_parts_of_one_name_are_both_named",),
     ),
     Mutant(
         "a flattened part of another raw part is believed",
@@ -138,7 +138,7 @@ SHARDS = (
         _FLAT,
         "if any(found.get(name) != value for name, value in self._metadata(part).items()):",
         "if found.get(_MADE_BY) != _made_by():",
-        ("test_shards.py::test_a_flattened_part_of_a_raw_part_that_was_written_anew_is_of_no_use",),
+        ("upkeep/test_shards.py::test_a_flattened_part_of_a_raw_part_that_was_written_anew_is_of_no_use",),
     ),
     Mutant(
         "a flattened part that is torn is believed",
@@ -146,7 +146,7 @@ SHARDS = (
         _FLAT,
         "if hashlib.sha256(body).hexdigest() != digest:",
         "if len(hashlib.sha256(body).hexdigest()) != len(digest):",
-        ("test_shards.py::test_frames_that_are_not_what_was_written_are_of_no_use",),
+        ("upkeep/test_shards.py::test_frames_that_are_not_what_was_written_are_of_no_use",),
     ),
 )
 
@@ -157,7 +157,7 @@ PACE_AND_AGE = (
         _BUDGET,
         "self._next_start = start + permits / rate",
         "self._next_start = start",
-        ("test_pace_budget.py::test_the_limit_that_a_user_gives_holds_for_all_processes_together",),
+        ("http/test_shared_pace.py::test_the_limit_that_a_user_gives_holds_for_all_processes_together",),
     ),
     Mutant(
         "a process keeps a pause to itself",
@@ -165,7 +165,7 @@ PACE_AND_AGE = (
         _BUDGET,
         "self._paused_until = max(self._paused_until, now + ask.pause_s)",
         "self._paused_until = max(self._paused_until, now)",
-        ("test_pace_budget.py::test_a_pause_that_one_process_was_asked_for_holds_back_the_others",),
+        ("http/test_shared_pace.py::test_a_pause_that_one_process_was_asked_for_holds_back_the_others",),
     ),
     Mutant(
         "a thread that is old enough is never due again",
@@ -173,7 +173,7 @@ PACE_AND_AGE = (
         _DUE,
         "least(epoch(age) * $share, $longest_s)",
         "greatest(epoch(age) * $share, $longest_s)",
-        ("test_decay.py::test_a_cold_thread_is_due_when_its_age_has_grown_by_a_tenth",),
+        ("threads/test_decay.py::test_a_cold_thread_is_due_when_its_age_has_grown_by_a_tenth",),
     ),
     Mutant(
         "a thread with an open run may be cold",
@@ -181,7 +181,7 @@ PACE_AND_AGE = (
         _DUE,
         "        and not coalesce(thread_runs.has_open, false)\n",
         "",
-        ("test_decay.py::test_a_cold_thread_is_due_when_its_age_has_grown_by_a_tenth",),
+        ("threads/test_decay.py::test_a_cold_thread_is_due_when_its_age_has_grown_by_a_tenth",),
     ),
     Mutant(
         "the age rule is on though nobody asked for it",
@@ -189,7 +189,7 @@ PACE_AND_AGE = (
         _DECAY,
         "if cold_after is None and not asked:",
         "if False:",
-        ("test_decay.py::test_the_rule_is_off_unless_the_settings_or_the_command_line_ask_for_it",),
+        ("threads/test_decay.py::test_the_rule_is_off_unless_the_settings_or_the_command_line_ask_for_it",),
     ),
 )
 
@@ -200,7 +200,7 @@ TRANSPORT = (
         _TRANSPORT,
         "pycurl.FOLLOWLOCATION: False,",
         "pycurl.FOLLOWLOCATION: True,",
-        ("test_client.py::test_a_redirect_is_not_followed_and_the_other_host_sees_nothing",),
+        ("http/test_client.py::test_a_redirect_is_not_followed_and_the_other_host_sees_nothing",),
     ),
     Mutant(
         "the transport asks again by itself",
@@ -209,7 +209,7 @@ TRANSPORT = (
         "        if self._asked:\n",
         "        if False:\n",
         (
-            "test_exchanges.py::"
+            "http/test_libcurl.py::"
             "test_a_kept_connection_that_ends_without_an_answer_is_asked_again_by_the_client_alone_and_counted",
         ),
     ),
@@ -219,7 +219,7 @@ TRANSPORT = (
         _EXCHANGES,
         "if (error := ended.exception()) is not None:",
         "if (error := ended.exception()) is not None and not self._lines:",
-        ("test_exchanges.py::test_an_answer_that_breaks_off_is_a_fault_and_never_a_short_answer",),
+        ("http/test_libcurl.py::test_an_answer_that_breaks_off_is_a_fault_and_never_a_short_answer",),
     ),
     Mutant(
         "a head that breaks off is one",
@@ -227,7 +227,7 @@ TRANSPORT = (
         _EXCHANGES,
         "        if not line.strip():\n",
         "        if not line.strip() or line is lines[-1]:\n",
-        ("test_exchanges.py::test_an_answer_that_breaks_off_is_a_fault_and_never_a_short_answer",),
+        ("http/test_libcurl.py::test_an_answer_that_breaks_off_is_a_fault_and_never_a_short_answer",),
     ),
     Mutant(
         "a request that was given up goes on",
@@ -235,7 +235,7 @@ TRANSPORT = (
         _EXCHANGES,
         "        if not self._ended.done():\n            # That",
         "        if False:\n            # That",
-        ("test_exchanges.py::test_a_request_that_is_cancelled_closes_its_connection_and_the_next_is_well",),
+        ("http/test_libcurl.py::test_a_request_that_is_cancelled_closes_its_connection_and_the_next_is_well",),
     ),
     Mutant(
         "a host that no proxy is for is asked through it",
@@ -243,7 +243,7 @@ TRANSPORT = (
         _TRANSPORT,
         "if is_loopback(host) or proxy_bypass(host):",
         "if is_loopback(host):",
-        ("test_transport.py::test_a_host_that_no_proxy_names_is_asked_directly",),
+        ("http/test_transport.py::test_a_host_that_no_proxy_names_is_asked_directly",),
     ),
     Mutant(
         "a packed answer is measured as it came",
@@ -251,6 +251,6 @@ TRANSPORT = (
         "pipeline/http/client.py",
         "                size_bytes += len(chunk)\n",
         "                size_bytes = response.num_bytes_downloaded or size_bytes + len(chunk)\n",
-        ("test_client.py::test_a_packed_answer_that_unpacks_to_too_much_is_given_up",),
+        ("http/test_client.py::test_a_packed_answer_that_unpacks_to_too_much_is_given_up",),
     ),
 )

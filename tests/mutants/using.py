@@ -14,7 +14,7 @@ QUERIES = (
         _QUERY,
         "if kind not in _READING:",
         "if False:",
-        ("test_query.py::test_a_write_is_refused_with_exit_code_2_and_where_to_do_it",),
+        ("verbs/test_query.py::test_a_write_is_refused_with_exit_code_2_and_where_to_do_it",),
     ),
     Mutant(
         "readers open the warehouse for writing",
@@ -22,7 +22,7 @@ QUERIES = (
         "pipeline/warehouse/database.py",
         "return duckdb.connect(str(path), read_only=True)",
         "return duckdb.connect(str(path))",
-        ("test_locks.py::test_a_reader_does_not_fail_the_sync_and_keeps_what_it_has_open",),
+        ("storage/test_writer_lock.py::test_a_reader_does_not_fail_the_sync_and_keeps_what_it_has_open",),
     ),
     Mutant(
         "`query` takes several statements",
@@ -30,7 +30,7 @@ QUERIES = (
         _QUERY,
         "if len(statements) != 1:",
         "if not statements:",
-        ("test_query.py::test_several_statements_are_refused",),
+        ("verbs/test_query.py::test_several_statements_are_refused",),
     ),
     Mutant(
         "money leaves as a double",
@@ -38,7 +38,7 @@ QUERIES = (
         _QUERY,
         "frame.with_columns(pl.col(pl.Decimal).cast(pl.String)).write_json(buffer)",
         "frame.with_columns(pl.col(pl.Decimal).cast(pl.Float64)).write_json(buffer)",
-        ("test_query.py::test_json_keeps_money_exact",),
+        ("verbs/test_query.py::test_json_keeps_money_exact",),
     ),
     Mutant(
         "a table does not say how many rows it left out",
@@ -46,7 +46,7 @@ QUERIES = (
         _QUERY,
         "if limit is not None and frame.height > limit:",
         "if False:",
-        ("test_query.py::test_a_table_says_how_many_rows_it_left_out",),
+        ("verbs/test_query.py::test_a_table_says_how_many_rows_it_left_out",),
     ),
     Mutant(
         "texts in the report are not escaped",
@@ -54,7 +54,7 @@ QUERIES = (
         "pipeline/report/document.py",
         "autoescape=True",
         "autoescape=False",
-        ("test_report.py::test_names_from_the_warehouse_are_text_and_never_tags",),
+        ("report/test_document.py::test_names_from_the_warehouse_are_text_and_never_tags",),
     ),
     Mutant(
         "an unknown cost in the report is a dash",
@@ -62,7 +62,7 @@ QUERIES = (
         "pipeline/report/document.py",
         'return "unknown" if kind in {"money", "name"} else',
         'return "unknown" if kind in {"name"} else',
-        ("test_report.py::test_an_unknown_cost_is_called_unknown",),
+        ("report/test_document.py::test_an_unknown_cost_is_called_unknown",),
     ),
 )
 
@@ -73,7 +73,7 @@ EXITS = (
         _REPORT,
         "        return IncompleteError.exit_code\n    return 0",
         "        return 0\n    return 0",
-        ("test_cli.py::test_a_walk_that_breaks_makes_the_sync_incomplete_and_names_the_thread",),
+        ("cli/test_main.py::test_a_walk_that_breaks_makes_the_sync_incomplete_and_names_the_thread",),
     ),
     Mutant(
         "a sync that found no thread at all is complete",
@@ -81,7 +81,7 @@ EXITS = (
         "pipeline/verbs/sync/flow.py",
         "if progress.failed_threads or progress.found_nothing else",
         "if progress.failed_threads else",
-        ("test_cli.py::test_when_no_thread_exists_the_sync_is_incomplete",),
+        ("cli/test_main.py::test_when_no_thread_exists_the_sync_is_incomplete",),
     ),
     Mutant(
         "a failed walk does not count against its thread",
@@ -89,7 +89,7 @@ EXITS = (
         "pipeline/extract/fetching.py",
         "self.failed_threads.add(certificate.thread_id)",
         "pass",
-        ("test_extract.py::test_a_thread_that_fails_is_named_and_the_others_go_on",),
+        ("extract/test_fetching.py::test_a_thread_that_fails_is_named_and_the_others_go_on",),
     ),
     Mutant(
         "a refusal counts as one thread's failure",
@@ -97,7 +97,7 @@ EXITS = (
         "pipeline/http/client.py",
         "        if fault.refused:\n",
         "        if False:\n",
-        ("test_extract.py::test_a_refusal_stops_the_whole_sync_at_once",),
+        ("extract/test_fetching.py::test_a_refusal_stops_the_whole_sync_at_once",),
     ),
     Mutant(
         "an interrupted sync exits with 0",
@@ -105,7 +105,7 @@ EXITS = (
         "pipeline/errors.py",
         "INTERRUPTED = 130",
         "INTERRUPTED = 0",
-        ("test_cli.py::test_an_interrupted_sync_ends_with_exit_code_130",),
+        ("cli/test_main.py::test_an_interrupted_sync_ends_with_exit_code_130",),
     ),
     Mutant(
         "every error exits with 1",
@@ -113,7 +113,7 @@ EXITS = (
         "pipeline/cli/main.py",
         "        return error.exit_code\n    except KeyboardInterrupt",
         "        return 1\n    except KeyboardInterrupt",
-        ("test_cli.py::test_without_a_key_the_variable_to_set_is_named",),
+        ("cli/test_main.py::test_without_a_key_the_variable_to_set_is_named",),
     ),
     Mutant(
         "--quiet hides warnings",
@@ -121,7 +121,7 @@ EXITS = (
         "pipeline/verbs/progress.py",
         'if self.quiet and level == "info":',
         "if self.quiet:",
-        ("test_cli.py::test_quiet_still_says_what_is_missing",),
+        ("cli/test_main.py::test_quiet_still_says_what_is_missing",),
     ),
     Mutant(
         "a .env goes before the environment",
@@ -129,7 +129,7 @@ EXITS = (
         "pipeline/settings/lookup.py",
         'layers = ((dotenv, f"in {DOTENV_FILE}"), (environ, "in the environment"))',
         'layers = ((environ, "in the environment"), (dotenv, f"in {DOTENV_FILE}"))',
-        ("test_config.py::test_the_key_comes_from_the_environment_before_dotenv",),
+        ("settings/test_lookup.py::test_the_key_comes_from_the_environment_before_dotenv",),
     ),
 )
 
@@ -140,7 +140,7 @@ ARCHIVES = (
         _ARCHIVES,
         "if self._left_bytes <= 0:",
         "if self._left_bytes <= -(2**24):",
-        ("test_archives.py::test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory",),
+        ("archives/test_shapes.py::test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory",),
     ),
     Mutant(
         "an endless line is cut into several",
@@ -148,7 +148,7 @@ ARCHIVES = (
         _ARCHIVES,
         "if len(line) > whole_bytes:",
         "if False:",
-        ("test_archives.py::test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory",),
+        ("archives/test_shapes.py::test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory",),
     ),
     Mutant(
         "a file that was imported before is imported again",
@@ -156,7 +156,7 @@ ARCHIVES = (
         "pipeline/verbs/archive_import.py",
         "if (archive := known.get(sha256)) is None:",
         "if (archive := known.get(str(path))) is None:",
-        ("test_archives.py::test_importing_the_same_files_again_changes_nothing",),
+        ("archives/test_shapes.py::test_importing_the_same_files_again_changes_nothing",),
     ),
     Mutant(
         "of two states of an object the older stays",
@@ -164,7 +164,7 @@ ARCHIVES = (
         "pipeline/archives/walks.py",
         "_rank(entry[2]) > _rank(held[2])",
         "_rank(entry[2]) < _rank(held[2])",
-        ("test_archives.py::test_an_object_seen_twice_counts_once_in_its_newest_state",),
+        ("archives/test_shapes.py::test_an_object_seen_twice_counts_once_in_its_newest_state",),
     ),
     Mutant(
         "an import goes before a complete walk",
@@ -172,7 +172,7 @@ ARCHIVES = (
         "pipeline/warehouse/imported_steps.py",
         "not in (select (source, run_id) from best_walks where verdict = 'complete')",
         "not in (select (source, run_id) from best_walks where false)",
-        ("test_archives.py::test_a_complete_walk_outranks_imports",),
+        ("archives/test_shapes.py::test_a_complete_walk_outranks_imports",),
     ),
     Mutant(
         "what was not recognised does not change the exit code",
@@ -180,7 +180,7 @@ ARCHIVES = (
         "pipeline/verbs/archive_import.py",
         "code = IncompleteError.exit_code if progress.unrecognised else 0",
         "code = 0",
-        ("test_archives.py::test_what_is_not_recognised_is_named_with_file_and_line_and_the_exit_code_says_so",),
+        ("archives/test_shapes.py::test_what_is_not_recognised_is_named_with_file_and_line_and_the_exit_code_says_so",),
     ),
     Mutant(
         "lists from newest to oldest are not turned",
@@ -188,7 +188,7 @@ ARCHIVES = (
         "pipeline/archives/walks.py",
         'number if order == "asc" else -number',
         "number",
-        ("test_archives.py::test_every_shape_gives_the_same_steps_in_ascending_order",),
+        ("archives/test_shapes.py::test_every_shape_gives_the_same_steps_in_ascending_order",),
     ),
     Mutant(
         "a range of an archive that has changed is read",
@@ -196,7 +196,7 @@ ARCHIVES = (
         _RANGES,
         "return lines if hashlib.sha256(lines).hexdigest() == place.sha256 else None",
         "return lines",
-        ("test_archive_ranges.py::test_a_range_whose_bytes_have_changed_is_not_read",),
+        ("archives/test_ranges.py::test_a_range_whose_bytes_have_changed_is_not_read",),
     ),
     Mutant(
         "places begin anew in each part of an import",
@@ -204,7 +204,7 @@ ARCHIVES = (
         "pipeline/warehouse/imported_steps.py",
         "contributors.items_before + steps.page_index as place",
         "steps.page_index as place",
-        ("test_archive_ranges.py::test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go",),
+        ("archives/test_ranges.py::test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go",),
     ),
     Mutant(
         "a run that is imported after its steps is not charged",
@@ -212,7 +212,7 @@ ARCHIVES = (
         "pipeline/warehouse/ledger.py",
         "where resource = 'steps' and verdict = 'imported'",
         "where false",
-        ("test_archive_ranges.py::test_a_run_is_charged_once_whichever_of_it_and_its_steps_is_loaded_first",),
+        ("archives/test_ranges.py::test_a_run_is_charged_once_whichever_of_it_and_its_steps_is_loaded_first",),
     ),
     Mutant(
         "the half of a damaged archive passes as all of it",
@@ -220,6 +220,6 @@ ARCHIVES = (
         _ARCHIVES,
         '        yield Damage("where it breaks off", f"the file cannot be read further ({error})")',
         "        return",
-        ("test_archives.py::test_a_file_that_breaks_off_gives_what_came_before_and_is_named",),
+        ("archives/test_shapes.py::test_a_file_that_breaks_off_gives_what_came_before_and_is_named",),
     ),
 )

@@ -31,6 +31,7 @@ from pipeline.warehouse.database import open_for_writing, warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.archived import NOW, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
+from tests.lake.test_batches import land_long_sync
 from tests.lakes import assert_same, read_lake, read_warehouse
 from tests.landed import Listing, land, run_of
 from tests.measuring import measured
@@ -47,7 +48,6 @@ from tests.syncs import (
     sync_here,
     wait_until,
 )
-from tests.test_parallel_publishing import land_long_sync
 
 WORKERS = 2
 ELSEWHERE = "127.0.0.1:1"

@@ -20,7 +20,7 @@ from tests.landed import NOON, Json, landed_bodies
 from tests.oracle import Reading, read_runs, read_steps
 from tests.oracle_corpora import pages_of, runs, steps
 from tests.oracle_paging import Answer, walk_pages
-from tests.test_paging_property import Habits, Server, known_habits, nameless_habits
+from tests.protocol.test_cursors_property import Habits, Server, known_habits, nameless_habits
 
 RUN = {"object": "thread.run", "thread_id": "thread_1"}
 STEP = {"object": "thread.run.step", "thread_id": "thread_1", "run_id": "run_1"}

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.flatten.frames import flatten
+from tests.flatten.test_frames import EVERY_ITEM, at, only_row, read_item
 from tests.landed import Json, landed_bodies, landed_walk
 from tests.leaves import input_leaves, row_leaves
-from tests.test_flatten import EVERY_ITEM, at, only_row, read_item
 
 STEP = read_item("step_functions")
 OTHER = {**STEP, "id": "step_other"}

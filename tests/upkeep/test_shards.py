@@ -32,8 +32,8 @@ from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.contents import assert_same_contents, read_contents
 from tests.landed import NOON, Listing, land, run_of
+from tests.protocol.test_kinds import linked_thread
 from tests.syncs import SOURCE, environ_for, raw_files, read_all, run_cli, sync_here
-from tests.test_kinds import linked_thread
 
 
 @pytest.fixture

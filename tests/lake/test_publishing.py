@@ -33,9 +33,9 @@ from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
 from tests.landed import NOON, Listing, instant, land, run_of, step_of
 from tests.publish_parts import publish
 from tests.syncs import ROOT, environ_for, run_cli, wait_until
-from tests.test_load import HISTORY, land_history
+from tests.warehouse.test_load import HISTORY, land_history
 
-# `LAKE_KILLS=100 pytest tests/test_lake.py -k killed_at_random` is the long form.
+# `LAKE_KILLS=100 pytest tests/lake/test_publishing.py -k killed_at_random` is the long form.
 KILLS = int(os.environ.get("LAKE_KILLS", "2"))
 
 

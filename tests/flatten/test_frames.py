@@ -14,7 +14,7 @@ from pipeline.flatten.frames import FLAT_TABLES, flatten, table_schema
 from tests.landed import Json, landed_bodies, landed_walk
 from tests.leaves import input_leaves, row_leaves
 
-PAGES = sorted((Path(__file__).parent / "pages").glob("*.json"))
+PAGES = sorted((Path(__file__).parents[1] / "pages").glob("*.json"))
 DATA_TABLES = ("runs", "run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
 
 
@@ -26,7 +26,7 @@ def read_items(path: Path) -> list[Json]:
 
 
 def read_item(name: str) -> Json:
-    [item] = read_items(Path(__file__).parent / "pages" / f"{name}.json")
+    [item] = read_items(Path(__file__).parents[1] / "pages" / f"{name}.json")
     return item
 
 
@@ -214,7 +214,7 @@ def test_a_steps_own_type_and_that_of_its_details_are_both_kept() -> None:
 
 def test_expires_at_is_when_a_step_expired_but_else_only_a_deadline() -> None:
     expired = only_row(data_rows(read_item("step_expires_at_when_expired"))["run_steps"], "expired_at", "extra")
-    [running] = read_items(Path(__file__).parent / "pages" / "steps_in_progress.json")
+    [running] = read_items(Path(__file__).parents[1] / "pages" / "steps_in_progress.json")
     waiting = only_row(data_rows(running)["run_steps"], "expired_at", "extra")
 
     assert expired == {"expired_at": at(1731000601), "extra": None}
@@ -263,7 +263,7 @@ def test_arguments_that_are_invalid_json_or_an_object_are_kept_as_text() -> None
 
 
 def test_the_same_file_found_twice_is_two_rows() -> None:
-    items = read_items(Path(__file__).parent / "pages" / "steps_file_search_content.json")
+    items = read_items(Path(__file__).parents[1] / "pages" / "steps_file_search_content.json")
 
     frame = data_rows(*items)["file_search_results"]
 
@@ -275,7 +275,7 @@ def test_the_same_file_found_twice_is_two_rows() -> None:
 
 
 def test_outputs_of_the_code_interpreter_are_rows_in_order_and_its_logs_joined_are_the_output() -> None:
-    frames = data_rows(*read_items(Path(__file__).parent / "pages" / "steps_code_interpreter_12.json"))
+    frames = data_rows(*read_items(Path(__file__).parents[1] / "pages" / "steps_code_interpreter_12.json"))
 
     outputs = frames["code_interpreter_outputs"].filter(step_id="step_tide10")
     assert outputs.select("output_index", "type", "logs", "file_id").rows() == [

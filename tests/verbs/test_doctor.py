@@ -26,10 +26,10 @@ from pipeline.verbs.doctor.diagnosis import Diagnosis
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import prune_parts
+from tests.http.test_transport import TlsServer
 from tests.landed import Listing, instant, land, run_of, step_of
 from tests.scripted_server import ScriptedServer, error_body, list_body, reply
 from tests.syncs import environ_for, run_cli, sync_here
-from tests.test_transport import TlsServer
 
 KEY = "marker-key"
 CHECKS = [

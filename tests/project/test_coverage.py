@@ -11,7 +11,7 @@ import pytest
 from pipeline.flatten.frames import flatten
 from tests.landed import landed_walk
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
 COVERAGE = (ROOT / "docs/coverage.md").read_text("utf-8")
 SCHEMAS: dict[str, Any] = json.loads((TESTS / "peers/openapi.json").read_text("utf-8"))["components"]["schemas"]

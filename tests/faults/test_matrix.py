@@ -11,7 +11,7 @@ from tests.faults.matrix import all_cells
 from tests.faults.running import WRONG, run_cell
 from tests.faults.table import Matrix, read_table, render_table
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "reliability.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 @pytest.fixture(scope="module")

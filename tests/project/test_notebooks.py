@@ -14,7 +14,7 @@ from notebooks.execute import NOTEBOOKS, execute_notebook
 from tests.publish_parts import publish
 from tests.warehouses import make_empty, make_hostile, make_large, make_one_run, make_sample, read_one
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 TOKEN_SPEND = FOLDER / "token_spend.ipynb"
 TOOL_USAGE = FOLDER / "tool_usage.ipynb"
 SIZE_LIMIT_BYTES = 2**20

@@ -9,7 +9,7 @@ from pipeline.http.retrying import RetryPolicy
 from pipeline.http.shared_pace import Ask, BudgetPacer, Grant, PaceBudget
 from pipeline.protocol.endpoint import Endpoint
 from tests.fake_clock import FakeClock
-from tests.test_pacing import LimitedServer
+from tests.http.test_pacing import LimitedServer
 
 # What a question and its answer take between two machines.
 ASKING_S = 0.002
