@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from tests.mutants.mutant import Mutant
 from tests.mutants.planting import Outcome
 
-_ROW = re.compile(r"(\| .* \| `[^`]+` \| )(`test_.*`) \|")
+_ROW = re.compile(r"(\| .* \| `[^`]+` \| )(`[a-z_/]*test_.*`) \|")
 _TEST = re.compile(r"`([^`]+)`")
 
 _HEAD = """# Mutants
