@@ -1,11 +1,11 @@
 -- Runs in the newest state that any walk has seen; a terminal state is never replaced by an earlier one.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: tokens as the server counted them; instants are UTC; run_index is the server's ascending order in the thread, from 0
 -- sealed: the run was terminal before its steps were walked to the end; it is never fetched again
 create table runs (
     source varchar not null,
+    thread_id varchar not null,
     run_id varchar not null,
-    thread_id varchar,
     assistant_id varchar,
     object varchar,
     status varchar,
