@@ -17,7 +17,8 @@ _OF_STEPS = ("tool_calls", "code_interpreter_outputs", "file_search_results")
 
 # Of parts that somebody has begun to publish and not ended: they are made anew from the parts themselves.
 _FORGET_BEGUN = (
-    "create or replace temp table begun_walks as select walk_id from new_walks",
+    "create or replace temp table begun_walks as select walk_id from walks"
+    " where part in (select part from new_loaded_parts)",
     "delete from walks where walk_id in (select walk_id from begun_walks)",
     "delete from run_steps where walk_id in (select walk_id from begun_walks)",
     "delete from runs where walk_id in (select walk_id from begun_walks)",
@@ -92,12 +93,10 @@ def put_slices(connection: Connection, slices: Frames, batch: Frames) -> None:
     for name, frame in slices.items():
         _copy(connection, f"lake_{name}", frame)
         connection.execute(f"insert into {name} by name select columns(*) from lake_{name}")
-    for name in ("walks", "loaded_parts"):
-        _copy(connection, f"new_{name}", batch[name])
+    _copy(connection, "new_loaded_parts", batch["loaded_parts"])
     for statement in _FORGET_BEGUN:
         connection.execute(statement)
-    for name in ("walks", "loaded_parts"):
-        connection.execute(f"drop table temp.new_{name}")
+    connection.execute("drop table temp.new_loaded_parts")
 
 
 def read_changes(connection: Connection) -> dict[str, Change]:

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.protocol.pages import ArchiveFile, BilledPage, Certificate, LandedWalk, Page, SyncSummary
 from pipeline.raw.digest import digest_rows
 from pipeline.storage.private_files import aside_of, make_private_folder, open_private, sync_folder
-from pipeline.storage.whole_files import write_once
+from pipeline.storage.whole_files import name_once, write_once
 
 # A row of a part: its values in the order of PART_SCHEMA.
 PartRow = tuple[Any, ...]
@@ -204,9 +204,8 @@ class RawStore:
             if replacing:
                 aside.replace(path)
             else:
-                # A link, unlike a rename, never takes the place of a part that is there.
-                os.link(aside, path)
-                aside.unlink()
+                name_once(aside, path)
+                aside.unlink(missing_ok=True)
             sync_folder(path.parent)
         # Polars wraps some of the system's errors.
         except (OSError, pl.exceptions.ComputeError) as error:
