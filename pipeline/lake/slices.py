@@ -63,7 +63,7 @@ def touched_by(batch: Frames) -> Touched:
     return Touched(
         pl.concat(threads).drop_nulls().unique(),
         pl.concat(runs).drop_nulls().unique(),
-        batch["loaded_parts"]["source"].unique(),
+        pl.concat([batch[name]["source"] for name in ("loaded_parts", "syncs", "billed_usage")]).unique(),
         has_syncs=not batch["syncs"].is_empty(),
         has_bills=not batch["billed_usage"].is_empty(),
     )

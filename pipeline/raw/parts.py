@@ -49,9 +49,11 @@ class PartName:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part holds."""
+    """What one part holds. `source` and `sync_id` are its own, whatever the file is called and wherever it is."""
 
     part: PartName
+    source: str
+    sync_id: str
     size_bytes: int
     landed_at: datetime
     walks: list[LandedWalk]
@@ -260,7 +262,8 @@ def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
             case "sync":
                 summaries.append(msgspec.json.decode(row["body"], type=SyncSummary))
     landed_at = frame.select(pl.col("fetched_at").max()).item()
-    return Part(part, size_bytes, landed_at, walks, planned, summaries, bills)
+    source, sync_id = frame.select("source", "sync_id").row(0)
+    return Part(part, source, sync_id, size_bytes, landed_at, walks, planned, summaries, bills)
 
 
 def _bill_of(row: dict[str, Any], part: PartName) -> BilledPage:
