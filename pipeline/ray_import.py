@@ -110,7 +110,9 @@ class RayImport:
     content_key: ContentKey | None
     range_bytes: int = RANGE_BYTES
 
-    def run(self, files: Sequence[Path], *, progress: ImportProgress, now: datetime, lock_wait_s: float) -> None:
+    def run(
+        self, files: Sequence[Path], *, progress: ImportProgress, now: Callable[[], datetime], lock_wait_s: float
+    ) -> None:
         """Land what the files hold and load it; files whose content was imported before are skipped.
 
         Raises ConfigurationError where a worker does not see the files or the folder, IncompleteError where parts that
@@ -135,12 +137,13 @@ class RayImport:
         return dict(entry for found in self.cluster.run(hash_files, jobs) for entry in found)
 
     def _land(
-        self, store: RawStore, scans: Mapping[str, Scanned], *, progress: ImportProgress, now: datetime
+        self, store: RawStore, scans: Mapping[str, Scanned], *, progress: ImportProgress, now: Callable[[], datetime]
     ) -> list[ArchiveFile]:
         """Have these files read and landed by tasks, loading meanwhile; their records."""
-        sync_id = new_sync_id(now, kind=IMPORT_KIND)
-        lander = ArchiveLander(store, source=self.source, now=now, content_key=self.content_key, sync_id=sync_id)
-        job = FilesJob([], store.folder, lander.open(), sync_id, now, self.content_key, __version__)
+        started_at = now()
+        sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
+        lander = ArchiveLander(store, source=self.source, now=started_at, content_key=self.content_key, sync_id=sync_id)
+        job = FilesJob([], store.folder, lander.open(), sync_id, started_at, self.content_key, __version__)
         cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}
         archives: list[ArchiveFile] = []
         parts: list[PartName] = []
@@ -156,7 +159,7 @@ class RayImport:
                 progress.files_done += len(whole)
                 loader.wake()
         loader.join()
-        lander.close()
+        lander.close(now())
         _check_landed(store, parts, is_there=set(store.list_parts()).__contains__)
         return archives
 

@@ -104,7 +104,7 @@ def import_cut(folder: Path, archive: Path, threads: ThreadCluster | None = None
     progress = ImportProgress(files_total=1)
     cluster: Any = threads or ThreadCluster()
     work = RayImport(cluster, folder, "archive", None, range_bytes=RANGE_BYTES)
-    work.run([archive], progress=progress, now=NOW, lock_wait_s=1.0)
+    work.run([archive], progress=progress, now=lambda: NOW, lock_wait_s=1.0)
     return progress
 
 
@@ -265,3 +265,14 @@ def test_a_cut_archive_that_is_known_is_not_read_again(tmp_path: Path) -> None:
 
     assert (again.files_known, again.files_done, again.steps) == (1, 1, 0)
     assert read_all(tmp_path / "cut", "select count(*) from run_steps") == [(24,)]
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["in ranges", "in one go"])
+def test_all_that_an_import_records_is_of_the_clock_it_was_given(tmp_path: Path, cut: bool) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of(runs_together()))
+
+    (import_cut if cut else import_here)(tmp_path / "data", path)
+
+    recorded = "select distinct unnest([started_at, finished_at]) from syncs union select landed_at from loaded_parts"
+    assert read_all(tmp_path / "data", recorded) == [(NOW,)]
