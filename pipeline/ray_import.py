@@ -28,7 +28,7 @@ from pipeline.garbage import tune_garbage_collector
 from pipeline.hiding import ContentKey
 from pipeline.landing import IMPORT_KIND, PartName, RawStore, new_sync_id
 from pipeline.load import load_new_parts
-from pipeline.loader import loading
+from pipeline.loader import Loader, loading
 from pipeline.pages import ArchiveFile
 from pipeline.pruned import read_imported
 from pipeline.raw_places import open_raw, raw_store
@@ -147,7 +147,7 @@ class RayImport:
         cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}
         archives: list[ArchiveFile] = []
         parts: list[PartName] = []
-        with loading(store, warehouse_path(self.data_dir)) as loader:
+        with loading(store, warehouse_path(self.data_dir)) as loader, _leaving_if_broken_off(loader):
             for read in self.cluster.run(read_files, _jobs(scans, job)):
                 _count(read.archives, progress)
                 parts += read.parts
@@ -162,6 +162,16 @@ class RayImport:
         lander.close(now())
         _check_landed(store, parts, is_there=set(store.list_parts()).__contains__)
         return archives
+
+
+@contextmanager
+def _leaving_if_broken_off(loader: Loader) -> Iterator[None]:
+    """An error leaves the block only when no load goes on: who tries again at once finds the warehouse free."""
+    try:
+        yield
+    except BaseException:
+        loader.leave()
+        raise
 
 
 def hash_files(job: HashJob) -> list[tuple[str, Scanned]]:

@@ -16,6 +16,8 @@ from pipeline.archive_ranges import Scanned, hash_file, read_range, read_range_d
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.raw_places import raw_store
 from pipeline.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.warehouse import warehouse_path
+from pipeline.writer_lock import is_being_written
 from tests.archived import NOW, JsonObject, envelope, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
 from tests.syncs import read_all
@@ -209,6 +211,19 @@ class BreaksOff(ThreadCluster):
             if isinstance(job, FilesJob) and number == self.after:
                 raise KeyboardInterrupt
             yield work(job)
+
+
+@pytest.mark.parametrize("after", [2, 3])
+def test_an_import_that_breaks_off_lets_go_of_the_warehouse_before_anyone_hears_of_it(
+    tmp_path: Path, after: int
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of(runs_far_apart()))
+
+    with pytest.raises(KeyboardInterrupt):
+        import_cut(tmp_path / "cut", path, BreaksOff(after=after))
+
+    assert not is_being_written(warehouse_path(tmp_path / "cut"))
 
 
 def test_an_import_that_breaks_off_leaves_no_record_and_the_next_one_reads_the_file_again(tmp_path: Path) -> None:

@@ -134,7 +134,9 @@ def test_an_error_that_ends_a_sync_is_a_json_log_line_too(server: RunningEmulato
 
 
 def test_a_full_disk_behind_stdout_is_named_and_no_bug(tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full:
+    device = Path("/dev/full")
+    assert device.is_char_device(), f"{device} is no device but mode {stat.filemode(device.stat().st_mode)}, {DEV_FULL}"
+    with device.open("w") as full:
         command = [sys.executable, "-m", "pipeline", "status", "--config", "--json"]
         ended = subprocess.run(command, cwd=tmp_path, env=environ_for(), stdout=full, stderr=subprocess.PIPE, text=True)
 
