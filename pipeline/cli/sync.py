@@ -1,7 +1,8 @@
-"""The command line of `sync` and `import`: options only; what they do is in `syncing` and `importing`."""
+"""The command line of `sync` and `import`: options only; the verbs are `sync.command` and `archive_import`."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +24,10 @@ from pipeline.cli.options import (
     check_executor,
     read_flags,
 )
+
+if TYPE_CHECKING:
+    from pipeline.settings.invocation import Settings
+    from pipeline.threads.naming import Naming
 
 
 def sync(
@@ -139,24 +144,12 @@ def sync(
     fetches_here = executor is Executor.LOCAL and not sample and not dry_run
     crew = start_early(settings["workers"], data_dir=settings.data_dir, files=threads or ()) if fetches_here else None
     # Read after that, for it takes as long as it takes the others to be ready.
-    from pipeline.threads.decay import DECAY, make_decay
     from pipeline.threads.naming import Naming
-    from pipeline.threads.selection import parse_shard, parse_since
     from pipeline.verbs.sync.command import SyncRequest, sync_threads
 
-    decay = make_decay(settings["cold_after"], settings["cold_share"], settings["cold_longest"], asked=since == DECAY)
-    naming = Naming(
-        thread_ids or (),
-        threads or (),
-        threads_sql or (),
-        known=known,
-        all_threads=all_threads,
-        since=None if since in (None, DECAY) else parse_since(since, now=datetime.now(UTC)),
-        shard=None if shard is None else parse_shard(shard),
-        decay=None if full else decay,
-    )
+    named = Naming(thread_ids or (), threads or (), threads_sql or (), known=known, all_threads=all_threads)
     request = SyncRequest(
-        naming,
+        _narrow(named, settings, since=since, shard=shard, full=full),
         sample=sample,
         full=full,
         dry_run=dry_run,
@@ -168,6 +161,20 @@ def sync(
     )
     code = sync_threads(settings, request, quiet=quiet, as_json=as_json, log_format=log_format.value)
     raise typer.Exit(code)
+
+
+def _narrow(naming: "Naming", settings: "Settings", *, since: str | None, shard: str | None, full: bool) -> "Naming":
+    """The same threads, but of them only those with a run since then, of this shard, that are due."""
+    from pipeline.threads.decay import DECAY, make_decay
+    from pipeline.threads.selection import parse_shard, parse_since
+
+    decay = make_decay(settings["cold_after"], settings["cold_share"], settings["cold_longest"], asked=since == DECAY)
+    return replace(
+        naming,
+        since=None if since in (None, DECAY) else parse_since(since, now=datetime.now(UTC)),
+        shard=None if shard is None else parse_shard(shard),
+        decay=None if full else decay,
+    )
 
 
 def import_(
