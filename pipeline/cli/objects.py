@@ -1,4 +1,4 @@
-"""The command line of `runs` and `steps`: options only; what they do is in `verbs`."""
+"""The command line of `runs` and `steps`: options only; the verbs are in `verbs.objects`."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated

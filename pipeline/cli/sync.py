@@ -1,4 +1,4 @@
-"""The command line of `sync` and `import`: options only; the verbs are `sync.command` and `archive_import`."""
+"""The command line of `sync` and `import`: options only; the verbs are in `verbs.sync` and `verbs.archive_import`."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
