@@ -26,12 +26,12 @@ from pipeline.cluster.ray_session import Cluster
 from pipeline.cluster.ray_tasks import check_folder, check_version
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.flatten.cache import FlatStore
+from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.pages import ArchiveFile
 from pipeline.raw.parts import IMPORT_KIND, PartName, RawStore, new_sync_id
 from pipeline.raw.places import open_raw, raw_store
 from pipeline.raw.prune_record import read_imported
-from pipeline.sqlfiles.garbage import tune_garbage_collector
 from pipeline.warehouse.background import Loader, loading
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts

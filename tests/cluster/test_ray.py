@@ -222,7 +222,7 @@ def test_the_actor_of_the_pace_killed_without_warning_ends_the_sync_with_all_tha
 
     def kill_it() -> None:
         wait_until(lambda: len(emulator.requests()) > 40, what="shares under way")
-        for pid in working_on("Desk"):
+        for pid in working_on("Coordinator"):
             os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_it)

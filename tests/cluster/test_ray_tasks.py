@@ -203,9 +203,9 @@ def test_what_one_round_of_a_sync_has_learned_of_the_pace_the_next_one_keeps(
 
     asyncio.run(two_rounds())
 
-    [desk] = cluster.actors
+    [coordinator] = cluster.actors
     # Without a push-back nothing spaces the requests.
-    assert desk.owner.grant(Ask(8)).every_s > 0
+    assert coordinator.owner.grant(Ask(8)).every_s > 0
 
 
 def test_a_cluster_without_processors_is_given_tasks_that_wait_for_some() -> None:
