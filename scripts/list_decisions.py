@@ -6,7 +6,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[1] / "docs" / "decisions"
 INDEX = FOLDER / "README.md"
 # The title, then the day and whether the decision stands.
-_HEAD = re.compile(r"# (\d{4})\. (.+)\n\n(\d{4}-\d\d-\d\d)\. (Stands|Superseded (?:in part )?by \[\d{4}\]\([^)]+\))\.\n")
+_STATE = r"Stands|Superseded (?:in part )?by \[\d{4}\]\([^)]+\)"
+_HEAD = re.compile(rf"# (\d{{4}})\. (.+)\n\n(\d{{4}}-\d\d-\d\d)\. ({_STATE})\.\n")
 _TOP = """\
 # Decisions
 

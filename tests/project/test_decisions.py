@@ -1,4 +1,4 @@
-"""The decisions: one in each file, numbered without a gap, all in the index; what replaces what is told on both ends."""
+"""The decisions: one in each file, numbered without a gap, all in the index; what replaces what stands on both."""
 
 import re
 from pathlib import Path
