@@ -143,7 +143,7 @@ def explain_price(
         rows = read_frame(
             connection,
             "select columns(*) from price_periods where source = $source and model = $model and valid_from <= $on"
-            " and $on < coalesce(valid_to, 'infinity'::date)",
+            " and $on < coalesce(valid_to, 'infinity'::date) order by tier <> 'standard', tier, min_input_tokens",
             {"source": source, "model": model, "on": on},
         ).to_dicts()
         provider = read_frame(connection, "select coalesce(provider, 'openai') from source_providers").item()
