@@ -1,5 +1,5 @@
 -- What each step cost: at the price in the ledger if its run is sealed, else at the price of the day it was created.
--- grain: source, step_id
+-- grain: source, thread_id, run_id, step_id
 -- units: US dollars, exact to 12 decimals; tokens as the server counted them; created_on is a UTC date
 -- reads: run_steps, runs, price_periods, cost_ledger
 -- cost_usd is null, never 0, when the usage is unknown or cannot be (negative, more cached than prompt tokens, above 1e15)
@@ -13,9 +13,9 @@ create or replace view step_costs as
 with steps as (
     select
         run_steps.source,
-        run_steps.step_id,
+        run_steps.thread_id,
         run_steps.run_id,
-        coalesce(runs.thread_id, run_steps.thread_id) as thread_id,
+        run_steps.step_id,
         coalesce(runs.assistant_id, run_steps.assistant_id) as assistant_id,
         runs.model,
         case
@@ -52,14 +52,17 @@ with steps as (
             then cast(run_steps.completion_tokens as decimal(19, 0))
         end as charged_completion_tokens
     from run_steps
-    left join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+    left join runs
+        on runs.source = run_steps.source
+        and runs.thread_id = run_steps.thread_id
+        and runs.run_id = run_steps.run_id
 ),
 step_prices as (
     select
         steps.source,
-        steps.step_id,
-        steps.run_id,
         steps.thread_id,
+        steps.run_id,
+        steps.step_id,
         steps.assistant_id,
         steps.model,
         steps.tier,
@@ -103,7 +106,11 @@ step_prices as (
         end as output_usd_per_mtok,
         case when cost_ledger.step_id is null then price_periods.discount else cost_ledger.discount end as discount
     from steps
-    left join cost_ledger on cost_ledger.source = steps.source and cost_ledger.step_id = steps.step_id
+    left join cost_ledger
+        on cost_ledger.source = steps.source
+        and cost_ledger.thread_id = steps.thread_id
+        and cost_ledger.run_id = steps.run_id
+        and cost_ledger.step_id = steps.step_id
     left join price_periods
         on price_periods.source = steps.source
         and price_periods.model = steps.model
@@ -115,9 +122,9 @@ step_prices as (
 )
 select
     source,
-    step_id,
-    run_id,
     thread_id,
+    run_id,
+    step_id,
     assistant_id,
     model,
     tier,
