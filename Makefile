@@ -7,7 +7,8 @@ DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut 
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test check prices licences architecture decisions audit notebooks test-peers test-browser test-clickhouse test-duckdb15 test-lake faults load-test mutants \
+.PHONY: demo test check prices licences architecture decisions audit \
+	notebooks test-peers test-browser test-clickhouse test-duckdb15 test-lake test-dates faults load-test mutants \
 	bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
@@ -68,6 +69,9 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 
 test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
 	LAKE_KILLS=100 $(BIN)/python -m pytest tests/lake/test_publishing.py -k killed_at_random
+
+test-dates: $(DEV)  ## every test a day, a month and a year from now: the clock moved in all processes; needs a C compiler
+	$(BIN)/python -m tests.dates
 
 faults: $(DEV)  ## every fault at every stage, and kill -9 at 200 random points; writes docs/reliability.md
 	$(BIN)/python -m tests.faults cells --out docs/reliability.md
