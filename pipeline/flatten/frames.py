@@ -38,6 +38,9 @@ _DTYPES: dict[str, pl.DataType] = {
 # Columns that only the load can fill in.
 _NOT_FLAT = {"runs": {"sealed"}}
 
+# Columns of `runs` that assistants have nothing for.
+_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
+
 _NO_USAGE = Usage()
 _NO_ERROR = LastError()
 _NO_DETAILS = StepDetails()
@@ -88,6 +91,8 @@ def _run_frame(items: Items[Run]) -> pl.DataFrame:
         "thread_id": [walk.certificate.thread_id for walk in items.walks],
         "assistant_id": [run.assistant_id for run in runs],
         "object": [run.object for run in runs],
+        "protocol": ["assistants"] * len(runs),
+        **dict.fromkeys(_OF_SUCCESSORS, [None] * len(runs)),
         "status": [run.status for run in runs],
         "model": [run.model for run in runs],
         **_instant_columns(runs, "created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"),
@@ -150,12 +155,13 @@ def _error_columns(errors: list[LastError]) -> dict[str, list[str | None]]:
     }
 
 
-def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, list[int | None]]:
+def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, Sequence[int | None]]:
     usages = [item.usage or _NO_USAGE for item in objects]
     reasoning = [usage.completion_tokens_details or _NO_REASONING for usage in usages]
     return {
         "prompt_tokens": [usage.prompt_tokens for usage in usages],
         "cached_tokens": [_cached_tokens(usage) for usage in usages],
+        "cache_write_tokens": [None] * len(usages),
         "completion_tokens": [usage.completion_tokens for usage in usages],
         "reasoning_tokens": [details.reasoning_tokens for details in reasoning],
         "total_tokens": [usage.total_tokens for usage in usages],

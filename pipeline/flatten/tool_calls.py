@@ -27,6 +27,8 @@ class _Call:
     """The columns of one call while they are gathered; `payload` holds JSON texts."""
 
     name: str | None = None
+    status: str | None = None
+    error: str | None = None
     arguments: str | None = None
     output: str | None = None
     server_label: str | None = None
@@ -42,6 +44,8 @@ CALL_COLUMNS: dict[str, tuple[str, ...]] = {
         "tool_call_id",
         "type",
         "name",
+        "status",
+        "error",
         "arguments",
         "output",
         "server_label",
@@ -92,6 +96,8 @@ class CallRows:
                     tool_call.id,
                     tool_call.type,
                     call.name if call.name is not None else tool_call.type,
+                    call.status,
+                    call.error,
                     call.arguments,
                     call.output,
                     call.server_label,
