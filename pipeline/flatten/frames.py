@@ -7,15 +7,14 @@ from typing import Any
 import polars as pl
 from msgspec import Raw, UnsetType
 
-from pipeline.flatten.extras import MILLISECONDS_ABOVE, expired_at, run_extra, step_extra
+from pipeline.flatten.extras import expired_at, run_extra, step_extra
 from pipeline.flatten.items import Items, RejectRows, read_items
 from pipeline.flatten.tool_calls import CALL_COLUMNS, CallRows
 from pipeline.protocol.json_text import raw_text
 from pipeline.protocol.pages import INSTANT, LandedWalk
+from pipeline.protocol.spellings import MILLISECONDS_ABOVE
 from pipeline.protocol.wire import LastError, ReasoningTokens, Run, Step, StepDetails, Usage
 from pipeline.sqlfiles.catalog import read_sql_files
-
-UNSET_INSTANT = -1
 
 FLAT_TABLES = (
     "runs",
@@ -197,7 +196,8 @@ def _typed_frame(table: str, columns: dict[str, list[Any]]) -> pl.DataFrame:
 def _instant(name: str) -> pl.Expr:
     number = pl.col(name)
     seconds = pl.when(number > MILLISECONDS_ABOVE).then(number / 1000).otherwise(number)
-    known = pl.when(number != UNSET_INSTANT).then(seconds)
+    # Unset is -1, or 0 (both seen from Alibaba).
+    known = pl.when(number > 0).then(seconds)
     return (known * 1_000_000).round().cast(pl.Int64).cast(INSTANT).alias(name)
 
 
