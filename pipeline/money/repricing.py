@@ -29,7 +29,8 @@ _PROVIDER_RULES = {
 _PROVIDER_KINDS = {"azure": "azure-openai", "openai": "openai"}
 
 _PRICED_COLUMNS = (
-    "price_id, match, priced_model, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, discount,"
+    "price_id, match, priced_model, input_usd_per_mtok, cached_input_usd_per_mtok,"
+    " cache_write_usd_per_mtok, output_usd_per_mtok, discount,"
     " input_cost_usd, cached_cost_usd, output_cost_usd, cost_usd"
 )
 
@@ -53,10 +54,12 @@ from new_ledger
 inner join old_ledger using (source, thread_id, run_id, step_id)
 where (
     old_ledger.price_id, old_ledger.match, old_ledger.priced_model, old_ledger.input_usd_per_mtok,
-    old_ledger.cached_input_usd_per_mtok, old_ledger.output_usd_per_mtok, old_ledger.discount
+    old_ledger.cached_input_usd_per_mtok, old_ledger.cache_write_usd_per_mtok, old_ledger.output_usd_per_mtok,
+    old_ledger.discount
 ) is distinct from (
     new_ledger.price_id, new_ledger.match, new_ledger.priced_model, new_ledger.input_usd_per_mtok,
-    new_ledger.cached_input_usd_per_mtok, new_ledger.output_usd_per_mtok, new_ledger.discount
+    new_ledger.cached_input_usd_per_mtok, new_ledger.cache_write_usd_per_mtok, new_ledger.output_usd_per_mtok,
+    new_ledger.discount
 )
 group by all
 order by all
@@ -140,7 +143,7 @@ def explain_price(
         rows = read_frame(
             connection,
             "select columns(*) from price_periods where source = $source and model = $model and valid_from <= $on"
-            " and $on < coalesce(valid_to, 'infinity'::date)",
+            " and $on < coalesce(valid_to, 'infinity'::date) order by tier <> 'standard', tier, min_input_tokens",
             {"source": source, "model": model, "on": on},
         ).to_dicts()
         provider = read_frame(connection, "select coalesce(provider, 'openai') from source_providers").item()

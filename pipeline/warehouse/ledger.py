@@ -31,6 +31,7 @@ _LEDGER_ROWS = """
 create or replace temp table ledger_rows as
 select step_costs.source, step_costs.thread_id, step_costs.run_id, step_costs.step_id, step_costs.price_id,
     step_costs.match, step_costs.priced_model, step_costs.input_usd_per_mtok, step_costs.cached_input_usd_per_mtok,
+    step_costs.cache_write_usd_per_mtok,
     step_costs.output_usd_per_mtok, step_costs.discount, step_costs.input_cost_usd, step_costs.cached_cost_usd,
     step_costs.output_cost_usd, step_costs.cost_usd, walks.ended_at as sealed_at
 from step_costs

@@ -15,6 +15,7 @@ create table cost_ledger (
     priced_model varchar,
     input_usd_per_mtok decimal(18, 6),
     cached_input_usd_per_mtok decimal(18, 6),
+    cache_write_usd_per_mtok decimal(18, 6),
     output_usd_per_mtok decimal(18, 6),
     discount decimal(9, 6),
     input_cost_usd decimal(38, 12),

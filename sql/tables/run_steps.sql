@@ -23,6 +23,7 @@ create table run_steps (
     tool_call_count bigint,
     prompt_tokens bigint,
     cached_tokens bigint,
+    cache_write_tokens bigint,
     completion_tokens bigint,
     reasoning_tokens bigint,
     total_tokens bigint,

@@ -14,15 +14,8 @@ with step_sums as (
         min(created_at) as first_step_at,
         count(*) as steps,
         count(cost_usd) as priced_steps,
-        try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
-        try_cast(sum(cached_tokens) as bigint) as cached_tokens,
-        try_cast(sum(completion_tokens) as bigint) as completion_tokens,
-        try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
-        try_cast(sum(total_tokens) as bigint) as total_tokens,
-        sum(input_cost_usd) as input_cost_usd,
-        sum(cached_cost_usd) as cached_cost_usd,
-        sum(output_cost_usd) as output_cost_usd,
-        sum(cost_usd) as cost_usd
+        try_cast(sum(columns('_tokens$')) as bigint) as '\0',
+        sum(columns('cost_usd$')) as '\0'
     from step_costs
     group by source, thread_id, run_id
 )
