@@ -24,7 +24,8 @@ from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
-from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.checks import Finding, run_check
+from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
 
@@ -142,9 +143,13 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    shared = _find_shared_runs(warehouse)
+    if shared is not None:
+        reporter.say(shared.message, level="warning")
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
         summary = {"source": request.source, "exit_code": exit_code, **progress.values(), "seconds": seconds}
+        summary["runs_in_two_sources"] = 0 if shared is None else shared.rows
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
@@ -155,6 +160,14 @@ def _report(
     reporter.say(f"imported into {request.source!r}: {counts}{known}{left_out} in {seconds:.1f} s")
     if not reporter.quiet and warehouse.exists():
         print_outcome(warehouse, source=request.source)
+
+
+def _find_shared_runs(warehouse: Path) -> Finding | None:
+    """Runs that the archives have and another source, too."""
+    if not warehouse.exists():
+        return None
+    with open_for_reading(warehouse) as connection:
+        return run_check(connection, "runs_in_two_sources")
 
 
 def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
