@@ -1,6 +1,7 @@
 """Checks of the warehouse: every file of `sql/checks/`, and the declared grain of every table and view."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 import polars as pl
@@ -63,7 +64,7 @@ def _run_check(connection: Connection, check: SqlFile) -> Finding | None:
 def _sum_of(rows: pl.DataFrame, check: SqlFile) -> str:
     """What a check that declares a `sum:` of dollars comes to, in words."""
     name = check.fields.get("sum")
-    total = None if name is None else rows[name].sum()
+    total = Decimal(0) if name is None else sum(rows[name].drop_nulls(), Decimal(0))
     return f", together {format_decimal(total, least_digits=_CENT_DIGITS)} USD" if total else ""
 
 

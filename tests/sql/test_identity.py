@@ -59,7 +59,7 @@ def broken_joins(text: str) -> list[str]:
     for number, condition in enumerate(re.split(r"\bjoin\b|\bwhere\b|\bfrom\b|\bupdate\b|\bselect\b|\bexists\b", text)):
         for left, column, right, other in EQUAL.findall(condition):
             if left != right:
-                pairs.setdefault((*sorted((left, right)), number), set()).add(column)  # type: ignore[arg-type]
+                pairs.setdefault((*sorted((left, right)), number), set()).add(column)
                 assert other.endswith(column), (left, column, right, other)
     return [
         f"{pair[0]}, {pair[1]}: {', '.join(sorted(columns))}"
