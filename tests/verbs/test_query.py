@@ -22,7 +22,9 @@ from tests.publish_parts import publish
 from tests.syncs import environ_for, run_cli
 
 USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
-COST = "select run_id, cost_usd, runs.created_at, sealed from run_costs inner join runs using (source, run_id)"
+COST = (
+    "select run_id, cost_usd, runs.created_at, sealed from run_costs inner join runs using (source, thread_id, run_id)"
+)
 
 
 @pytest.fixture(scope="module")
