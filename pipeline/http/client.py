@@ -211,9 +211,8 @@ class ApiClient:
         except ValueError as error:
             raise _FaultError(Fault(f"HTTP 200 but {error}", retry=True, status=200, bad_body=True)) from None
         self.pacer.succeeded(self.clock.monotonic() - started_s)
-        request_id = response.headers.get("x-request-id")
-        shown_id = None if request_id is None else mask_text(request_id, self._keys())
-        return Answer(body, value, shown_id, self.clock.stamp())
+        request_id = mask_text(response.headers.get("x-request-id", ""), self._keys()) or None
+        return Answer(body, value, request_id, self.clock.stamp())
 
     def _keys(self) -> tuple[str, ...]:
         return (*self.endpoint.keys, *(self.tokens.values if self.tokens else ()))
