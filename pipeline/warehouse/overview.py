@@ -46,7 +46,8 @@ last_syncs as (
     select source, max(started_at) as last_sync_at, max_by(coalesce(verdict, 'killed'), started_at) as last_verdict
     from syncs group by source
 )
-select source, threads, synced, waiting, missing, failed, imported, runs, open_runs, steps, coalesce(lost_values, 0) as lost_values,
+select source, threads, synced, waiting, missing, failed, imported, runs, open_runs, steps,
+    coalesce(lost_values, 0) as lost_values,
     last_sync_at, last_verdict
 from thread_counts
 left join lost_counts using (source)
