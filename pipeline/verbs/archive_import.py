@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import NAMED_PLACES, ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
 from pipeline.archives.ranges import hash_file
 from pipeline.cluster.executors import Executor
 from pipeline.console.tables import count_of, join_counts
@@ -22,6 +22,7 @@ from pipeline.privacy.hiding import ContentKey
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
+from pipeline.verbs.archive_evidence import Evidence, read_evidence
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
 from pipeline.warehouse.database import warehouse_path
@@ -51,7 +52,7 @@ class ImportRequest:
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
-    """Import, say how it went, and return the exit code: 4 if there is something that could not be recognised."""
+    """Import, say how it went, and return the exit code: 4 if something could not be read or is missing for certain."""
     _check_source(request.source)
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
     for notice in request.notices:
@@ -65,9 +66,10 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
-    code = IncompleteError.exit_code if progress.unrecognised else 0
+    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source)
+    code = IncompleteError.exit_code if progress.unrecognised or evidence.is_broken else 0
     seconds = clock.monotonic() - started_s
-    _report(reporter, request, progress, exit_code=code, as_json=as_json, seconds=seconds)
+    _report(reporter, request, progress, evidence, exit_code=code, as_json=as_json, seconds=seconds)
     return code
 
 
@@ -135,6 +137,7 @@ def _report(
     reporter: Reporter,
     request: ImportRequest,
     progress: ImportProgress,
+    evidence: Evidence,
     *,
     exit_code: int,
     as_json: bool,
@@ -142,9 +145,16 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    _report_evidence(reporter, evidence)
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
-        summary = {"source": request.source, "exit_code": exit_code, **progress.values(), "seconds": seconds}
+        summary = {
+            "source": request.source,
+            "exit_code": exit_code,
+            **progress.values(),
+            **evidence.values(),
+            "seconds": seconds,
+        }
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
@@ -165,10 +175,19 @@ def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
     for place in named[:_SHOWN]:
         reporter.say(place, level="warning")
     if progress.unrecognised:
-        more = progress.unrecognised - len(named[:_SHOWN])
+        more = f" (the first {_SHOWN} of {len(named):,} reasons are shown; --json has them)" if named[_SHOWN:] else ""
+        rest = "; everything else was imported" if progress.runs or progress.steps or progress.files_known else ""
         reporter.say(
-            f"not recognised: {count_of(progress.unrecognised, 'places')}"
-            + (f" ({more:,} more than shown; --json names the first {NAMED_PLACES} of each file)" if more else "")
-            + "; everything else was imported",
+            f"not recognised: {count_of(progress.unrecognised, 'places')}{more}{rest or '; nothing was imported'}",
             level="warning",
         )
+
+
+def _report_evidence(reporter: Reporter, evidence: Evidence) -> None:
+    for gap in evidence.gaps[:_SHOWN]:
+        reporter.say(gap, level="warning")
+    if evidence.is_broken:
+        more = len(evidence.gaps) - _SHOWN
+        reporter.say(evidence.summary() + (f" ({more:,} more than shown)" if more > 0 else ""), level="warning")
+    if (line := evidence.unproven_line()) is not None:
+        reporter.say(line)
