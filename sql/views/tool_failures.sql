@@ -3,7 +3,8 @@
 -- units: instants are UTC
 -- reads: tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
--- filled `error`), unanswered (a function whose run ended badly before its output came). A step that somebody cancelled
+-- filled `error`), unanswered (a function, or an mcp call that waited for approval, whose run
+-- ended badly before its output came). A step that somebody cancelled
 -- is no failure of its tool. An output that is hidden (content = "hashed") says itself that it was one of these.
 create or replace view tool_failures as
 with calls as (
@@ -72,7 +73,7 @@ failures as (
             when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
             when starts_with(output, 'hmac:') and regexp_full_match(output, 'hmac:[0-9a-f]{32}:[0-9]{1,10}:error')
             then 'error_output'
-            when type = 'function' and output is null and run_status in ('expired', 'failed', 'incomplete')
+            when type in ('function', 'mcp') and output is null and run_status in ('expired', 'failed', 'incomplete')
             then 'unanswered'
         end as reason
     from calls

@@ -15,8 +15,10 @@ import polars as pl
 import pytest
 from backports import zstd
 
-from pipeline.archives.files import Damage, Document, LineNumbers, find_archives, read_documents
-from pipeline.archives.shapes import Context, Unrecognised, read_content
+from pipeline.archives.files import LineNumbers, find_archives, read_documents
+from pipeline.archives.large import Damage, Document
+from pipeline.archives.shapes.content import Context, Unrecognised
+from pipeline.archives.shapes.objects import read_content
 from pipeline.errors import ConfigurationError
 from pipeline.extract.known_threads import read_thread_states
 from pipeline.flatten.part_frames import frames_of
