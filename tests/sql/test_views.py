@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.sqlfiles.schema import open_in_memory
 from tests.warehouse_rows import (
     SQL,
     Row,
@@ -22,7 +23,6 @@ from tests.warehouse_rows import (
     add_step,
     add_thread,
     add_walk,
-    open_warehouse,
     post_ledger,
     read_rows,
     read_value,
@@ -34,7 +34,7 @@ Connection = duckdb.DuckDBPyConnection
 
 @pytest.fixture(scope="module")
 def warehouse() -> Iterator[Connection]:
-    with open_warehouse() as con:
+    with open_in_memory() as con:
         yield con
 
 
