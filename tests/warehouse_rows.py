@@ -147,7 +147,7 @@ def add_list_prices(con: duckdb.DuckDBPyConnection) -> None:
 
 def post_ledger(con: duckdb.DuckDBPyConnection) -> None:
     """Seal every run of the warehouse: its costs go into the ledger as a load would write them."""
-    con.execute("create or replace temp table touched_runs as select source, run_id from runs")
+    con.execute("create or replace temp table touched_runs as select source, thread_id, run_id from runs")
     post_touched_runs(con)
 
 

@@ -53,4 +53,4 @@ from threads
 full join run_sums on run_sums.source = threads.source and run_sums.thread_id = threads.thread_id
 left join fee_sums
     on fee_sums.source = coalesce(threads.source, run_sums.source)
-    and fee_sums.thread_id is not distinct from coalesce(threads.thread_id, run_sums.thread_id);
+    and fee_sums.thread_id = coalesce(threads.thread_id, run_sums.thread_id);

@@ -87,7 +87,7 @@ class Loses(ThreadCluster):
 
 def import_on(cluster: Any, folder: Path, archive: Path) -> None:
     work = RayImport(cluster, folder / "data", "archive", None)
-    work.run([archive], progress=ImportProgress(), now=NOW, lock_wait_s=1.0)
+    work.run([archive], progress=ImportProgress(), now=lambda: NOW, lock_wait_s=1.0)
 
 
 def test_an_import_whose_workers_have_another_folder_is_refused_and_says_so(tmp_path: Path, archive: Path) -> None:
