@@ -84,12 +84,6 @@ def corpus() -> Corpus:
     return generate_corpus(threads=30)
 
 
-@pytest.fixture
-def server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
-
-
 def count_runs(data_dir: Path) -> int:
     [(count,)] = read_all(data_dir, "select count(*) from runs")
     return int(count)
