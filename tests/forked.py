@@ -2,9 +2,11 @@
 
 import functools
 import gc
+import io
 import json
 import os
 import runpy
+import selectors
 import signal
 import socket
 import subprocess
@@ -25,6 +27,7 @@ _DESCRIPTORS = 5
 _INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
 # Heeded when a Python or a library starts, so that a fork of one that has started would not.
 _OF_A_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "POLARS_")
+_CHUNK = 1 << 16
 _HEAVY = ("ray", "__main__")
 
 
@@ -62,17 +65,21 @@ class ForkingPython:
         """`python -m pipeline ARGUMENTS` in that folder, ended; `given` is its standard input."""
         command = [sys.executable, "-m", "pipeline", *arguments]
         place = {"folder": str(folder), "environ": dict(environ), "umask": _umask()}
-        request = json.dumps({"arguments": arguments, **place})
-        with _text_file(request) as asked, _text_file(given) as stdin, _text_file() as out, _text_file() as err:
-            ours, theirs = socket.socketpair()
-            with ours:
-                with theirs:
-                    passed = [stream.fileno() for stream in (stdin, out, err, asked, theirs)]
-                    socket.send_fds(self._control, [b"."], passed)
-                code = _await_end(ours, command, timeout_s)
-            for file in (out, err):
-                file.seek(0)
-            return subprocess.CompletedProcess(command, code, out.read(), err.read())
+        with _text_file(json.dumps({"arguments": arguments, **place})) as asked, _text_file(given) as stdin:
+            (out, out_end), (err, err_end), (ours, theirs) = os.pipe(), os.pipe(), socket.socketpair()
+            with theirs:
+                passed = [stdin.fileno(), out_end, err_end, asked.fileno(), theirs.fileno()]
+                socket.send_fds(self._control, [b"."], passed)
+        for descriptor in (out_end, err_end):
+            os.close(descriptor)
+        with ours, ours.makefile("r") as answers:
+            process_id = int(answers.readline())
+            try:
+                said = _read_to_ends([out, err], until_s=time.monotonic() + timeout_s)
+            except TimeoutError:
+                os.kill(process_id, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(command, timeout_s) from None
+            return subprocess.CompletedProcess(command, int(answers.readline()), *said)
 
     def end(self) -> None:
         """Return when it has ended."""
@@ -94,17 +101,23 @@ def _umask() -> int:
     return umask
 
 
-def _await_end(answers: socket.socket, command: Sequence[str], timeout_s: float) -> int:
-    """The exit code of the fork; it is killed if it has not ended in time, as `subprocess.run` does."""
-    deadline = time.monotonic() + timeout_s
-    with answers.makefile("r") as lines:
-        process_id = int(lines.readline())
-        answers.settimeout(max(0.0, deadline - time.monotonic()))
-        try:
-            return int(lines.readline())
-        except TimeoutError:
-            os.kill(process_id, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(command, timeout_s) from None
+def _read_to_ends(pipes: Sequence[int], *, until_s: float) -> list[str]:
+    """What comes out of each pipe until nobody holds its other end; TimeoutError at that point of monotonic time."""
+    found: dict[int, list[bytes]] = {pipe: [] for pipe in pipes}
+    with selectors.DefaultSelector() as open_pipes:
+        for pipe in pipes:
+            open_pipes.register(pipe, selectors.EVENT_READ)
+        while open_pipes.get_map():
+            ready = open_pipes.select(max(0.0, until_s - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                content = os.read(key.fd, _CHUNK)
+                found[key.fd].append(content)
+                if not content:
+                    open_pipes.unregister(key.fd)
+                    os.close(key.fd)
+    return [io.TextIOWrapper(io.BytesIO(b"".join(content)), "utf-8").read() for content in found.values()]
 
 
 def _serve(control: socket.socket) -> None:
