@@ -24,7 +24,8 @@ _ROOT = Path(__file__).parents[1]
 # Beside the descriptors of standard input, output and errors: the request, and where to answer.
 _DESCRIPTORS = 5
 # Nothing else of the machine that runs the tests may reach the command line.
-_INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
+# With the last of them `make test-dates` moves the clock.
+_INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "LD_PRELOAD")
 # Heeded when a Python or a library starts, so that a fork of one that has started would not.
 _OF_A_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "POLARS_")
 _CHUNK = 1 << 16

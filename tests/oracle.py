@@ -52,7 +52,7 @@ def _read_walk(pages: Sequence[bytes], name: str, read: Callable[[Node, Reading]
     places = [(page, item) for page, body in enumerate(pages) for item in range(len(json.loads(body)["data"]))]
     for position, (page, item) in enumerate(places):
         one = Reading()
-        node = node_of(json.loads(pages[page])["data"][item], f"$.data[{item}]", one.rejects)
+        node = node_of(json.loads(pages[page])["data"][item], f"$.data[{item}]", one.rejects, set())
         read(node, one)
         item_id = _read_id(node)
         whole.rejects += [
@@ -92,6 +92,7 @@ def _read_run(run: Node, owner: Row) -> Row:
     usage, usage_rest = _read_usage(run)
     extra = run.rest(*_RUN_TEXTS, *_RUN_TIMES, *_RUN_PARTS) | _others(run, owner) | _unit(times)
     extra |= filled({"last_error": error_rest, "usage": usage_rest, "incomplete_details": details.rest("reason")})
+    extra |= filled({"spellings": sorted(run.notes)})
     return {
         "run_id": run.fields.get("id"),
         **{name: run.text(name) for name in _RUN_TEXTS},
@@ -108,13 +109,14 @@ def _read_run(run: Node, owner: Row) -> Row:
 def _read_step(step: Node, owner: Row, one: Reading) -> None:
     texts = {name: step.text(name) for name in _STEP_TEXTS}
     times = {name: step.time(name) for name in _STEP_TIMES}
-    if times["expired_at"] is None and texts["status"] == "expired":
+    if (times["expired_at"] or 0) <= 0 and texts["status"] == "expired":
         times["expired_at"] = times["expires_at"]
     error, error_rest = _read_error(step)
     usage, usage_rest = _read_usage(step)
     details, details_rest = _read_details(step, one)
     extra = step.rest(*_STEP_TEXTS, *_STEP_TIMES, *_STEP_PARTS) | _others(step, owner) | _unit(times)
     extra |= filled({"last_error": error_rest, "usage": usage_rest, "step_details": details_rest})
+    extra |= filled({"spellings": sorted(step.notes)})
     deadline = times.pop("expires_at")
     if deadline not in (None, times["expired_at"]):
         extra["expires_at"] = deadline

@@ -56,9 +56,9 @@ def make_hostile(path: Path) -> Path:
     with open_for_writing(path, wait_s=1) as con:
         for number, source in enumerate((HOSTILE, "main")):
             _add_hostile_run(con, source, number)
-        add_run(con, run_id="run_bare", thread_id=None, assistant_id=None, model=None, status=None, created_at=None)
-        add_step(con, run_id="run_bare", step_id="step_bare", thread_id=None, assistant_id=None, created_at=None)
-        add_call(con, step_id="step_bare", run_id="run_bare", thread_id=None, type=None, name=None)
+        add_run(con, run_id="run_bare", assistant_id=None, model=None, status=None, created_at=None)
+        add_step(con, run_id="run_bare", step_id="step_bare", assistant_id=None, created_at=None)
+        add_call(con, step_id="step_bare", run_id="run_bare", type=None, name=None)
         add_run(con, run_id="run_zero", model="gpt-4o-mini")
         add_step(con, run_id="run_zero", step_id="step_zero", prompt_tokens=0, completion_tokens=0, total_tokens=0)
         add_run(con, run_id="run_absurd", model="gpt-4o")

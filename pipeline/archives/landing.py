@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -187,11 +187,10 @@ class ArchiveLander:
         if self._finished or self._found:
             self._land()
 
-    def close(self, *, has_news: bool = False) -> None:
-        """Land what is left, and that there was an import; nothing at all if no file was new, here or elsewhere."""
-        if not (has_news or self._finished or self._has_landed):
+    def close(self, finished_at: datetime) -> None:
+        """Land what is left, and that there was an import; nothing at all if no file was new."""
+        if not (self._finished or self._has_landed):
             return
-        finished_at = datetime.now(UTC)
         summary = msgspec.structs.replace(
             self._opening(), finished_at=finished_at, verdict="imported", threads_failed=0
         )

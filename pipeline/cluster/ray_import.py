@@ -26,13 +26,13 @@ from pipeline.cluster.ray_session import Cluster
 from pipeline.cluster.ray_tasks import check_folder, check_version
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.flatten.cache import FlatStore
+from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.pages import ArchiveFile
 from pipeline.raw.parts import IMPORT_KIND, PartName, RawStore, new_sync_id
 from pipeline.raw.places import open_raw, raw_store
 from pipeline.raw.prune_record import read_imported
-from pipeline.sqlfiles.garbage import tune_garbage_collector
-from pipeline.warehouse.background import loading
+from pipeline.warehouse.background import Loader, loading
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 
@@ -110,7 +110,9 @@ class RayImport:
     content_key: ContentKey | None
     range_bytes: int = RANGE_BYTES
 
-    def run(self, files: Sequence[Path], *, progress: ImportProgress, now: datetime, lock_wait_s: float) -> None:
+    def run(
+        self, files: Sequence[Path], *, progress: ImportProgress, now: Callable[[], datetime], lock_wait_s: float
+    ) -> None:
         """Land what the files hold and load it; files whose content was imported before are skipped.
 
         Raises ConfigurationError where a worker does not see the files or the folder, IncompleteError where parts that
@@ -135,16 +137,17 @@ class RayImport:
         return dict(entry for found in self.cluster.run(hash_files, jobs) for entry in found)
 
     def _land(
-        self, store: RawStore, scans: Mapping[str, Scanned], *, progress: ImportProgress, now: datetime
+        self, store: RawStore, scans: Mapping[str, Scanned], *, progress: ImportProgress, now: Callable[[], datetime]
     ) -> list[ArchiveFile]:
         """Have these files read and landed by tasks, loading meanwhile; their records."""
-        sync_id = new_sync_id(now, kind=IMPORT_KIND)
-        lander = ArchiveLander(store, source=self.source, now=now, content_key=self.content_key, sync_id=sync_id)
-        job = FilesJob([], store.folder, lander.open(), sync_id, now, self.content_key, __version__)
+        started_at = now()
+        sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
+        lander = ArchiveLander(store, source=self.source, now=started_at, content_key=self.content_key, sync_id=sync_id)
+        job = FilesJob([], store.folder, lander.open(), sync_id, started_at, self.content_key, __version__)
         cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}
         archives: list[ArchiveFile] = []
         parts: list[PartName] = []
-        with loading(store, warehouse_path(self.data_dir)) as loader:
+        with loading(store, warehouse_path(self.data_dir)) as loader, _leaving_if_broken_off(loader):
             for read in self.cluster.run(read_files, _jobs(scans, job)):
                 _count(read.archives, progress)
                 parts += read.parts
@@ -156,9 +159,19 @@ class RayImport:
                 progress.files_done += len(whole)
                 loader.wake()
         loader.join()
-        lander.close()
+        lander.close(now())
         _check_landed(store, parts, is_there=set(store.list_parts()).__contains__)
         return archives
+
+
+@contextmanager
+def _leaving_if_broken_off(loader: Loader) -> Iterator[None]:
+    """An error leaves the block only when no load goes on: who tries again at once finds the warehouse free."""
+    try:
+        yield
+    except BaseException:
+        loader.leave()
+        raise
 
 
 def hash_files(job: HashJob) -> list[tuple[str, Scanned]]:

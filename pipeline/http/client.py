@@ -1,4 +1,4 @@
-"""HTTP: one GET with credentials, timeouts and bounded retries. All of tenacity is in here."""
+"""HTTP: one GET with credentials, timeouts and bounded retries."""
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Sequence

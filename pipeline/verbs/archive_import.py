@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,7 +61,7 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
     started_s = clock.monotonic()
     try:
         with _stopping_politely(), reporter.watching(progress):
-            run_import(request, progress=progress, now=clock.now())
+            run_import(request, progress=progress, now=clock.now)
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
@@ -71,7 +71,7 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
     return code
 
 
-def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetime) -> None:
+def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callable[[], datetime]) -> None:
     """Land what the archives hold and load it; files whose content was imported into this source before are skipped."""
     store = raw_store(request.data_dir)
     sweep_leftovers(store)
@@ -81,8 +81,11 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetim
         _import_on_ray(request, files, progress=progress, now=now)
         return
     known = {archive.sha256: archive for archive in read_imported(store, request.source) if is_done(archive)}
-    sync_id = new_sync_id(now, kind=IMPORT_KIND)
-    lander = ArchiveLander(store, source=request.source, now=now, content_key=request.content_key, sync_id=sync_id)
+    started_at = now()
+    sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
+    lander = ArchiveLander(
+        store, source=request.source, now=started_at, content_key=request.content_key, sync_id=sync_id
+    )
     for path in files:
         sha256 = hash_file(path)
         if (archive := known.get(sha256)) is None:
@@ -92,11 +95,13 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetim
             progress.files_known += 1
         progress.archives.append(archive)
         progress.files_done += 1
-    lander.close()
+    lander.close(now())
     load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
 
 
-def _import_on_ray(request: ImportRequest, files: Sequence[Path], *, progress: ImportProgress, now: datetime) -> None:
+def _import_on_ray(
+    request: ImportRequest, files: Sequence[Path], *, progress: ImportProgress, now: Callable[[], datetime]
+) -> None:
     from pipeline.cluster.ray_import import RayImport
     from pipeline.cluster.ray_session import open_cluster
 

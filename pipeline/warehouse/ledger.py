@@ -12,16 +12,16 @@ KEPT_TABLES = ("cost_ledger", "repricings")
 # Touched runs that are sealed, and finished ones that archives tell of, which nothing will ever seal.
 _POSTED_RUNS = f"""
 create or replace temp table posted_runs as
-select source, run_id from runs
-semi join touched_runs using (source, run_id)
+select source, thread_id, run_id from runs
+semi join touched_runs using (source, thread_id, run_id)
 where sealed
     or (
         status in {TERMINAL_SQL}
-        and (source, run_id) in (
-            select (source, run_id) from walks where resource = 'steps' and verdict = 'imported'
+        and (source, thread_id, run_id) in (
+            select (source, thread_id, run_id) from walks where resource = 'steps' and verdict = 'imported'
         )
-        and (source, run_id) not in (
-            select (source, run_id) from walks where resource = 'steps' and verdict = 'complete'
+        and (source, thread_id, run_id) not in (
+            select (source, thread_id, run_id) from walks where resource = 'steps' and verdict = 'complete'
         )
     )
 """
@@ -29,24 +29,27 @@ where sealed
 # Through `step_costs`: a step that the ledger has keeps its price, a new one gets the price of today's book.
 _LEDGER_ROWS = """
 create or replace temp table ledger_rows as
-select step_costs.source, step_costs.step_id, step_costs.run_id, step_costs.price_id, step_costs.match,
-    step_costs.priced_model, step_costs.input_usd_per_mtok, step_costs.cached_input_usd_per_mtok,
+select step_costs.source, step_costs.thread_id, step_costs.run_id, step_costs.step_id, step_costs.price_id,
+    step_costs.match, step_costs.priced_model, step_costs.input_usd_per_mtok, step_costs.cached_input_usd_per_mtok,
+    step_costs.cache_write_usd_per_mtok,
     step_costs.output_usd_per_mtok, step_costs.discount, step_costs.input_cost_usd, step_costs.cached_cost_usd,
     step_costs.output_cost_usd, step_costs.cost_usd, walks.ended_at as sealed_at
 from step_costs
-semi join posted_runs on posted_runs.source = step_costs.source and posted_runs.run_id = step_costs.run_id
-left join run_steps on run_steps.source = step_costs.source and run_steps.step_id = step_costs.step_id
+semi join posted_runs using (source, thread_id, run_id)
+left join run_steps using (source, thread_id, run_id, step_id)
 left join walks on walks.walk_id = run_steps.walk_id
 """
 
-_DELETE_POSTED = "delete from cost_ledger where (source, run_id) in (select (source, run_id) from posted_runs)"
+_DELETE_POSTED = """
+delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
+"""
 
 _INSERT_ROWS = "insert into cost_ledger by name select columns(*) from ledger_rows"
 
 _DROP_UNFINISHED = f"""
-delete from cost_ledger where (source, step_id) not in (
-    select (run_steps.source, run_steps.step_id) from run_steps
-    inner join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
+    select (source, thread_id, run_id, step_id) from run_steps
+    inner join runs using (source, thread_id, run_id)
     where runs.status in {TERMINAL_SQL}
 )
 """

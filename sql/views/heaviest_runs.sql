@@ -1,5 +1,5 @@
 -- The dearest one per cent of each source's runs, at least one.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: US dollars, exact to 12 decimals; cost_rank from 1, the dearest
 -- reads: run_costs
 -- One per cent of the runs whose cost is known and above 0 (priced_runs), rounded up. cost_share is the run's part of
@@ -8,8 +8,8 @@ create or replace view heaviest_runs as
 with ranked_runs as (
     select
         source,
-        run_id,
         thread_id,
+        run_id,
         assistant_id,
         model,
         status,
@@ -20,7 +20,7 @@ with ranked_runs as (
         completion_tokens,
         total_tokens,
         cost_usd,
-        row_number() over (partition by source order by cost_usd desc, run_id) as cost_rank,
+        row_number() over (partition by source order by cost_usd desc, thread_id, run_id) as cost_rank,
         count(*) over (partition by source) as priced_runs,
         sum(cost_usd) over (partition by source) as source_cost_usd
     from run_costs
@@ -28,8 +28,8 @@ with ranked_runs as (
 )
 select
     source,
-    run_id,
     thread_id,
+    run_id,
     assistant_id,
     model,
     status,

@@ -1,5 +1,5 @@
 -- Tool calls that failed, each with the reason.
--- grain: source, step_id, call_index
+-- grain: source, thread_id, run_id, step_id, call_index
 -- units: instants are UTC
 -- reads: tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
@@ -9,11 +9,11 @@ create or replace view tool_failures as
 with calls as (
     select
         tool_calls.source,
+        tool_calls.thread_id,
+        tool_calls.run_id,
         tool_calls.step_id,
         tool_calls.call_index,
         tool_calls.tool_call_id,
-        tool_calls.run_id,
-        tool_calls.thread_id,
         coalesce(runs.assistant_id, run_steps.assistant_id) as assistant_id,
         tool_calls.type,
         tool_calls.name,
@@ -31,8 +31,15 @@ with calls as (
             then json_extract_string(try_cast(tool_calls.output as json), '$.error')
         end as output_error
     from tool_calls
-    left join run_steps on run_steps.source = tool_calls.source and run_steps.step_id = tool_calls.step_id
-    left join runs on runs.source = tool_calls.source and runs.run_id = tool_calls.run_id
+    left join run_steps
+        on run_steps.source = tool_calls.source
+        and run_steps.thread_id = tool_calls.thread_id
+        and run_steps.run_id = tool_calls.run_id
+        and run_steps.step_id = tool_calls.step_id
+    left join runs
+        on runs.source = tool_calls.source
+        and runs.thread_id = tool_calls.thread_id
+        and runs.run_id = tool_calls.run_id
 ),
 failures as (
     select
@@ -72,11 +79,11 @@ failures as (
 )
 select
     source,
+    thread_id,
+    run_id,
     step_id,
     call_index,
     tool_call_id,
-    run_id,
-    thread_id,
     assistant_id,
     type,
     name,

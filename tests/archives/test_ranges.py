@@ -16,6 +16,8 @@ from pipeline.archives.ranges import Scanned, hash_file, read_range, read_range_
 from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.raw.places import raw_store
+from pipeline.storage.writer_lock import is_being_written
+from pipeline.warehouse.database import warehouse_path
 from tests.archived import NOW, JsonObject, envelope, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
 from tests.syncs import read_all
@@ -104,7 +106,7 @@ def import_cut(folder: Path, archive: Path, threads: ThreadCluster | None = None
     progress = ImportProgress(files_total=1)
     cluster: Any = threads or ThreadCluster()
     work = RayImport(cluster, folder, "archive", None, range_bytes=RANGE_BYTES)
-    work.run([archive], progress=progress, now=NOW, lock_wait_s=1.0)
+    work.run([archive], progress=progress, now=lambda: NOW, lock_wait_s=1.0)
     return progress
 
 
@@ -211,6 +213,19 @@ class BreaksOff(ThreadCluster):
             yield work(job)
 
 
+@pytest.mark.parametrize("after", [2, 3])
+def test_an_import_that_breaks_off_lets_go_of_the_warehouse_before_anyone_hears_of_it(
+    tmp_path: Path, after: int
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of(runs_far_apart()))
+
+    with pytest.raises(KeyboardInterrupt):
+        import_cut(tmp_path / "cut", path, BreaksOff(after=after))
+
+    assert not is_being_written(warehouse_path(tmp_path / "cut"))
+
+
 def test_an_import_that_breaks_off_leaves_no_record_and_the_next_one_reads_the_file_again(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines_of(runs_far_apart()))
@@ -265,3 +280,14 @@ def test_a_cut_archive_that_is_known_is_not_read_again(tmp_path: Path) -> None:
 
     assert (again.files_known, again.files_done, again.steps) == (1, 1, 0)
     assert read_all(tmp_path / "cut", "select count(*) from run_steps") == [(24,)]
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["in ranges", "in one go"])
+def test_all_that_an_import_records_is_of_the_clock_it_was_given(tmp_path: Path, cut: bool) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of(runs_together()))
+
+    (import_cut if cut else import_here)(tmp_path / "data", path)
+
+    recorded = "select distinct unnest([started_at, finished_at]) from syncs union select landed_at from loaded_parts"
+    assert read_all(tmp_path / "data", recorded) == [(NOW,)]

@@ -134,7 +134,13 @@ def test_an_error_that_ends_a_sync_is_a_json_log_line_too(server: RunningEmulato
 
 
 def test_a_full_disk_behind_stdout_is_named_and_no_bug(tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full:
+    device = Path("/dev/full")
+    found = stat.filemode(device.stat().st_mode) if device.exists() else "nothing"
+    assert found.startswith("c"), (
+        f"{device} is {found}, not the character device that is always full: something has replaced it, make it anew"
+        f" (as root on Linux: rm -f {device}; mknod -m 666 {device} c 1 7)"
+    )
+    with device.open("w") as full:
         command = [sys.executable, "-m", "pipeline", "status", "--config", "--json"]
         ended = subprocess.run(command, cwd=tmp_path, env=environ_for(), stdout=full, stderr=subprocess.PIPE, text=True)
 

@@ -222,7 +222,7 @@ def test_the_actor_of_the_pace_killed_without_warning_ends_the_sync_with_all_tha
 
     def kill_it() -> None:
         wait_until(lambda: len(emulator.requests()) > 40, what="shares under way")
-        for pid in working_on("Desk"):
+        for pid in working_on("Coordinator"):
             os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_it)
@@ -276,7 +276,7 @@ def test_an_import_on_a_cluster_comes_to_the_tables_of_one_process(
     progress = ImportProgress()
 
     work = RayImport(cluster, tmp_path / "ray", "archive", None, range_bytes=files[0].stat().st_size // 3)
-    work.run(files, progress=progress, now=NOW, lock_wait_s=1.0)
+    work.run(files, progress=progress, now=lambda: NOW, lock_wait_s=1.0)
 
     assert (progress.files_done, progress.unrecognised) == (len(files), 0)
     # What differs is what tells one import from another: walk_id, sync_id, part and times, which are left out.
@@ -309,7 +309,9 @@ def test_a_worker_killed_in_the_middle_of_an_import_loses_nothing_and_duplicates
     killer.start()
     files = [tmp_path / "a.jsonl.gz", pipe]
     progress = ImportProgress()
-    RayImport(cluster, tmp_path / "ray", "archive", None).run(files, progress=progress, now=NOW, lock_wait_s=1.0)
+    RayImport(cluster, tmp_path / "ray", "archive", None).run(
+        files, progress=progress, now=lambda: NOW, lock_wait_s=1.0
+    )
     killer.join()
 
     assert len(killed) == 1

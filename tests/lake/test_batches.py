@@ -208,7 +208,7 @@ def touched(
     thread: str, run: str, *, source: str = "main", has_syncs: bool = False, has_bills: bool = False
 ) -> Touched:
     threads = pl.DataFrame({"source": [source], "thread_id": [thread]})
-    runs = pl.DataFrame({"source": [source], "run_id": [run]})
+    runs = threads.with_columns(run_id=pl.lit(run))
     return Touched(threads, runs, pl.Series([source]), has_syncs=has_syncs, has_bills=has_bills)
 
 
@@ -217,7 +217,7 @@ def touched(
     [
         (touched("thread_1", "run_1"), touched("thread_2", "run_2"), False),
         (touched("thread_1", "run_1"), touched("thread_1", "run_2"), True),
-        (touched("thread_1", "run_1"), touched("thread_2", "run_1"), True),
+        (touched("thread_1", "run_1"), touched("thread_2", "run_1"), False),
         (touched("thread_1", "run_1"), touched("thread_1", "run_1", source="other"), False),
         (touched("thread_1", "run_1", has_syncs=True), touched("thread_2", "run_2"), False),
         (touched("thread_1", "run_1", has_syncs=True), touched("thread_2", "run_2", has_syncs=True), True),
@@ -229,7 +229,7 @@ def touched(
         ),
     ],
 )
-def test_batches_concern_each_other_by_thread_run_or_what_belongs_to_their_source(
+def test_batches_concern_each_other_by_thread_or_what_belongs_to_their_source(
     one: Touched, other: Touched, overlap: bool
 ) -> None:
     assert (one.overlaps(other), other.overlaps(one)) == (overlap, overlap)

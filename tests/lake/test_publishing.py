@@ -422,12 +422,13 @@ def test_the_tables_say_what_they_are_and_what_their_keys_are(lake: Path) -> Non
 
     assert metadata.description == "Tool calls in the order of their step."
     assert metadata.partition_columns == ["source"]
-    assert metadata.configuration["run-steps-pipeline.key"] == "source,step_id,call_index"
+    assert metadata.configuration["run-steps-pipeline.key"] == "source,thread_id,run_id,step_id,call_index"
     assert [field.name for field in DeltaTable(str(lake / "tool_calls")).schema().fields if not field.nullable] == [
         "source",
+        "thread_id",
+        "run_id",
         "step_id",
         "call_index",
-        "run_id",
     ]
 
 
@@ -571,7 +572,7 @@ def test_many_rows_of_a_large_table_change_and_the_others_stay(lake: Path, tmp_p
     before = snapshot.scan("tool_calls").collect()
     chosen = many.filter(pl.col("number") < 2 * steps).select(before.columns)
     upserts = chosen.filter(pl.col("call_index") == 0).with_columns(output=pl.lit("changed"))
-    key = ["source", "step_id", "call_index"]
+    key = ["source", "thread_id", "run_id", "step_id", "call_index"]
     deletes = chosen.filter(pl.col("call_index") == 1).head(10).select(key)
 
     snapshot.commit("tool_calls", Change(upserts, deletes, only_new=False), epoch=snapshot.epochs["tool_calls"])

@@ -20,7 +20,9 @@ from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import environ_for, read_all, run_cli
 
 USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
-COST = "select run_id, cost_usd, runs.created_at, sealed from run_costs inner join runs using (source, run_id)"
+COST = (
+    "select run_id, cost_usd, runs.created_at, sealed from run_costs inner join runs using (source, thread_id, run_id)"
+)
 
 
 @pytest.fixture(scope="module")

@@ -148,23 +148,7 @@ async def _run(
         with _open_plan(settings, request) as warehouse:
             selection = request.naming.select(named.ids, warehouse, source=settings.source, now=client.clock.now())
         progress.threads_not_due = selection.not_due
-        options = SyncOptions(
-            source=settings.source,
-            data_dir=settings.data_dir,
-            thread_ids=selection.thread_ids,
-            full=request.full,
-            lock_wait_s=request.lock_wait_s,
-            # The sample plays a server of the protocol's own provider.
-            kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
-            project=settings["project"],
-            models=settings["models"],
-            extract=ExtractOptions(
-                concurrency=settings["concurrency"],
-                include_content=settings["include_content"],
-                content_key=request.content_key,
-            ),
-            plan=_plan_source(settings, request),
-        )
+        options = _sync_options(settings, request, selection.thread_ids)
 
         async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
             ids = _leave_out(settings, request, ids, progress)
@@ -192,6 +176,27 @@ async def _run(
                 progress=progress,
                 others=named.others or (),
             )
+
+
+def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence[str]) -> SyncOptions:
+    """What the settings and the command line come to for these threads."""
+    return SyncOptions(
+        source=settings.source,
+        data_dir=settings.data_dir,
+        thread_ids=thread_ids,
+        full=request.full,
+        lock_wait_s=request.lock_wait_s,
+        # The sample plays a server of the protocol's own provider.
+        kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
+        project=settings["project"],
+        models=settings["models"],
+        extract=ExtractOptions(
+            concurrency=settings["concurrency"],
+            include_content=settings["include_content"],
+            content_key=request.content_key,
+        ),
+        plan=_plan_source(settings, request),
+    )
 
 
 def _leave_out(settings: Settings, request: SyncRequest, ids: Sequence[str], progress: Progress) -> Sequence[str]:

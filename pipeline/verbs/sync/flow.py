@@ -105,27 +105,16 @@ async def run_sync(
         hide = hiding_with(options.extract.content_key)
         lander = Lander(PartWriter(store, source=options.source, sync_id=sync_id, hide=hide), landed=receiver.wake)
         await lander.open(options.thread_ids, _opening(options, started_at))
-        fleet = choose_fleet(states)
-        if fleet is None:
-            outcome = await extract_threads(
-                client,
-                thread_tasks(states, full=options.full),
-                lander=lander,
-                options=options.extract,
-                progress=progress,
-            )
-        else:
-            outcome = await fleet.extract(
-                Assignment(
-                    states,
-                    sync_id,
-                    started_at,
-                    progress=progress,
-                    traffic=client.traffic,
-                    before=replace(client.traffic),
-                    landed=receiver.wake,
-                )
-            )
+        work = Assignment(
+            states,
+            sync_id,
+            started_at,
+            progress=progress,
+            traffic=client.traffic,
+            before=replace(client.traffic),
+            landed=receiver.wake,
+        )
+        outcome = await _fetch(client, options, work, lander, choose_fleet(states))
         finished_at, seconds = client.clock.stamp(), client.clock.monotonic() - started_s
         verdict = _verdict(outcome, progress)
         await lander.close(
@@ -136,6 +125,16 @@ async def run_sync(
         await in_daemon_thread(receiver.join)
         await _finish(receiver, store, options, sync_id, progress)
     return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage)
+
+
+async def _fetch(
+    client: ApiClient, options: SyncOptions, work: Assignment, lander: Lander, fleet: Extraction | None
+) -> Outcome:
+    """Walk what the plan asks for: a fleet does, or else this process."""
+    if fleet is not None:
+        return await fleet.extract(work)
+    tasks = thread_tasks(work.states, full=options.full)
+    return await extract_threads(client, tasks, lander=lander, options=options.extract, progress=work.progress)
 
 
 def _receiving(
