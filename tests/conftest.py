@@ -1,4 +1,4 @@
-"""How tests run here: properties never by the clock, in CI the same, a quiet end; and servers for many of them."""
+"""How tests run here: properties never by the clock, in CI with the same examples each time; servers they share."""
 
 import atexit
 import os

@@ -31,7 +31,8 @@ SOURCE = "default"
 # Nothing of the machine that runs the tests may reach the command line.
 # With the last of them `make test-dates` moves the clock.
 _INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "LD_PRELOAD")
-_PATIENCE_S = 300.0
+# What does not come until then never comes, on however busy a machine.
+PATIENCE_S = 300.0
 Rows = list[tuple[Any, ...]]
 
 
@@ -80,7 +81,7 @@ def run_cli(
         input=given,
         capture_output=True,
         text=True,
-        timeout=_PATIENCE_S,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -105,7 +106,7 @@ def started_cli(folder: Path, *arguments: str, environ: dict[str, str]) -> Itera
 
 def wait_until(condition: Callable[[], bool], *, what: str, of: subprocess.Popen[str] | None = None) -> None:
     """Return once the condition holds; AssertionError if it never does, at once if the process ends before."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     pause = threading.Event()
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come"

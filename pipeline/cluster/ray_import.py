@@ -109,6 +109,7 @@ class RayImport:
     source: str
     content_key: ContentKey | None
     range_bytes: int = RANGE_BYTES
+    odd_fields: Sequence[str] = ()
 
     def run(
         self, files: Sequence[Path], *, progress: ImportProgress, now: Callable[[], datetime], lock_wait_s: float
@@ -142,7 +143,14 @@ class RayImport:
         """Have these files read and landed by tasks, loading meanwhile; their records."""
         started_at = now()
         sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
-        lander = ArchiveLander(store, source=self.source, now=started_at, content_key=self.content_key, sync_id=sync_id)
+        lander = ArchiveLander(
+            store,
+            source=self.source,
+            now=started_at,
+            content_key=self.content_key,
+            sync_id=sync_id,
+            odd_fields=self.odd_fields,
+        )
         job = FilesJob([], store.folder, lander.open(), sync_id, started_at, self.content_key, __version__)
         cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}
         archives: list[ArchiveFile] = []

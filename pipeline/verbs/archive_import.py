@@ -27,6 +27,7 @@ from pipeline.verbs.status import print_outcome
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
+from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
 
 DEFAULT_SOURCE = "archive"
 _SHOWN = 10
@@ -48,10 +49,11 @@ class ImportRequest:
     executor: Executor = "local"
     ray_address: str | None = None
     workers: int = 0
+    odd_fields: Sequence[str] = ()
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
-    """Import, say how it went, and return the exit code: 4 if there is something that could not be recognised."""
+    """Import, say how it went, and return the exit code: 4 if something could not be recognised or read."""
     _check_source(request.source)
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
     for notice in request.notices:
@@ -59,15 +61,17 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
     progress = ImportProgress()
     clock = Clock()
     started_s = clock.monotonic()
+    held = held_parts(warehouse_path(request.data_dir))
     try:
         with _stopping_politely(), reporter.watching(progress):
             run_import(request, progress=progress, now=clock.now)
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
-    code = IncompleteError.exit_code if progress.unrecognised else 0
+    lost = lost_since(warehouse_path(request.data_dir), held)
+    code = IncompleteError.exit_code if progress.unrecognised or any_counted(lost) else 0
     seconds = clock.monotonic() - started_s
-    _report(reporter, request, progress, exit_code=code, as_json=as_json, seconds=seconds)
+    _report(reporter, request, progress, lost, exit_code=code, as_json=as_json, seconds=seconds)
     return code
 
 
@@ -84,7 +88,12 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
     started_at = now()
     sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
     lander = ArchiveLander(
-        store, source=request.source, now=started_at, content_key=request.content_key, sync_id=sync_id
+        store,
+        source=request.source,
+        now=started_at,
+        content_key=request.content_key,
+        sync_id=sync_id,
+        odd_fields=request.odd_fields,
     )
     for path in files:
         sha256 = hash_file(path)
@@ -106,7 +115,7 @@ def _import_on_ray(
     from pipeline.cluster.ray_session import open_cluster
 
     with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
-        work = RayImport(cluster, request.data_dir, request.source, request.content_key)
+        work = RayImport(cluster, request.data_dir, request.source, request.content_key, odd_fields=request.odd_fields)
         work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
 
 
@@ -135,6 +144,7 @@ def _report(
     reporter: Reporter,
     request: ImportRequest,
     progress: ImportProgress,
+    lost: Sequence[LostValue],
     *,
     exit_code: int,
     as_json: bool,
@@ -142,9 +152,17 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    for warning in warnings_of(lost):
+        reporter.say(warning, level="warning")
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
-        summary = {"source": request.source, "exit_code": exit_code, **progress.values(), "seconds": seconds}
+        summary = {
+            "source": request.source,
+            "exit_code": exit_code,
+            **progress.values(),
+            **summary_of(lost),
+            "seconds": seconds,
+        }
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _QUERY = "pipeline/verbs/query.py"
+_READ_ONLY = "pipeline/sqlfiles/read_only.py"
 _REPORT = "pipeline/verbs/sync/outcome.py"
 _RANGES = "pipeline/archives/ranges.py"
 _ARCHIVES = "pipeline/archives/files.py"
@@ -11,10 +12,18 @@ QUERIES = (
     Mutant(
         "`query` takes statements that write",
         "the refusal no longer says where to do it",
-        _QUERY,
-        "if kind not in _READING:",
-        "if False:",
+        _READ_ONLY,
+        'if kind != "EXPLAIN":\n        raise WritingError(kind)',
+        'if kind != "EXPLAIN":\n        return statement.query',
         ("verbs/test_query.py::test_a_write_is_refused_with_exit_code_2_and_where_to_do_it",),
+    ),
+    Mutant(
+        "`query` runs a SELECT that has a COPY in its WITH",
+        "a file of the user's is overwritten",
+        _READ_ONLY,
+        "        if not reads:",
+        "        if False:",
+        ("verbs/test_query.py::test_anything_but_reading_is_refused_and_changes_nothing",),
     ),
     Mutant(
         "readers open the warehouse for writing",
