@@ -66,8 +66,10 @@ FLATTENING = (
         "every cost is wrong",
         _FLATTEN,
         '        "cached_tokens": [_cached_tokens(usage) for usage in usages],\n'
+        '        "cache_write_tokens": [None] * len(usages),\n'
         '        "completion_tokens": [usage.completion_tokens for usage in usages],',
         '        "completion_tokens": [_cached_tokens(usage) for usage in usages],\n'
+        '        "cache_write_tokens": [None] * len(usages),\n'
         '        "cached_tokens": [usage.completion_tokens for usage in usages],',
         ("flatten/test_frames.py::test_cached_tokens_are_read_in_either_spelling",),
     ),
