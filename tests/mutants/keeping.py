@@ -4,8 +4,8 @@ from tests.mutants.mutant import Mutant
 
 _LANDING = "pipeline/raw/parts.py"
 _FLATTEN = "pipeline/flatten/frames.py"
-_LOAD = "pipeline/warehouse/statements.py"
-_SETTLE = "pipeline/warehouse/seals.py"
+_LOAD = "pipeline/warehouse/transaction/statements.py"
+_SETTLE = "pipeline/warehouse/transaction/seals.py"
 _FLEET = "pipeline/cluster/fleet.py"
 _SHARE = "pipeline/extract/share.py"
 

@@ -279,7 +279,7 @@ BUDGETS = (
     Mutant(
         "of two imports of a bill the older counts",
         "a bill is never corrected",
-        "pipeline/warehouse/bills.py",
+        "pipeline/warehouse/transaction/bills.py",
         "max({'imported_at': imported_at, 'part': part}) as newest",
         "min({'imported_at': imported_at, 'part': part}) as newest",
         ("money/test_bills.py::test_of_each_day_and_project_the_newest_import_counts",),

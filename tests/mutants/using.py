@@ -178,7 +178,7 @@ ARCHIVES = (
     Mutant(
         "an import goes before a complete walk",
         "old copies take the place of what the server has",
-        "pipeline/warehouse/imported_steps.py",
+        "pipeline/warehouse/transaction/imported_steps.py",
         "select (source, thread_id, run_id) from best_walks where verdict = 'complete'",
         "select (source, thread_id, run_id) from best_walks where false",
         ("archives/test_shapes.py::test_a_complete_walk_outranks_imports",),
@@ -210,7 +210,7 @@ ARCHIVES = (
     Mutant(
         "places begin anew in each part of an import",
         "steps of one second stand in another order than their archive has",
-        "pipeline/warehouse/imported_steps.py",
+        "pipeline/warehouse/transaction/imported_steps.py",
         "contributors.items_before + steps.page_index as place",
         "steps.page_index as place",
         ("archives/test_ranges.py::test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go",),
