@@ -56,7 +56,7 @@ def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
 
 
 def _json_text(value: object) -> object:
-    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
+    return msgspec.json.encode(value).decode() if isinstance(value, (dict, list)) else value
 
 
 def _part_row(part: Part) -> tuple[str, str, str, int, int, int, datetime]:

@@ -193,6 +193,7 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
         kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
         project=settings["project"],
         models=settings["models"],
+        odd_fields=settings["odd_fields"],
         extract=ExtractOptions(
             concurrency=settings["concurrency"],
             include_content=settings["include_content"],
