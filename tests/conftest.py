@@ -1,4 +1,4 @@
-"""How tests run here, and servers that many of them ask: properties never by the clock, and a quiet end."""
+"""How tests run here: properties never by the clock, in CI with the same examples each time; servers they share."""
 
 import atexit
 import os

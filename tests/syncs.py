@@ -28,7 +28,8 @@ from tests.forked import bare_environ, shared_python
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "default"
-_PATIENCE_S = 300.0
+# What does not come until then never comes, on however busy a machine.
+PATIENCE_S = 300.0
 Rows = list[tuple[Any, ...]]
 
 
@@ -72,7 +73,7 @@ def run_cli(
     environ = environ_for() if environ is None else environ
     python = shared_python()
     if python.stands_for(environ):
-        return python.run(arguments, folder=folder, environ=environ, given=given, timeout_s=_PATIENCE_S)
+        return python.run(arguments, folder=folder, environ=environ, given=given, timeout_s=PATIENCE_S)
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *arguments],
         cwd=folder,
@@ -80,7 +81,7 @@ def run_cli(
         input=given,
         capture_output=True,
         text=True,
-        timeout=_PATIENCE_S,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -105,7 +106,7 @@ def started_cli(folder: Path, *arguments: str, environ: dict[str, str]) -> Itera
 
 def wait_until(condition: Callable[[], bool], *, what: str, of: subprocess.Popen[str] | None = None) -> None:
     """Return once the condition holds; AssertionError if it never does, at once if the process ends before."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     pause = threading.Event()
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come"

@@ -87,4 +87,5 @@ def read_child_threads(
 def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
     verdict = first.verdict if then.verdict == "complete" else then.verdict
     seconds = first.seconds + then.seconds
-    return replace(first, verdict=verdict, finished_at=then.finished_at, seconds=seconds, error=then.error)
+    lost = [*first.lost, *then.lost]
+    return replace(first, verdict=verdict, finished_at=then.finished_at, seconds=seconds, error=then.error, lost=lost)
