@@ -14,7 +14,7 @@ LANDING = (
         "a part takes the place of one that is there",
         "landed pages are lost",
         _LANDING,
-        "os.link(aside, path)",
+        "name_once(aside, path)",
         "os.replace(aside, path), aside.touch()",
         ("cluster/test_fleet.py::test_a_part_is_never_put_in_the_place_of_another",),
     ),
