@@ -78,7 +78,11 @@ def _read_text(body: bytes, context: Context) -> Iterator[Content]:
             yield from _read_text(within.body, within.context)
     elif pieces := list(read_log_line(text)):
         yield from _read_pieces(pieces, text, context)
-    elif is_words(text) or context.is_search:
+    elif context.is_search:
+        # Words of something that is not known; a run or step among them that is broken is told.
+        if b"thread.run" in text and not is_words(text):
+            yield Unrecognised(context.where, why_not_json(body))
+    elif is_words(text):
         yield LeftOut(context.where)
     else:
         yield Unrecognised(context.where, why_not_json(body))
