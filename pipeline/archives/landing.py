@@ -151,10 +151,12 @@ class ArchiveLander:
         writer: int = 0,
         flat: FlatStore | None = None,
         first_place: int = 0,
+        odd_fields: Sequence[str] = (),
     ) -> None:
         hide = hiding_with(content_key)
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
         self._flat = flat
+        self._odd_fields = list(odd_fields)
         self.content_key = content_key
         self._source = source
         self._forgotten = read_forgotten(store.folder.parent)
@@ -212,7 +214,12 @@ class ArchiveLander:
         self._land()
 
     def _opening(self) -> SyncSummary:
-        return SyncSummary(started_at=self._now, pipeline_version=__version__, **content_notes(self.content_key))
+        return SyncSummary(
+            started_at=self._now,
+            pipeline_version=__version__,
+            odd_fields=self._odd_fields,
+            **content_notes(self.content_key),
+        )
 
     def _land(self) -> None:
         walks = make_walks(

@@ -210,5 +210,6 @@ def import_(
         executor=executor.value,
         ray_address=ray_address,
         workers=workers or 0,
+        odd_fields=settings["odd_fields"],
     )
     raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))

@@ -28,18 +28,19 @@ listings as (
         and thread_id in (select thread_id from named_threads)
     qualify row_number() over (partition by thread_id order by started_at desc, walk_id desc) = 1
 ),
+walked as (
+    select thread_id, run_id from walks
+    where source = $source and resource = 'steps' and verdict = 'complete'
+        and sync_id in (select sync_id from unfinished)
+),
 thread_runs as (
     select thread_id, run_id, status, sealed, run_index,
+        (thread_id, run_id) in (select (thread_id, run_id) from walked) as was_walked,
         min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index,
         -- An archive does not tell where in the server's list its runs are, nor that the server still has them.
         bool_or(not sealed and run_index is null) over (partition by thread_id) as has_unplaced
     from runs
     where source = $source and thread_id in (select thread_id from named_threads)
-),
-walked as (
-    select run_id from walks
-    where source = $source and resource = 'steps' and verdict = 'complete'
-        and sync_id in (select sync_id from unfinished)
 ),
 run_states as (
     select thread_id,
@@ -50,10 +51,8 @@ run_states as (
             < max(run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) + 1 as has_hole,
         list(run_id order by run_index) filter (where sealed) as sealed_ids,
         bool_or(has_unplaced) as has_unplaced,
-        list(run_id order by run_index)
-            filter (where not sealed and run_id not in (select run_id from walked)) as pending_ids,
-        list(coalesce(status, '') order by run_index)
-            filter (where not sealed and run_id not in (select run_id from walked)) as pending_statuses
+        list(run_id order by run_index) filter (where not sealed and not was_walked) as pending_ids,
+        list(coalesce(status, '') order by run_index) filter (where not sealed and not was_walked) as pending_statuses
     from thread_runs
     group by thread_id
 )

@@ -155,7 +155,7 @@ def _error_columns(errors: list[LastError]) -> dict[str, list[str | None]]:
     }
 
 
-def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, Sequence[int | None]]:
+def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, list[Any]]:
     usages = [item.usage or _NO_USAGE for item in objects]
     reasoning = [usage.completion_tokens_details or _NO_REASONING for usage in usages]
     return {

@@ -32,11 +32,11 @@ from pipeline.warehouse.load import load_flat
 _VIEWS_OF_A_LOAD = ("step_costs",)
 
 _CHARGED = """
-select columns(*) from cost_ledger where (source, run_id) in (select (source, run_id) from touched_runs)
+select columns(*) from cost_ledger semi join touched_runs using (source, thread_id, run_id)
 """
 _TAKE_CHARGED = """
 insert into cost_ledger by name
-select columns(*) from charged where (source, step_id) not in (select (source, step_id) from lake_cost_ledger)
+select columns(*) from charged anti join lake_cost_ledger using (source, thread_id, run_id, step_id)
 """
 
 

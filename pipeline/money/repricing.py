@@ -37,11 +37,11 @@ _PRICED_COLUMNS = (
 # With the ledger emptied inside a transaction, `step_costs` says what each step costs at today's price book.
 _NEW_LEDGER = f"""
 create or replace temp table new_ledger as
-select old_ledger.source, old_ledger.step_id, old_ledger.run_id,
+select old_ledger.source, old_ledger.thread_id, old_ledger.run_id, old_ledger.step_id,
     {", ".join("step_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
     old_ledger.sealed_at, step_costs.model
 from old_ledger
-inner join step_costs on step_costs.source = old_ledger.source and step_costs.step_id = old_ledger.step_id
+inner join step_costs using (source, thread_id, run_id, step_id)
 where $model::varchar is null or step_costs.model = $model
 """
 
@@ -51,7 +51,7 @@ select new_ledger.source, new_ledger.model, old_ledger.price_id as old_price_id,
     cast(sum(old_ledger.cost_usd) as decimal(38, 12)) as old_cost_usd,
     cast(sum(new_ledger.cost_usd) as decimal(38, 12)) as new_cost_usd
 from new_ledger
-inner join old_ledger on old_ledger.source = new_ledger.source and old_ledger.step_id = new_ledger.step_id
+inner join old_ledger using (source, thread_id, run_id, step_id)
 where (
     old_ledger.price_id, old_ledger.match, old_ledger.priced_model, old_ledger.input_usd_per_mtok,
     old_ledger.cached_input_usd_per_mtok, old_ledger.cache_write_usd_per_mtok, old_ledger.output_usd_per_mtok,
@@ -74,7 +74,7 @@ from repriced
 
 _KEEP_OTHERS = """
 insert into cost_ledger by name select columns(*) from old_ledger
-anti join new_ledger on new_ledger.source = old_ledger.source and new_ledger.step_id = old_ledger.step_id
+anti join new_ledger using (source, thread_id, run_id, step_id)
 """
 
 _WRITE_NEW = "insert into cost_ledger by name select columns(* exclude (model)) from new_ledger"
@@ -131,8 +131,8 @@ def explain_price(
     with open_in_memory(views=["price_periods", "source_providers"]) as connection:
         refresh_prices(connection, book)
         connection.execute(
-            "insert into runs by name select $1 as source, 'run' as run_id, $2 as model, true as sealed,"
-            " now() as observed_at, 'walk' as walk_id, 0 as page_index",
+            "insert into runs by name select $1 as source, 'thread' as thread_id, 'run' as run_id, $2 as model,"
+            " true as sealed, now() as observed_at, 'walk' as walk_id, 0 as page_index",
             [source, model],
         )
         connection.execute(

@@ -28,6 +28,7 @@ from pipeline.verbs.status import print_outcome
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
+from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
 
 DEFAULT_SOURCE = "archive"
 _SHOWN = 10
@@ -49,6 +50,7 @@ class ImportRequest:
     executor: Executor = "local"
     ray_address: str | None = None
     workers: int = 0
+    odd_fields: Sequence[str] = ()
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
@@ -60,16 +62,19 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
     progress = ImportProgress()
     clock = Clock()
     started_s = clock.monotonic()
+    held = held_parts(warehouse_path(request.data_dir))
     try:
         with _stopping_politely(), reporter.watching(progress):
             run_import(request, progress=progress, now=clock.now)
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
+    lost = lost_since(warehouse_path(request.data_dir), held)
     evidence = read_evidence(warehouse_path(request.data_dir), source=request.source)
-    code = IncompleteError.exit_code if progress.unrecognised or evidence.is_broken else 0
+    is_whole = not (progress.unrecognised or any_counted(lost) or evidence.is_broken)
+    code = 0 if is_whole else IncompleteError.exit_code
     seconds = clock.monotonic() - started_s
-    _report(reporter, request, progress, evidence, exit_code=code, as_json=as_json, seconds=seconds)
+    _report(reporter, request, progress, (lost, evidence), exit_code=code, as_json=as_json, seconds=seconds)
     return code
 
 
@@ -86,7 +91,12 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
     started_at = now()
     sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
     lander = ArchiveLander(
-        store, source=request.source, now=started_at, content_key=request.content_key, sync_id=sync_id
+        store,
+        source=request.source,
+        now=started_at,
+        content_key=request.content_key,
+        sync_id=sync_id,
+        odd_fields=request.odd_fields,
     )
     for path in files:
         sha256 = hash_file(path)
@@ -108,7 +118,7 @@ def _import_on_ray(
     from pipeline.cluster.ray_session import open_cluster
 
     with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
-        work = RayImport(cluster, request.data_dir, request.source, request.content_key)
+        work = RayImport(cluster, request.data_dir, request.source, request.content_key, odd_fields=request.odd_fields)
         work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
 
 
@@ -137,7 +147,7 @@ def _report(
     reporter: Reporter,
     request: ImportRequest,
     progress: ImportProgress,
-    evidence: Evidence,
+    found: tuple[Sequence[LostValue], Evidence],
     *,
     exit_code: int,
     as_json: bool,
@@ -145,6 +155,9 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    lost, evidence = found
+    for warning in warnings_of(lost):
+        reporter.say(warning, level="warning")
     _report_evidence(reporter, evidence)
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
@@ -152,6 +165,7 @@ def _report(
             "source": request.source,
             "exit_code": exit_code,
             **progress.values(),
+            **summary_of(lost),
             **evidence.values(),
             "seconds": seconds,
         }

@@ -3,8 +3,8 @@
 -- reads: completeness
 select
     source,
-    run_id,
     thread_id,
+    run_id,
     status,
     steps,
     walk_verdict,
@@ -17,4 +17,4 @@ select
     total_tokens_difference
 from completeness
 where (sealed or walk_verdict = 'imported') and state = 'usage_differs'
-order by source, run_id;
+order by source, thread_id, run_id;

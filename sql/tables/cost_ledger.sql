@@ -1,14 +1,15 @@
 -- What the steps of sealed runs cost, at the price that held when they were loaded; only `prices reprice` changes it.
 -- Finished runs that are known from archives only are here as well: nothing will ever seal them.
--- grain: source, step_id
+-- grain: source, thread_id, run_id, step_id
 -- units: US dollars, exact to 12 decimals; prices are list prices in US dollars per million tokens; discount is paid per dollar
 -- price_id is null where the model had no price: that is kept too. match and priced_model say which row of `prices` it was.
 -- sealed_at: the end of the walk that the steps come from. A walk that is repeated (`sync --full`) may bring other tokens:
 -- they are charged at the price that is here.
 create table cost_ledger (
     source varchar not null,
-    step_id varchar not null,
+    thread_id varchar not null,
     run_id varchar not null,
+    step_id varchar not null,
     price_id varchar,
     match varchar,
     priced_model varchar,

@@ -1,5 +1,5 @@
 -- Runs in the newest state that any walk has seen; a terminal state is never replaced by an earlier one.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: tokens as the server counted them; instants are UTC; run_index is the server's ascending order in the thread, from 0
 -- protocol: assistants, responses or agents; a run is then a run, a response or a turn
 -- service_tier: what the server says it charged by (null: it does not say); is_batch: the run came out of a batch
@@ -7,8 +7,8 @@
 -- sealed: the run was terminal before its steps were walked to the end; it is never fetched again
 create table runs (
     source varchar not null,
+    thread_id varchar not null,
     run_id varchar not null,
-    thread_id varchar,
     assistant_id varchar,
     object varchar,
     protocol varchar not null default 'assistants',

@@ -1,5 +1,5 @@
 -- Whether all steps of a run are here, and how that is known.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: tokens as the server counted them; instants are UTC
 -- reads: runs, run_steps, walks, cut_lists
 -- state: list_cut (an archive has a page of its steps that says there are more, and they are not here), run_missing (steps without a run), open (the run can still change), steps_missing (terminal, but no walk over its
@@ -9,19 +9,20 @@ create or replace view completeness as
 with step_sums as (
     select
         source,
+        thread_id,
         run_id,
-        min(thread_id) as thread_id,
         count(*) as steps,
         -- Sums are wider than bigint here, so that absurd usage is told and breaks nothing.
         sum(prompt_tokens) as prompt_tokens,
         sum(completion_tokens) as completion_tokens,
         sum(coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens)) as total_tokens
     from run_steps
-    group by source, run_id
+    group by source, thread_id, run_id
 ),
 step_walks as (
     select
         source,
+        thread_id,
         run_id,
         count(*) as walks,
         arg_max(verdict, (ended_at, walk_id)) as walk_verdict,
@@ -34,13 +35,13 @@ step_walks as (
         ) as is_walked_when_terminal
     from walks
     where resource = 'steps'
-    group by source, run_id
+    group by source, thread_id, run_id
 ),
 comparisons as (
     select
         coalesce(runs.source, step_sums.source) as source,
-        coalesce(runs.run_id, step_sums.run_id) as run_id,
         coalesce(runs.thread_id, step_sums.thread_id) as thread_id,
+        coalesce(runs.run_id, step_sums.run_id) as run_id,
         runs.run_id is not null as has_run,
         runs.status,
         runs.sealed,
@@ -56,13 +57,16 @@ comparisons as (
             cast(runs.prompt_tokens as hugeint) + runs.completion_tokens
         ) as run_total_tokens
     from runs
-    full join step_sums on step_sums.source = runs.source and step_sums.run_id = runs.run_id
+    full join step_sums
+        on step_sums.source = runs.source
+        and step_sums.thread_id = runs.thread_id
+        and step_sums.run_id = runs.run_id
 ),
 differences as (
     select
         source,
-        run_id,
         thread_id,
+        run_id,
         has_run,
         status,
         sealed,
@@ -80,8 +84,8 @@ differences as (
 )
 select
     differences.source,
-    differences.run_id,
     differences.thread_id,
+    differences.run_id,
     differences.status,
     differences.sealed,
     differences.steps,
@@ -132,4 +136,7 @@ select
         else 'complete'
     end as state
 from differences
-left join step_walks on step_walks.source = differences.source and step_walks.run_id = differences.run_id;
+left join step_walks
+    on step_walks.source = differences.source
+    and step_walks.thread_id = differences.thread_id
+    and step_walks.run_id = differences.run_id;

@@ -1,5 +1,5 @@
 -- What each step cost: at the price in the ledger if its run is sealed, else at the price of the day it was created.
--- grain: source, step_id
+-- grain: source, thread_id, run_id, step_id
 -- units: US dollars, exact to 12 decimals; tokens as the server counted them; created_on is a UTC date
 -- reads: run_steps, runs, price_periods, cost_ledger
 -- cost_usd is null, never 0, when the usage is unknown or cannot be (negative, more cached than prompt tokens, above 1e15)
@@ -13,9 +13,9 @@ create or replace view step_costs as
 with steps as (
     select
         run_steps.source,
-        run_steps.step_id,
+        run_steps.thread_id,
         run_steps.run_id,
-        coalesce(runs.thread_id, run_steps.thread_id) as thread_id,
+        run_steps.step_id,
         coalesce(runs.assistant_id, run_steps.assistant_id) as assistant_id,
         runs.model,
         case
@@ -52,14 +52,17 @@ with steps as (
             then cast(run_steps.completion_tokens as decimal(19, 0))
         end as charged_completion_tokens
     from run_steps
-    left join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+    left join runs
+        on runs.source = run_steps.source
+        and runs.thread_id = run_steps.thread_id
+        and runs.run_id = run_steps.run_id
 ),
 step_prices as (
     select
         steps.source,
-        steps.step_id,
-        steps.run_id,
         steps.thread_id,
+        steps.run_id,
+        steps.step_id,
         steps.assistant_id,
         steps.model,
         steps.tier,
@@ -79,31 +82,24 @@ step_prices as (
         steps.charged_write_tokens,
         steps.charged_completion_tokens,
         cost_ledger.step_id is not null as is_posted,
-        case when cost_ledger.step_id is null then price_periods.price_id else cost_ledger.price_id end as price_id,
-        case when cost_ledger.step_id is null then price_periods.match else cost_ledger.match end as match,
-        case
-            when cost_ledger.step_id is null then price_periods.priced_model
-            else cost_ledger.priced_model
-        end as priced_model,
-        case
-            when cost_ledger.step_id is null then price_periods.list_input_usd_per_mtok
-            else cost_ledger.input_usd_per_mtok
-        end as input_usd_per_mtok,
-        case
-            when cost_ledger.step_id is null then price_periods.list_cached_input_usd_per_mtok
-            else cost_ledger.cached_input_usd_per_mtok
-        end as cached_input_usd_per_mtok,
-        case
-            when cost_ledger.step_id is null then price_periods.list_cache_write_usd_per_mtok
-            else cost_ledger.cache_write_usd_per_mtok
-        end as cache_write_usd_per_mtok,
-        case
-            when cost_ledger.step_id is null then price_periods.list_output_usd_per_mtok
-            else cost_ledger.output_usd_per_mtok
-        end as output_usd_per_mtok,
-        case when cost_ledger.step_id is null then price_periods.discount else cost_ledger.discount end as discount
+        if(is_posted, cost_ledger.price_id, price_periods.price_id) as price_id,
+        if(is_posted, cost_ledger.match, price_periods.match) as match,
+        if(is_posted, cost_ledger.priced_model, price_periods.priced_model) as priced_model,
+        if(is_posted, cost_ledger.input_usd_per_mtok, price_periods.list_input_usd_per_mtok) as input_usd_per_mtok,
+        if(
+            is_posted, cost_ledger.cached_input_usd_per_mtok, price_periods.list_cached_input_usd_per_mtok
+        ) as cached_input_usd_per_mtok,
+        if(
+            is_posted, cost_ledger.cache_write_usd_per_mtok, price_periods.list_cache_write_usd_per_mtok
+        ) as cache_write_usd_per_mtok,
+        if(is_posted, cost_ledger.output_usd_per_mtok, price_periods.list_output_usd_per_mtok) as output_usd_per_mtok,
+        if(is_posted, cost_ledger.discount, price_periods.discount) as discount
     from steps
-    left join cost_ledger on cost_ledger.source = steps.source and cost_ledger.step_id = steps.step_id
+    left join cost_ledger
+        on cost_ledger.source = steps.source
+        and cost_ledger.thread_id = steps.thread_id
+        and cost_ledger.run_id = steps.run_id
+        and cost_ledger.step_id = steps.step_id
     left join price_periods
         on price_periods.source = steps.source
         and price_periods.model = steps.model
@@ -115,9 +111,9 @@ step_prices as (
 )
 select
     source,
-    step_id,
-    run_id,
     thread_id,
+    run_id,
+    step_id,
     assistant_id,
     model,
     tier,
@@ -141,30 +137,15 @@ select
     completion_tokens,
     reasoning_tokens,
     total_tokens,
-    -- Times a millionth, not divided by a million: `/` would make a double.
-    cast(
-        cast(
-            charged_write_tokens
-            * cast(coalesce(cache_write_usd_per_mtok, input_usd_per_mtok) * discount as decimal(18, 6)) as decimal(31, 6)
-        ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+    token_cost(
+        charged_write_tokens, coalesce(cache_write_usd_per_mtok, input_usd_per_mtok) * discount
     ) as cache_write_cost_usd,
     cast(
-        cast(
-            cast(
-                charged_prompt_tokens * cast(input_usd_per_mtok * discount as decimal(18, 6)) as decimal(31, 6)
-            ) * 0.000001::decimal(7, 6) as decimal(38, 12)
-        ) + cache_write_cost_usd as decimal(38, 12)
+        token_cost(charged_prompt_tokens, input_usd_per_mtok * discount) + cache_write_cost_usd as decimal(38, 12)
     ) as input_cost_usd,
-    cast(
-        cast(
-            charged_cached_tokens
-            * cast(coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount as decimal(18, 6)) as decimal(31, 6)
-        ) * 0.000001::decimal(7, 6) as decimal(38, 12)
+    token_cost(
+        charged_cached_tokens, coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount
     ) as cached_cost_usd,
-    cast(
-        cast(
-            charged_completion_tokens * cast(output_usd_per_mtok * discount as decimal(18, 6)) as decimal(31, 6)
-        ) * 0.000001::decimal(7, 6) as decimal(38, 12)
-    ) as output_cost_usd,
+    token_cost(charged_completion_tokens, output_usd_per_mtok * discount) as output_cost_usd,
     cast(input_cost_usd + cached_cost_usd + output_cost_usd as decimal(38, 12)) as cost_usd
 from step_prices;

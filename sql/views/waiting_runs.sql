@@ -1,5 +1,5 @@
 -- Runs that waited for tool outputs when they were last seen.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: US dollars, exact to 12 decimals; instants are UTC
 -- reads: runs, run_costs, tool_calls
 -- waiting_calls are the calls of functions, and of mcp tools that wait for approval, that have no output yet; also those that only
@@ -8,8 +8,8 @@ create or replace view waiting_runs as
 with asked_calls as (
     select
         source,
-        run_id,
         thread_id,
+        run_id,
         unnest(
             flatten(
                 list_transform(
@@ -29,6 +29,7 @@ with asked_calls as (
 calls_without_output as (
     select
         source,
+        thread_id,
         run_id,
         tool_call_id,
         name
@@ -37,6 +38,7 @@ calls_without_output as (
     union all
     select
         source,
+        thread_id,
         run_id,
         json_extract_string(asked_call, '$.id') as tool_call_id,
         coalesce(
@@ -52,16 +54,17 @@ calls_without_output as (
 waiting_calls as (
     select
         source,
+        thread_id,
         run_id,
         count(*) as calls,
         list_sort(list(distinct name) filter (where name is not null)) as names
     from calls_without_output
-    group by source, run_id
+    group by source, thread_id, run_id
 )
 select
     runs.source,
-    runs.run_id,
     runs.thread_id,
+    runs.run_id,
     runs.assistant_id,
     runs.model,
     runs.created_at,
@@ -74,6 +77,12 @@ select
     run_costs.total_tokens,
     run_costs.cost_usd
 from runs
-inner join run_costs on run_costs.source = runs.source and run_costs.run_id = runs.run_id
-left join waiting_calls on waiting_calls.source = runs.source and waiting_calls.run_id = runs.run_id
+inner join run_costs
+    on run_costs.source = runs.source
+    and run_costs.thread_id = runs.thread_id
+    and run_costs.run_id = runs.run_id
+left join waiting_calls
+    on waiting_calls.source = runs.source
+    and waiting_calls.thread_id = runs.thread_id
+    and waiting_calls.run_id = runs.run_id
 where runs.status = 'requires_action';

@@ -26,7 +26,7 @@ with calls as (
 select distinct calls.thread_id
 from calls
 left join threads on threads.source = $source and threads.thread_id = calls.thread_id
-left join runs on runs.source = $source and runs.run_id = calls.run_id
+left join runs on runs.source = $source and runs.thread_id = calls.thread_id and runs.run_id = calls.run_id
 where $full or threads.status is null or threads.status not in ('synced', 'missing')
     or (threads.status = 'synced' and calls.run_id is not null and runs.run_id is null)
     or calls.thread_id in (select thread_id from runs where source = $source and not sealed)
@@ -87,4 +87,5 @@ def read_child_threads(
 def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
     verdict = first.verdict if then.verdict == "complete" else then.verdict
     seconds = first.seconds + then.seconds
-    return replace(first, verdict=verdict, finished_at=then.finished_at, seconds=seconds, error=then.error)
+    lost = [*first.lost, *then.lost]
+    return replace(first, verdict=verdict, finished_at=then.finished_at, seconds=seconds, error=then.error, lost=lost)

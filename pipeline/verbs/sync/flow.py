@@ -33,6 +33,7 @@ from pipeline.warehouse.background import Loader, in_daemon_thread, loading
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
+from pipeline.warehouse.lost_values import LostValue, any_counted, lost_by_sync, lost_in_frames
 from pipeline.warehouse.part_rewriting import leave_out_again
 
 
@@ -53,6 +54,7 @@ class SyncOptions:
     kind: str | None = None
     project: str | None = None
     models: Mapping[str, str] | None = None
+    odd_fields: Sequence[str] = ()
     extract: ExtractOptions = field(default_factory=ExtractOptions)
     plan: PlanSource | None = None
 
@@ -71,7 +73,8 @@ class SyncOptions:
 class SyncResult:
     """How a sync ended: verdict is complete, incomplete, refused or interrupted.
 
-    `damage` tells of parts of earlier syncs that had to be set aside when it began.
+    `damage` tells of parts of earlier syncs that had to be set aside when it began, `lost` of values that could not be
+    read.
     """
 
     sync_id: str
@@ -81,6 +84,7 @@ class SyncResult:
     seconds: float
     error: PipelineError | None = None
     damage: DamagedPartError | None = None
+    lost: Sequence[LostValue] = ()
 
 
 async def run_sync(
@@ -121,10 +125,12 @@ async def run_sync(
             _summary(client, options, progress, started_at=started_at, finished_at=finished_at, verdict=verdict),
             finished_at,
         )
+    lost: Sequence[LostValue] = ()
     if not outcome.interrupted:
         await in_daemon_thread(receiver.join)
-        await _finish(receiver, store, options, sync_id, progress)
-    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage)
+        lost = await _finish(receiver, store, options, sync_id, progress)
+        verdict = "incomplete" if verdict == "complete" and any_counted(lost) else verdict
+    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost)
 
 
 async def _fetch(
@@ -152,18 +158,20 @@ def _parts_of(store: RawStore, options: SyncOptions, sync_id: str) -> list[PartN
 
 async def _finish(
     receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, progress: Progress
-) -> None:
+) -> list[LostValue]:
+    """Load or flatten what is left, see that every walk is there, and say which values could not be read."""
     if isinstance(receiver, Flattener):
         await in_daemon_thread(lambda: leave_out_again(store, _parts_of(store, options, sync_id)))
         await in_daemon_thread(receiver.finish)
         where, found = f"the flattened parts of {store.folder}", receiver.count_walks()
         _check_walks(found, where, sync_id, walks=_walks_to_find(options, progress))
-        return
+        return lost_in_frames(receiver.read_frames(("rejects", "walks", "syncs")))
     await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
     if receiver.damage is not None:
         raise receiver.damage
     found = _count_walks(options.warehouse, sync_id)
     _check_walks(found, str(options.warehouse), sync_id, walks=_walks_to_find(options, progress))
+    return lost_by_sync(options.warehouse, sync_id)
 
 
 def _walks_to_find(options: SyncOptions, progress: Progress) -> int:
@@ -229,6 +237,7 @@ def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
         kind=options.kind,
         project=options.project,
         models=dict(options.models) if options.models else None,
+        odd_fields=list(options.odd_fields),
         **content_notes(options.extract.content_key),
     )
 

@@ -8,9 +8,9 @@ from pipeline.warehouse.ledger import post_touched_runs
 _SEAL = f"""
 update runs set sealed = true
 where not sealed and status in {TERMINAL_SQL}
-    and (source, run_id) in (select (source, run_id) from touched_runs)
-    and (source, run_id) in (
-        select (source, run_id) from walks
+    and (source, thread_id, run_id) in (select (source, thread_id, run_id) from touched_runs)
+    and (source, thread_id, run_id) in (
+        select (source, thread_id, run_id) from walks
         where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}
     )
 """
@@ -57,8 +57,8 @@ run_counts as (
     from runs
     semi join touched_threads using (source, thread_id)
     left join (
-        select distinct source, run_id from touched_walks where resource = 'steps' and verdict <> 'imported'
-    ) as walked on walked.source = runs.source and walked.run_id = runs.run_id
+        select distinct source, thread_id, run_id from touched_walks where resource = 'steps' and verdict <> 'imported'
+    ) as walked on walked.source = runs.source and walked.thread_id = runs.thread_id and walked.run_id = runs.run_id
     group by runs.source, runs.thread_id
 )
 select touched_threads.source, touched_threads.thread_id,
