@@ -53,6 +53,7 @@ CUT: dict[str, list[Any]] = {
     "no run": [envelope(NEWEST, has_more=True)],
     "a recording": [RUN, recording(exchange(PATH, envelope(NEWEST, has_more=True)))],
     "an empty page that says more": [RUN, recording(exchange(PATH, envelope([], has_more=True)))],
+    "an item that could not be read": [RUN, envelope([*STEPS, {"id": 1}])],
     "a page after one that is not here": [RUN, recording(exchange(f"{PATH}?after=step_z", envelope(STEPS)))],
 }
 
@@ -133,7 +134,7 @@ WHOLE = [
         (WHOLE[:1], "list_cut"),
         (WHOLE[1:], "list_cut"),
         ([at(exchange(PATH, envelope(STEPS, has_more=None)), 5)], "steps_missing"),
-        ([at(exchange(PATH, envelope([*STEPS, {"id": 1}])), 5)], "steps_missing"),
+        ([at(exchange(PATH, envelope([*STEPS, {"id": 1}])), 5)], "list_cut"),
         ([at(exchange(PATH, envelope(STEPS)), 5) | {"startedDateTime": "2023-11-14T22:13:30Z"}], "steps_missing"),
     ],
     ids=["two pages", "one page", "no steps", "the first page", "the last page", "no word", "unreadable", "too early"],
