@@ -94,11 +94,11 @@ def land_documents(
     counts = dict.fromkeys(COUNTS, 0)
     places = UnreadPlaces()
     for content in _contents_of(documents, partial(read_beside, path)):
-        if lander.leaves_out(content):
+        if isinstance(content, Listed):
+            lander.note(str(path), content)
+        elif lander.leaves_out(content):
             counts["left_out"] += 1
             progress.left_out += 1
-        elif isinstance(content, Listed):
-            lander.note(str(path), content)
         elif isinstance(content, Found):
             counts[content.resource] += 1
             setattr(progress, content.resource, getattr(progress, content.resource) + 1)
@@ -178,7 +178,7 @@ class ArchiveLander:
 
     def leaves_out(self, content: Content) -> bool:
         """Whether this is nothing to take: no run or step, or one of a forgotten thread."""
-        if isinstance(content, Found | Listed):
+        if isinstance(content, Found):
             return self._forgotten.has(self._source, content.thread_id)
         return isinstance(content, LeftOut)
 
@@ -191,8 +191,9 @@ class ArchiveLander:
         self._size_bytes += len(found.body)
 
     def note(self, file: str, listed: Listed) -> None:
-        """Take note of how a list was answered."""
-        self._listed.append((file, listed))
+        """Take note of how a list was answered, unless it is of a forgotten thread."""
+        if not self._forgotten.has(self._source, listed.thread_id):
+            self._listed.append((file, listed))
 
     def finish_file(self, archive: ArchiveFile) -> None:
         """Take note that a file has been read to its end."""
