@@ -67,7 +67,7 @@ def _python_calls(count: int, logs: str) -> Patch:
 _OF_STEPS: dict[str, _Kind] = {
     "id is null": _Kind("null_id", _lost, rejects=2),
     "id is missing": _Kind("missing_id", _lost, rejects=1),
-    "tokens are strings": _Kind("string_usage", _without_usage, rejects=3),
+    "tokens are strings": _Kind("string_usage", _same),
     "tokens are negative": _Kind("negative_tokens", _zero("prompt_tokens"), rejects=1),
     "tokens are fractions": _Kind("fractional_tokens", _zero("completion_tokens"), rejects=1),
     "step_details is null": _Kind("null_details", _details("")),

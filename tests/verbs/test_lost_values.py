@@ -36,9 +36,8 @@ def import_step(folder: Path, fields: dict[str, Any], *options: str, odd_fields:
     """What `import` of a run with one such step comes to."""
     if odd_fields is not None:
         (folder / "pipeline.toml").write_text(f"[profiles.default]\nodd_fields = {json.dumps(odd_fields)}\n")
-    write_json(
-        folder / "steps.json", [run_object(total=10), function_step("step_1", "ok", **{"usage": USAGE, **fields})]
-    )
+    step = function_step("step_1", "ok") | {"usage": USAGE} | fields
+    write_json(folder / "steps.json", [run_object(total=10), step])
     return run_cli(folder, "import", "steps.json", *options)
 
 
