@@ -15,7 +15,7 @@ demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
 
 test: $(DEV)  ## every test; ROOM=flatten: those of one room, in this process
-	$(BIN)/python -m pytest $(if $(ROOM),-n 0 tests/$(ROOM),-n 3)
+	$(BIN)/python -m pytest $(if $(ROOM),-n 0 tests/$(ROOM),-n 3 --dist worksteal)
 
 check: $(DEV)  ## lint, format and strict types
 	$(BIN)/ruff check .

@@ -17,6 +17,8 @@ _SPELLINGS = ("prompt_token_details", "prompt_tokens_details")
 _RUN_TEXTS = ("assistant_id", "object", "status", "model", "instructions")
 _RUN_TIMES = ("created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at")
 _RUN_PARTS = ("id", "thread_id", "last_error", "incomplete_details", "usage", "tools", "metadata")
+# What classic runs say nothing of.
+_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
 _STEP_TEXTS = ("assistant_id", "object", "type", "status")
 _STEP_TIMES = ("created_at", "completed_at", "cancelled_at", "failed_at", "expired_at", "expires_at")
 _STEP_PARTS = ("id", "thread_id", "run_id", "last_error", "step_details", "usage", "metadata")
@@ -95,6 +97,8 @@ def _read_run(run: Node, owner: Row) -> Row:
     extra |= filled({"spellings": sorted(run.notes)})
     return {
         "run_id": run.fields.get("id"),
+        "protocol": "assistants",
+        **dict.fromkeys(_OF_SUCCESSORS),
         **{name: run.text(name) for name in _RUN_TEXTS},
         **{name: instant(time) for name, time in times.items()},
         **error,
@@ -170,6 +174,7 @@ def _read_usage(item: Node) -> tuple[Row, Row]:
         rests["prompt_tokens_details"]["cached_tokens"] = plural
     reasoning = details["completion_tokens_details"]
     rests["completion_tokens_details"] = reasoning.rest("reasoning_tokens")
+    row["cache_write_tokens"] = None
     row["cached_tokens"] = plural if singular is None else singular
     row["reasoning_tokens"] = reasoning.count("reasoning_tokens")
     return row, usage.rest(*_TOKENS, *details) | filled(rests)

@@ -17,7 +17,8 @@ _OF_STEPS = ("tool_calls", "code_interpreter_outputs", "file_search_results")
 
 # Of parts that somebody has begun to publish and not ended: they are made anew from the parts themselves.
 _FORGET_BEGUN = (
-    "create or replace temp table begun_walks as select walk_id from new_walks",
+    "create or replace temp table begun_walks as select walk_id from walks"
+    " where part in (select part from new_loaded_parts)",
     "delete from walks where walk_id in (select walk_id from begun_walks)",
     "delete from run_steps where walk_id in (select walk_id from begun_walks)",
     "delete from runs where walk_id in (select walk_id from begun_walks)",
@@ -62,7 +63,7 @@ def touched_by(batch: Frames) -> Touched:
     return Touched(
         pl.concat(threads).drop_nulls().unique(),
         pl.concat(runs).drop_nulls().unique(),
-        batch["loaded_parts"]["source"].unique(),
+        pl.concat([batch[name]["source"] for name in ("loaded_parts", "syncs", "billed_usage")]).unique(),
         has_syncs=not batch["syncs"].is_empty(),
         has_bills=not batch["billed_usage"].is_empty(),
     )
@@ -92,12 +93,10 @@ def put_slices(connection: Connection, slices: Frames, batch: Frames) -> None:
     for name, frame in slices.items():
         _copy(connection, f"lake_{name}", frame)
         connection.execute(f"insert into {name} by name select columns(*) from lake_{name}")
-    for name in ("walks", "loaded_parts"):
-        _copy(connection, f"new_{name}", batch[name])
+    _copy(connection, "new_loaded_parts", batch["loaded_parts"])
     for statement in _FORGET_BEGUN:
         connection.execute(statement)
-    for name in ("walks", "loaded_parts"):
-        connection.execute(f"drop table temp.new_{name}")
+    connection.execute("drop table temp.new_loaded_parts")
 
 
 def read_changes(connection: Connection) -> dict[str, Change]:

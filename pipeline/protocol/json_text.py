@@ -63,6 +63,26 @@ def repair_numbers(body: bytes) -> bytes:
     return _NO_NUMBER.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", body)
 
 
+# Texts of the same length that no body holds that is UTF-8.
+_MASKS = ((b'"\xff"', b"NaN"), (b'"\xffinfin"', b"Infinity"), (b'"\xff-infin"', b"-Infinity"))
+
+
+def mask_numbers(body: bytes) -> bytes:
+    """The body with texts in place of NaN and Infinity, so that it can be taken apart; `unmask_numbers` undoes it."""
+    if (b"NaN" not in body and b"Infinity" not in body) or any(mask in body for mask, _ in _MASKS):
+        return body
+    masks = {number: mask for mask, number in _MASKS}
+    return _NO_NUMBER.sub(lambda match: masks.get(match[0], match[0]), body)
+
+
+def unmask_numbers(body: bytes) -> bytes:
+    """A piece of a masked body as it was sent."""
+    if b"\xff" in body:
+        for mask, number in _MASKS:
+            body = body.replace(mask, number)
+    return body
+
+
 def repair_json(body: bytes) -> bytes:
     """The body with both repaired: text that is not Unicode and numbers that JSON does not have."""
     return repair_numbers(repair_unicode(body))

@@ -46,9 +46,11 @@ def forget_threads(folder: DataFolder, targets: Sequence[Target], unreadable: Un
     with _saying_unfinished():
         _remove_needless(folder, unreadable)
         drop_texts(folder.store)
-        parts = parts_of(folder.store, None)
-        rewritten = sum(_rewrite(folder.store, part, lambda rows: without_threads(rows, forgotten)) for part in parts)
+        seen: set[PartName] = set()
+        rewritten = _leave_out(folder.store, forgotten, seen)
         _rewrite_warehouse(folder, forgotten)
+        # What a sync has landed meanwhile.
+        rewritten += _leave_out(folder.store, forgotten, seen)
     return rewritten
 
 
@@ -81,6 +83,13 @@ def _saying_unfinished() -> Iterator[None]:
         yield
     except PipelineError as error:
         raise type(error)(f"{error}. {_UNFINISHED}") from error
+
+
+def _leave_out(store: RawStore, forgotten: Forgotten, seen: set[PartName]) -> int:
+    """Rewrite parts that are not `seen` yet without the threads; how many had some of theirs."""
+    parts = [part for part in parts_of(store, None) if part not in seen]
+    seen.update(parts)
+    return sum(_rewrite(store, part, lambda rows: without_threads(rows, forgotten)) for part in parts)
 
 
 def _rewrite(store: RawStore, part: PartName, rewrite: Rewrite) -> bool:

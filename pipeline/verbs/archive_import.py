@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import NAMED_PLACES, ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
 from pipeline.archives.ranges import hash_file
 from pipeline.cluster.executors import Executor
 from pipeline.console.tables import count_of, join_counts
@@ -22,9 +22,11 @@ from pipeline.privacy.hiding import ContentKey
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
+from pipeline.verbs.archive_evidence import Evidence, read_evidence
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
-from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.checks import Finding, run_check
+from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
 from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
@@ -53,7 +55,7 @@ class ImportRequest:
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
-    """Import, say how it went, and return the exit code: 4 if something could not be recognised or read."""
+    """Import, say how it went, and return the exit code: 4 if something could not be read or is missing for certain."""
     _check_source(request.source)
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
     for notice in request.notices:
@@ -69,9 +71,11 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
     lost = lost_since(warehouse_path(request.data_dir), held)
-    code = IncompleteError.exit_code if progress.unrecognised or any_counted(lost) else 0
+    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source)
+    is_whole = not (progress.unrecognised or any_counted(lost) or evidence.is_broken)
+    code = 0 if is_whole else IncompleteError.exit_code
     seconds = clock.monotonic() - started_s
-    _report(reporter, request, progress, lost, exit_code=code, as_json=as_json, seconds=seconds)
+    _report(reporter, request, progress, (lost, evidence), exit_code=code, as_json=as_json, seconds=seconds)
     return code
 
 
@@ -144,7 +148,7 @@ def _report(
     reporter: Reporter,
     request: ImportRequest,
     progress: ImportProgress,
-    lost: Sequence[LostValue],
+    found: tuple[Sequence[LostValue], Evidence],
     *,
     exit_code: int,
     as_json: bool,
@@ -152,8 +156,13 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    lost, evidence = found
     for warning in warnings_of(lost):
         reporter.say(warning, level="warning")
+    _report_evidence(reporter, evidence)
+    shared = _find_shared_runs(warehouse)
+    if shared is not None:
+        reporter.say(shared.message, level="warning")
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
         summary = {
@@ -161,6 +170,8 @@ def _report(
             "exit_code": exit_code,
             **progress.values(),
             **summary_of(lost),
+            **evidence.values(),
+            "runs_in_two_sources": 0 if shared is None else shared.rows,
             "seconds": seconds,
         }
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
@@ -175,6 +186,14 @@ def _report(
         print_outcome(warehouse, source=request.source)
 
 
+def _find_shared_runs(warehouse: Path) -> Finding | None:
+    """Runs that the archives have and another source, too."""
+    if not warehouse.exists():
+        return None
+    with open_for_reading(warehouse) as connection:
+        return run_check(connection, "runs_in_two_sources")
+
+
 def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
     for archive in progress.archives:
         if not (archive.runs or archive.steps or archive.left_out or archive.unrecognised):
@@ -183,10 +202,19 @@ def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
     for place in named[:_SHOWN]:
         reporter.say(place, level="warning")
     if progress.unrecognised:
-        more = progress.unrecognised - len(named[:_SHOWN])
+        more = f" (the first {_SHOWN} of {len(named):,} reasons are shown; --json has them)" if named[_SHOWN:] else ""
+        rest = "; everything else was imported" if progress.runs or progress.steps or progress.files_known else ""
         reporter.say(
-            f"not recognised: {count_of(progress.unrecognised, 'places')}"
-            + (f" ({more:,} more than shown; --json names the first {NAMED_PLACES} of each file)" if more else "")
-            + "; everything else was imported",
+            f"not recognised: {count_of(progress.unrecognised, 'places')}{more}{rest or '; nothing was imported'}",
             level="warning",
         )
+
+
+def _report_evidence(reporter: Reporter, evidence: Evidence) -> None:
+    for gap in evidence.gaps[:_SHOWN]:
+        reporter.say(gap, level="warning")
+    if evidence.is_broken:
+        more = len(evidence.gaps) - _SHOWN
+        reporter.say(evidence.summary() + (f" ({more:,} more than shown)" if more > 0 else ""), level="warning")
+    if (line := evidence.unproven_line()) is not None:
+        reporter.say(line)

@@ -46,6 +46,25 @@ delete from cost_ledger where (source, thread_id, run_id) in (select (source, th
 
 _INSERT_ROWS = "insert into cost_ledger by name select columns(*) from ledger_rows"
 
+# Once for each step: one that is there twice, and all sums with it, was doubled by what was loaded twice.
+_KEEP_COSTS = """
+insert into cost_ledger by name
+select columns(*) from kept.cost_ledger
+qualify row_number() over (partition by source, thread_id, run_id, step_id order by sealed_at desc nulls last) = 1
+"""
+# Earlier versions kept no threads, and took a step's id for unique in its source.
+_KEEP_COSTS_OF_OLD = """
+insert into cost_ledger by name
+select columns(ledger.*), steps.thread_id
+from kept.cost_ledger as ledger
+inner join (select distinct source, thread_id, run_id, step_id from kept.run_steps) as steps
+    on steps.source = ledger.source and steps.run_id = ledger.run_id and steps.step_id = ledger.step_id
+where steps.thread_id is not null
+qualify row_number() over (
+    partition by ledger.source, steps.thread_id, ledger.run_id, ledger.step_id order by ledger.sealed_at desc nulls last
+) = 1
+"""
+
 _DROP_UNFINISHED = f"""
 delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
     select (source, thread_id, run_id, step_id) from run_steps
@@ -70,8 +89,10 @@ def keep_ledger(connection: Connection, old: Path) -> int | None:
     with attached(connection, old, "kept") as tables:
         if not set(KEPT_TABLES) <= tables:
             return None
-        for table in KEPT_TABLES:
-            connection.execute(f"insert into {table} by name select columns(*) from kept.{table}")
+        connection.execute("insert into repricings by name select columns(*) from kept.repricings")
+        columns = connection.execute("describe kept.cost_ledger").fetchall()
+        has_threads = "thread_id" in {name for name, *_ in columns}
+        connection.execute(_KEEP_COSTS if has_threads else _KEEP_COSTS_OF_OLD)
     count: int = read_frame(connection, "select count(*) as steps from cost_ledger").item()
     return count
 

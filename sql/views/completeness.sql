@@ -1,8 +1,8 @@
 -- Whether all steps of a run are here, and how that is known.
 -- grain: source, thread_id, run_id
 -- units: tokens as the server counted them; instants are UTC
--- reads: runs, run_steps, walks
--- state: run_missing (steps without a run), open (the run can still change), steps_missing (terminal, but no walk over its
+-- reads: runs, run_steps, walks, cut_lists
+-- state: list_cut (an archive has a page of its steps that says there are more, and they are not here), run_missing (steps without a run), open (the run can still change), steps_missing (terminal, but no walk over its
 -- steps was complete after that, and no import brought steps that can be compared with the run's usage), no_usage (the run has no usage to compare), usage_differs (the steps add up to something
 -- else than the run says), complete. The differences are the run's tokens minus the sum of its steps'.
 create or replace view completeness as
@@ -29,7 +29,8 @@ step_walks as (
         max(ended_at) as walked_at,
         bool_or(verdict = 'imported') as is_imported,
         bool_or(
-            verdict = 'complete'
+            -- An imported walk ends only where a recording shows the list from its start to its end.
+            (verdict = 'complete' or (verdict = 'imported' and ended_by = 'has_more_false'))
             and run_status in ('completed', 'failed', 'cancelled', 'expired', 'incomplete')
         ) as is_walked_when_terminal
     from walks
@@ -101,6 +102,11 @@ select
     try_cast(differences.run_total_tokens as bigint) as run_total_tokens,
     try_cast(differences.total_tokens_difference as bigint) as total_tokens_difference,
     case
+        when
+            (differences.source, differences.thread_id, differences.run_id) in (
+                select (source, thread_id, run_id) from cut_lists where resource = 'steps'
+            )
+        then 'list_cut'
         when not differences.has_run then 'run_missing'
         when differences.status in ('completed', 'failed', 'cancelled', 'expired', 'incomplete') is not true
         then 'open'

@@ -4,7 +4,6 @@
 -- reads: tool_calls, step_costs, called_runs
 -- method: exact (the step has one call), by_bytes (by the size of the arguments, when every call of the step has some),
 -- else even. The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
--- A text that is hidden (content = "hashed") says its own size: hmac:HEX:BYTES, of several joined logs one in each line.
 -- Beside the cost, never added in, stand two more:
 -- carried_cost_usd estimates what the call's output cost again as prompt tokens of the later steps of its run:
 --     (output_bytes // 4) tokens * sum over the later steps of (input_cost_usd + cached_cost_usd) / prompt_tokens
@@ -89,20 +88,8 @@ sized_calls as (
         tool_call_id,
         type,
         name,
-        case
-            when starts_with(arguments, 'hmac:') and regexp_full_match(arguments, 'hmac:[0-9a-f]{32}:[0-9]{1,10}')
-            then cast(string_split(arguments, ':')[3] as bigint)
-            else strlen(arguments)
-        end as arguments_bytes,
-        case
-            when
-                starts_with(output, 'hmac:')
-                and regexp_full_match(output, '(hmac:[0-9a-f]{32}:[0-9]{1,10}(:[a-z]+)?(\n|$))+')
-            then
-                cast(list_sum(cast(regexp_extract_all(output, 'hmac:[0-9a-f]+:([0-9]+)', 1) as bigint[])) as bigint)
-                + len(regexp_extract_all(output, '\n'))
-            else strlen(output)
-        end as output_bytes
+        text_bytes(arguments) as arguments_bytes,
+        text_bytes(output) as output_bytes
     from tool_calls
 ),
 calls as (
@@ -125,33 +112,7 @@ calls as (
         count(*) over step_calls as step_call_count,
         coalesce(min(coalesce(sized_calls.arguments_bytes, 0)) over step_calls, 0) as least_bytes,
         sum(sized_calls.arguments_bytes) over step_calls as step_bytes,
-        sized_calls.call_index = max(sized_calls.call_index) over step_calls as is_last
-    from sized_calls
-    left join costed_steps
-        on costed_steps.source = sized_calls.source
-        and costed_steps.thread_id = sized_calls.thread_id
-        and costed_steps.run_id = sized_calls.run_id
-        and costed_steps.step_id = sized_calls.step_id
-    window step_calls as (partition by sized_calls.source, sized_calls.thread_id, sized_calls.run_id, sized_calls.step_id)
-),
-methods as (
-    select
-        source,
-        thread_id,
-        run_id,
-        step_id,
-        call_index,
-        tool_call_id,
-        assistant_id,
-        model,
-        type,
-        name,
-        created_at,
-        created_on,
-        arguments_bytes,
-        output_bytes,
-        step_pico_usd,
-        is_last,
+        sized_calls.call_index = max(sized_calls.call_index) over step_calls as is_last,
         case
             when step_call_count = 1 then 'exact'
             when least_bytes > 0 then 'by_bytes'
@@ -162,11 +123,17 @@ methods as (
             -- The product of cost and bytes, divided in two parts: of a dear step it would overflow.
             when least_bytes > 0
             then
-                step_pico_usd // step_bytes * arguments_bytes
-                + step_pico_usd % step_bytes * arguments_bytes // step_bytes
+                step_pico_usd // step_bytes * sized_calls.arguments_bytes
+                + step_pico_usd % step_bytes * sized_calls.arguments_bytes // step_bytes
             else step_pico_usd // step_call_count
         end as share_pico_usd
-    from calls
+    from sized_calls
+    left join costed_steps
+        on costed_steps.source = sized_calls.source
+        and costed_steps.thread_id = sized_calls.thread_id
+        and costed_steps.run_id = sized_calls.run_id
+        and costed_steps.step_id = sized_calls.step_id
+    window step_calls as (partition by sized_calls.source, sized_calls.thread_id, sized_calls.run_id, sized_calls.step_id)
 ),
 shares as (
     select
@@ -190,7 +157,7 @@ shares as (
             then step_pico_usd - sum(share_pico_usd) over (partition by source, thread_id, run_id, step_id) + share_pico_usd
             else share_pico_usd
         end as share_pico_usd
-    from methods
+    from calls
 )
 select
     shares.source,

@@ -3,7 +3,8 @@
 -- units: instants are UTC
 -- reads: tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
--- filled `error`), unanswered (a function whose run ended badly before its output came). A step that somebody cancelled
+-- filled `error`), unanswered (a function, or an mcp call that waited for approval, whose run
+-- ended badly before its output came). A step that somebody cancelled
 -- is no failure of its tool. An output that is hidden (content = "hashed") says itself that it was one of these.
 create or replace view tool_failures as
 with calls as (
@@ -40,42 +41,6 @@ with calls as (
         on runs.source = tool_calls.source
         and runs.thread_id = tool_calls.thread_id
         and runs.run_id = tool_calls.run_id
-),
-failures as (
-    select
-        source,
-        step_id,
-        call_index,
-        tool_call_id,
-        run_id,
-        thread_id,
-        assistant_id,
-        type,
-        name,
-        arguments,
-        output,
-        created_at,
-        step_status,
-        run_status,
-        error_code,
-        error_message,
-        output_error,
-        case
-            when step_status = 'failed' or has_step_error then 'step_failed'
-            when step_status = 'expired' then 'step_expired'
-            when type = 'code_interpreter' and contains(output, 'Traceback (most recent call last)') then 'traceback'
-            when
-                type = 'code_interpreter'
-                and starts_with(output, 'hmac:')
-                and regexp_matches(output, 'hmac:[0-9a-f]{32}:[0-9]{1,10}:traceback(\n|$)')
-            then 'traceback'
-            when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
-            when starts_with(output, 'hmac:') and regexp_full_match(output, 'hmac:[0-9a-f]{32}:[0-9]{1,10}:error')
-            then 'error_output'
-            when type = 'function' and output is null and run_status in ('expired', 'failed', 'incomplete')
-            then 'unanswered'
-        end as reason
-    from calls
 )
 select
     source,
@@ -88,7 +53,16 @@ select
     type,
     name,
     created_at,
-    reason,
+    case
+        when step_status = 'failed' or has_step_error then 'step_failed'
+        when step_status = 'expired' then 'step_expired'
+        when type = 'code_interpreter' and contains(output, 'Traceback (most recent call last)') then 'traceback'
+        when type = 'code_interpreter' and is_hidden_as(output, 'traceback') then 'traceback'
+        when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
+        when is_hidden_as(output, 'error') then 'error_output'
+        when type in ('function', 'mcp') and output is null and run_status in ('expired', 'failed', 'incomplete')
+        then 'unanswered'
+    end as reason,
     step_status,
     run_status,
     -- The run's error is the step's only where the step itself came to a bad end.
@@ -99,5 +73,5 @@ select
     end as error_message,
     arguments,
     output
-from failures
+from calls
 where reason is not null;

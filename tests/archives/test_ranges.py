@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.archives.files import Damage, Document, read_documents
+from pipeline.archives.files import read_documents
 from pipeline.archives.landing import ImportProgress
+from pipeline.archives.large import Damage, Document
 from pipeline.archives.ranges import Scanned, hash_file, read_range, read_range_documents, scan_file
-from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.cluster.ray_import import RayImport
+from pipeline.cluster.ray_reading import FilesJob, FilesRead
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.raw.places import raw_store
 from pipeline.storage.writer_lock import is_being_written
@@ -149,10 +151,16 @@ def damaged(name: str) -> list[Any]:
     return ["?", broken, {"id": 1}, *runs_far_apart(name), broken, broken | {"id": f"{name}_2"}, [1]]
 
 
-def test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "shapes",
+    [[runs_together, runs_far_apart, lists_far_apart, states_far_apart, damaged], [runs_backwards] * 20],
+    ids=["mixed", "backwards"],
+)
+def test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go(
+    tmp_path: Path, shapes: list[Callable[[str], list[Any]]]
+) -> None:
     path = tmp_path / "a.jsonl"
-    shapes = [runs_together, runs_far_apart, runs_backwards, lists_far_apart, states_far_apart, damaged]
-    path.write_bytes(b"".join(lines_of(shape(shape.__name__)) for shape in shapes))
+    path.write_bytes(b"".join(lines_of(shape(f"{shape.__name__}_{index}")) for index, shape in enumerate(shapes)))
     whole = import_here(tmp_path / "whole", path)
 
     cut = import_cut(tmp_path / "cut", path)
@@ -196,8 +204,8 @@ def test_only_the_first_places_that_nobody_could_read_are_named_and_all_are_coun
 
     [archive] = import_cut(tmp_path / "cut", path).archives
 
-    assert (archive.unrecognised, len(archive.first_unrecognised)) == (2_000, 20)
-    assert archive.first_unrecognised[-1] == "line 20: neither a run nor a step"
+    assert archive.unrecognised == 2_000
+    assert archive.first_unrecognised == ["line 1, line 2, line 3 and 1,997 more: neither a run nor a step"]
 
 
 @dataclass

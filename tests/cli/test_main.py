@@ -6,13 +6,12 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline import __version__
-from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
+from pipeline.emulator import Corpus, RunningEmulator, generate_corpus
 from tests.syncs import environ_for, hold_back, raw_files, read_all, run_cli, started_cli, wait_until
 
 Ended = subprocess.CompletedProcess[str]
@@ -21,12 +20,6 @@ Ended = subprocess.CompletedProcess[str]
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=12)
-
-
-@pytest.fixture
-def server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
 
 
 def sync(server: RunningEmulator, folder: Path, *arguments: str, given: str = "", **variables: str) -> Ended:

@@ -17,7 +17,8 @@ STOPWATCH = "stopwatch"
 
 def read_clocks() -> dict[str, float]:
     """Seconds of the calendar as each of them has it, and those of the stopwatch after a short sleep."""
-    [duckdb_s] = duckdb.execute("select epoch(now())").fetchone() or (0.0,)
+    with duckdb.connect() as connection:
+        [(duckdb_s,)] = connection.execute("select epoch(now())").fetchall()
     with tempfile.NamedTemporaryFile() as file:
         file_s = Path(file.name).stat().st_mtime
     time.sleep(0.001)

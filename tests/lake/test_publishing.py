@@ -32,7 +32,7 @@ from tests.grown_lake import RUNS_PER_THREAD, THREAD, grow_lake, measure_publish
 from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
 from tests.landed import NOON, Listing, instant, land, run_of, step_of
 from tests.publish_parts import publish
-from tests.syncs import ROOT, environ_for, run_cli, wait_until
+from tests.syncs import PATIENCE_S, ROOT, environ_for, run_cli, wait_until
 from tests.warehouse.test_load import HISTORY, land_history
 
 # `LAKE_KILLS=100 pytest tests/lake/test_publishing.py -k killed_at_random` is the long form.
@@ -162,7 +162,7 @@ def test_two_publishers_killed_at_random_leave_exactly_one_copy_of_every_row(tmp
             running[victim].kill()
             running[victim].wait()
             running[victim] = publisher(data_dir, here)
-        codes = [process.wait(60) for process in running]
+        codes = [process.wait(PATIENCE_S) for process in running]
     finally:
         for process in running:
             process.kill()

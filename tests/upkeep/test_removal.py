@@ -296,11 +296,21 @@ def test_later_syncs_leave_a_forgotten_thread_out_until_it_is_named(folder: Data
     forget(folder, Wanted(["thread_9k_a"]))
     everything = ["thread_9k_a", "thread_9k_b"]
 
-    assert leave_out_forgotten(folder.data_dir, "main", everything, ()) == ["thread_9k_b"]
-    assert leave_out_forgotten(folder.data_dir, "another", everything, ()) == everything
-    assert leave_out_forgotten(folder.data_dir, "main", everything, ["thread_9k_a"]) == everything
-    assert leave_out_forgotten(folder.data_dir, "main", everything, ()) == everything
+    assert leave_out_forgotten(folder.data_dir, "main", everything, (), wait_s=0) == ["thread_9k_b"]
+    assert leave_out_forgotten(folder.data_dir, "another", everything, (), wait_s=0) == everything
+    assert leave_out_forgotten(folder.data_dir, "main", everything, ["thread_9k_a"], wait_s=0) == everything
+    assert leave_out_forgotten(folder.data_dir, "main", everything, (), wait_s=0) == everything
     assert len(read_forgotten(folder.data_dir).threads) == 1
+
+
+def test_who_names_a_thread_again_waits_for_a_forget_that_is_at_work_and_changes_nothing(folder: DataFolder) -> None:
+    forget(folder, Wanted(["thread_9k_a"]))
+    with folder.alone(), pytest.raises(WarehouseLockedError, match="`forget` is at work"):
+        leave_out_forgotten(folder.data_dir, "main", ["thread_9k_a"], ["thread_9k_a"], wait_s=0)
+    with folder.alone():
+        assert leave_out_forgotten(folder.data_dir, "main", ["thread_9k_a"], [], wait_s=0) == []
+
+    assert read_forgotten(folder.data_dir).has("main", "thread_9k_a")
 
 
 def test_the_record_names_no_thread(folder: DataFolder) -> None:

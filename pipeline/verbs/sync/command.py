@@ -31,6 +31,7 @@ from pipeline.verbs.sync.dry_run import plan_sync, print_plan
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from pipeline.verbs.sync.outcome import exit_code_of, report_end, report_interruption
 from pipeline.verbs.sync.sample import sample_server
+from pipeline.warehouse.background import in_daemon_thread
 from pipeline.warehouse.database import warehouse_path
 
 
@@ -151,8 +152,10 @@ async def _run(
         options = _sync_options(settings, request, selection.thread_ids)
 
         async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
-            ids = _leave_out(settings, request, ids, progress)
-            of_round = replace(options, thread_ids=ids)
+            kept: list[str] = []
+            # It may have to wait.
+            await in_daemon_thread(lambda: kept.extend(_leave_out(settings, request, ids, progress)))
+            of_round = replace(options, thread_ids=kept)
             return await run_sync(client, of_round, progress=progress, choose_fleet=fleets.choose)
 
         fleets = Fleets(
@@ -202,7 +205,9 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
 
 def _leave_out(settings: Settings, request: SyncRequest, ids: Sequence[str], progress: Progress) -> Sequence[str]:
     """Those of the threads that were not forgotten, unless a person names them again."""
-    kept = leave_out_forgotten(settings.data_dir, settings.source, ids, request.naming.thread_ids)
+    kept = leave_out_forgotten(
+        settings.data_dir, settings.source, ids, request.naming.thread_ids, wait_s=request.lock_wait_s
+    )
     if len(kept) < len(ids):
         left_out = count_of(len(ids) - len(kept), "threads")
         progress.hints.add(f"left out: {left_out} that `forget` removed; name them as THREAD_ID to have them again")
