@@ -11,7 +11,7 @@ from tests.syncs import run_cli
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
 # What a step or a run has in place of a value: the place that is named for it, and whether a total depends on it.
-COUNTED = {
+COUNTED: dict[str, dict[str, Any]] = {
     "usage.prompt_tokens": {"usage": {**USAGE, "prompt_tokens": "unknown"}},
     "usage": {"usage": "lots"},
     "created_at": {"created_at": "yesterday"},
@@ -21,7 +21,7 @@ COUNTED = {
     "step_details": {"step_details": [1]},
     "step_details.tool_calls[*].type": {"step_details": {"type": "tool_calls", "tool_calls": [{"type": 3}]}},
 }
-UNCOUNTED = {
+UNCOUNTED: dict[str, dict[str, Any]] = {
     "last_error.message": {"last_error": {"code": "server_error", "message": 3}},
     "step_details.tool_calls[*].code_interpreter.input": {
         "step_details": {
