@@ -67,7 +67,7 @@ def _python_calls(count: int, logs: str) -> Patch:
 _OF_STEPS: dict[str, _Kind] = {
     "id is null": _Kind("null_id", _lost, rejects=2),
     "id is missing": _Kind("missing_id", _lost, rejects=1),
-    "tokens are strings": _Kind("string_usage", _without_usage, rejects=3),
+    "tokens are strings": _Kind("string_usage", _same),
     "tokens are negative": _Kind("negative_tokens", _zero("prompt_tokens"), rejects=1),
     "tokens are fractions": _Kind("fractional_tokens", _zero("completion_tokens"), rejects=1),
     "step_details is null": _Kind("null_details", _details("")),
@@ -91,10 +91,8 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
     _, runs, _, steps, _ = stages(lists)
     for name, kind in _OF_STEPS.items():
         struck = 3 if kind.on is _FIRST or "bytes" in kind.on or "count" in kind.on else 30
-        outcome = Outcome(
-            rejects=kind.rejects * struck + 3 * kind.page_rejects,
-            patch=_every(kind.becomes, kind.on),
-            patched=lists.long_run,
+        outcome = _dropping(
+            kind.rejects * struck, 3 * kind.page_rejects, patch=_every(kind.becomes, kind.on), patched=lists.long_run
         )
         rule = {"fault": "record", "kind": kind.kind, **kind.on, **steps.match}
         yield Cell("Records", name, "steps", outcome, [rule])
@@ -116,6 +114,17 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
     yield from _of_ids(lists)
 
 
+def _dropping(rejects: int, repaired: int = 0, *, patch: Patch, patched: str) -> Outcome:
+    """What is lost of usage, instants and ids makes the sync incomplete; a text that was repaired is only said."""
+    return Outcome(
+        exit_code=4 if rejects else 0,
+        rejects=rejects + repaired,
+        says="could not be read" if rejects or repaired else "",
+        patch=patch,
+        patched=patched,
+    )
+
+
 def _usage_of_runs(lists: Lists, runs: Stage) -> Iterator[Cell]:
     """Faults of the usage that runs report themselves; those that report none have none to lose."""
     reported = [index for index, run in enumerate(_runs_of(lists)) if _reports_usage(run)]
@@ -123,11 +132,11 @@ def _usage_of_runs(lists: Lists, runs: Stage) -> Iterator[Cell]:
     for name in ("tokens are strings", "tokens are negative", "tokens are fractions"):
         kind = _OF_STEPS[name]
         patch = _every(_if_reported(kind.becomes), _TENTH)
-        outcome = Outcome(rejects=kind.rejects * len(struck), patch=patch, patched=lists.long_thread)
+        outcome = _dropping(kind.rejects * len(struck), patch=patch, patched=lists.long_thread)
         yield Cell("Records", name, "runs", outcome, [{"fault": "record", "kind": kind.kind, **_TENTH, **runs.match}])
     for name in ("tokens beyond 64 bits", "tokens of 400 digits"):
         found, put, becomes, rejects = _BYTES[name]
-        outcome = Outcome(rejects=rejects * len(reported), patch=becomes, patched=lists.long_thread)
+        outcome = _dropping(rejects * len(reported), patch=becomes, patched=lists.long_thread)
         yield Cell("Records", name, "runs", outcome, served=_rewriting(Gap(lists.long_thread), found, put))
 
 
@@ -168,8 +177,8 @@ def _of_bytes(lists: Lists) -> Iterator[Cell]:
     gap = Gap(lists.thread_of_long_run, lists.long_run)
     for name, (found, put, becomes, rejects) in _BYTES.items():
         # A page whose text is no Unicode is one reject; it is repaired and read.
-        count = 300 * rejects + (3 if "UTF-8" in name else 0)
-        outcome = Outcome(rejects=count, patch=becomes, patched=lists.long_run)
+        repaired = 3 if "UTF-8" in name else 0
+        outcome = _dropping(300 * rejects, repaired, patch=becomes, patched=lists.long_run)
         yield Cell("Records", name, "steps", outcome, served=_rewriting(gap, found, put))
 
 
