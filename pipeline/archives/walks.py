@@ -8,9 +8,8 @@ from operator import itemgetter
 from msgspec import UnsetType
 
 from pipeline.archives.shapes import Found, Order
-from pipeline.flatten.extras import MILLISECONDS_ABOVE
 from pipeline.protocol.pages import Certificate, Page, Resource, Walk
-from pipeline.protocol.wire import TERMINAL_STATUSES
+from pipeline.protocol.wire import MILLISECONDS_ABOVE, TERMINAL_STATUSES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds, or milliseconds of the year 3237: what is larger is no instant.

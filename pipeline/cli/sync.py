@@ -58,11 +58,19 @@ def sync(
     ] = None,
     cold_share: Annotated[
         float | None,
-        typer.Option(help="A cold thread is due again after this share of its age (default: 0.1)."),
+        typer.Option(max=1, help="A cold thread is due again after this share of its age (default: 0.1)."),
     ] = None,
     cold_longest: Annotated[
         str | None,
         typer.Option(metavar="AGE", help="A cold thread is due again after this at the latest (default: 30d)."),
+    ] = None,
+    settle_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="Ask for so long again for runs that ended without usage, with an open step, or with a usage that their"
+            " steps do not add up to (default: 1d).",
+        ),
     ] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only part I of N of the threads, by a stable hash of the id.")
@@ -135,11 +143,12 @@ def sync(
         cold_after=cold_after,
         cold_share=cold_share,
         cold_longest=cold_longest,
+        settle_after=settle_after,
     )
     fetches_here = executor is Executor.LOCAL and not sample and not dry_run
     crew = start_early(settings["workers"], data_dir=settings.data_dir, files=threads or ()) if fetches_here else None
     # Read after that, for it takes as long as it takes the others to be ready.
-    from pipeline.threads.decay import DECAY, make_decay
+    from pipeline.threads.decay import DECAY, make_decay, parse_age
     from pipeline.threads.naming import Naming
     from pipeline.threads.selection import parse_shard, parse_since
     from pipeline.verbs.sync.command import SyncRequest, sync_threads
@@ -157,6 +166,7 @@ def sync(
     )
     request = SyncRequest(
         naming,
+        settle_s=parse_age(settings["settle_after"], where="settle_after").total_seconds(),
         sample=sample,
         full=full,
         dry_run=dry_run,

@@ -75,7 +75,9 @@ def _answer(emulation: Emulation, entry: RequestEntry, request: web.Request, fin
         check_dialect(request.headers, request.query, emulation.dialect)
     except RefusedRequestError as refused:
         return refused.answer
-    exchange = Exchange(entry.route, entry.thread_id, entry.run_id, PageQuery(), entry.at_s)
+    exchange = Exchange(
+        entry.route, entry.thread_id, entry.run_id, PageQuery(), entry.at_s, parents=dict(request.match_info)
+    )
     rules = choose_rules(emulation.rules, exchange)
     try:
         exchange.query = _read_query(entry, request)

@@ -6,10 +6,8 @@ from msgspec.structs import astuple
 
 from pipeline.protocol.json_text import join_fields
 from pipeline.protocol.pages import LandedWalk
-from pipeline.protocol.wire import RUN_EXTRA_FIELDS, LastError, Run, Step, StepDetails, Usage, Wire
+from pipeline.protocol.wire import MILLISECONDS_ABOVE, RUN_EXTRA_FIELDS, LastError, Run, Step, StepDetails, Usage, Wire
 
-# Above this a number of seconds would be the year 5138: it is milliseconds (seen from DashScope).
-MILLISECONDS_ABOVE = 1e11
 # These stand together in the struct.
 _FIRST_EXTRA = Run.__struct_fields__.index(RUN_EXTRA_FIELDS[0])
 _RUN_EXTRA = slice(_FIRST_EXTRA, _FIRST_EXTRA + len(RUN_EXTRA_FIELDS))

@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 from msgspec import Raw, UnsetType
 
-from pipeline.flatten.extras import MILLISECONDS_ABOVE, expired_at, run_extra, step_extra
+from pipeline.flatten.extras import expired_at, run_extra, step_extra
 from pipeline.flatten.items import Items, RejectRows, read_items
 from pipeline.flatten.tool_calls import CALL_COLUMNS, CallRows
 from pipeline.protocol.json_text import raw_text
 from pipeline.protocol.pages import INSTANT, LandedWalk
-from pipeline.protocol.wire import LastError, ReasoningTokens, Run, Step, StepDetails, Usage
+from pipeline.protocol.wire import MILLISECONDS_ABOVE, LastError, ReasoningTokens, Run, Step, StepDetails, Usage
 from pipeline.sqlfiles.catalog import read_sql_files
 
 UNSET_INSTANT = -1

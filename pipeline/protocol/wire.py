@@ -13,6 +13,8 @@ Token = Annotated[int, Meta(ge=0, le=2**62)]
 # Seconds, or milliseconds from some servers; -1 for unset. float, because some servers send fractions.
 Instant = Annotated[float, Meta(ge=-1, le=4e13)]
 Free = Raw | UnsetType
+# Above this a number of seconds would be the year 5138: it is milliseconds (seen from DashScope).
+MILLISECONDS_ABOVE = 1e11
 
 
 class Wire(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -246,12 +248,25 @@ class ItemHead(Struct, gc=False):
 
     id: object = None
     status: object = None
+    created_at: object = None
+    completed_at: object = None
+    cancelled_at: object = None
+    failed_at: object = None
+    thread_id: object = None
+    run_id: object = None
+    usage: object = None
 
 
 class ListHead(Struct, gc=False):
-    """What the pager needs of a list envelope."""
+    """What the pager needs of a list envelope; the last six are where servers put an error beside a list."""
 
     data: list[ItemHead]
     has_more: bool | None = None
     first_id: object = None
     last_id: object = None
+    kind: object = field(default=None, name="object")
+    error: object = None
+    errors: object = None
+    status: object = None
+    success: object = None
+    code: object = None

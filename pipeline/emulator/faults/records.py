@@ -40,6 +40,8 @@ def patch_records(exchange: Exchange, rule: FaultRule) -> None:
         record = msgspec.json.decode(page.bodies[position])
         before = json.dumps(record)
         patch(record, rule.parameters)
+        if rule.parameters["kind"] == "odd_ids":
+            record |= {name: asked for name, asked in exchange.parents.items() if name in record}
         # json, not msgspec: it can write a lone surrogate.
         if (after := json.dumps(record)) != before:
             page.bodies[position] = after.encode()

@@ -39,6 +39,7 @@ class SyncRequest:
     """What the command line asked for beside the settings."""
 
     naming: Naming
+    settle_s: float | None = None
     sample: bool = False
     full: bool = False
     dry_run: bool = False
@@ -162,6 +163,7 @@ async def _run(
                 concurrency=settings["concurrency"],
                 include_content=settings["include_content"],
                 content_key=request.content_key,
+                settle_s=request.settle_s,
             ),
             plan=_plan_source(settings, request),
         )

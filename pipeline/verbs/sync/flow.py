@@ -29,6 +29,7 @@ from pipeline.raw.parts import PartName, RawStore, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.writer import PartWriter
 from pipeline.sqlfiles.duck import read_frame
+from pipeline.verbs.sync.kept import Kept, read_kept
 from pipeline.warehouse.background import Loader, in_daemon_thread, loading
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
@@ -71,7 +72,8 @@ class SyncOptions:
 class SyncResult:
     """How a sync ended: verdict is complete, incomplete, refused or interrupted.
 
-    `damage` tells of parts of earlier syncs that had to be set aside when it began.
+    `damage` tells of parts of earlier syncs that had to be set aside when it began, `kept` (None where nothing is
+    loaded) what of all that was fetched is in the warehouse.
     """
 
     sync_id: str
@@ -81,6 +83,7 @@ class SyncResult:
     seconds: float
     error: PipelineError | None = None
     damage: DamagedPartError | None = None
+    kept: Kept | None = None
 
 
 async def run_sync(
@@ -132,10 +135,15 @@ async def run_sync(
             _summary(client, options, progress, started_at=started_at, finished_at=finished_at, verdict=verdict),
             finished_at,
         )
+    kept = None
     if not outcome.interrupted:
         await in_daemon_thread(receiver.join)
-        await _finish(receiver, store, options, sync_id, progress)
-    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage)
+        kept = await _finish(receiver, store, options, sync_id, progress)
+        if kept is not None and kept.dropped is not None:
+            progress.failed_threads |= kept.thread_ids
+            progress.failures.append(kept.dropped)
+            verdict = "incomplete" if verdict == "complete" else verdict
+    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, kept)
 
 
 def _receiving(
@@ -153,18 +161,19 @@ def _parts_of(store: RawStore, options: SyncOptions, sync_id: str) -> list[PartN
 
 async def _finish(
     receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, progress: Progress
-) -> None:
+) -> Kept | None:
     if isinstance(receiver, Flattener):
         await in_daemon_thread(lambda: leave_out_again(store, _parts_of(store, options, sync_id)))
         await in_daemon_thread(receiver.finish)
         where, found = f"the flattened parts of {store.folder}", receiver.count_walks()
         _check_walks(found, where, sync_id, walks=_walks_to_find(options, progress))
-        return
+        return None
     await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
     if receiver.damage is not None:
         raise receiver.damage
     found = _count_walks(options.warehouse, sync_id)
     _check_walks(found, str(options.warehouse), sync_id, walks=_walks_to_find(options, progress))
+    return await in_daemon_thread(lambda: read_kept(options.warehouse, sync_id, source=options.source))
 
 
 def _walks_to_find(options: SyncOptions, progress: Progress) -> int:

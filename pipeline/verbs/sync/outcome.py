@@ -51,7 +51,8 @@ def report_end(
         [
             ("threads", progress.threads_done),
             ("runs listed", progress.runs),
-            ("steps", progress.steps),
+            ("steps", progress.steps if result.kept is None else result.kept.steps),
+            *([] if result.kept is None else [("tool calls", result.kept.calls)]),
             ("requests", meter.traffic.requests),
             ("retries", meter.traffic.retries),
         ]
@@ -98,6 +99,9 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
         **_counts(meter),
         "seconds": result.seconds,
         "warehouse": str(warehouse),
+        "kept": None
+        if result.kept is None
+        else {"runs": result.kept.runs, "steps": result.kept.steps, "tool_calls": result.kept.calls},
         "failures": meter.progress.failures,
         "error": None if result.error is None else str(result.error),
     }
