@@ -68,8 +68,8 @@ def sync(
         str | None,
         typer.Option(
             metavar="AGE",
-            help="Ask for so long again for runs that ended without usage, with an open step, or with a usage that their"
-            " steps do not add up to (default: 1d).",
+            help="Ask for so long again for runs that ended without usage, with an open step, or with a usage"
+            " that their steps do not add up to (default: 1d).",
         ),
     ] = None,
     shard: Annotated[
@@ -194,7 +194,7 @@ def import_(
     executor: ExecutorOption = Executor.LOCAL,
     ray_address: RayAddress = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Tasks at a time with --executor ray (default: as many as help).")
+        int | None, typer.Option(min=0, max=256, help="Tasks at a time with --executor ray (default: as many as help).")
     ] = None,
     lock_wait: LockWait = 30.0,
     quiet: Quiet = False,

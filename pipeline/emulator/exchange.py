@@ -79,7 +79,8 @@ class RequestLog:
 class Exchange:
     """What faults may look at and change; `page` and `items` are None when the request was refused.
 
-    `parents` are ids in the path as they were asked for, by the name that objects have for them.
+    `parents` are ids in the path as they were asked for, by the name that objects have for them;
+    `names_cursor`: the cursor was one of the server's own, not an object's id.
     """
 
     route: str
@@ -90,6 +91,7 @@ class Exchange:
     items: ItemList | None = None
     page: Page | None = None
     parents: Mapping[str, str] = field(default_factory=dict)
+    names_cursor: bool = False
 
 
 class RefusedRequestError(Exception):

@@ -1,6 +1,7 @@
 """Threads to finished walks: runs are listed, then the steps of those that are not sealed, many at a time."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -152,10 +153,10 @@ class Extractor:
         walk, certificate = await self._walk("runs", segments, task)
         # A run that the list was to go on from may be gone from the server, whatever it answers then, or the server may
         # ignore cursors.
-        if task.last_id is not None and next(iter(walk.ids), None) != task.last_id:
-            if certificate.verdict == "complete" or not walk.pages:
-                task = task.from_start()
-                walk, certificate = await self._walk("runs", segments, task)
+        begins_as_known = task.last_id is None or next(iter(walk.ids), None) == task.last_id
+        if not begins_as_known and (certificate.verdict == "complete" or not walk.pages):
+            task = task.from_start()
+            walk, certificate = await self._walk("runs", segments, task)
         if certificate.verdict == "complete" and task.after_id is None and (gone := task.listed_ids - walk.ids.keys()):
             certificate = self._judge_gone(task, certificate, gone)
         return walk, certificate
@@ -282,7 +283,12 @@ def _page_of(ask: Ask, answer: Answer[ListHead]) -> Page:
 
 
 def _check_items(task: ThreadTask | RunTask, walk: ListWalk) -> None:
-    """Raises WalkError for items that are not of the list that was asked for, and for runs that cannot be asked for."""
+    """Raises WalkError for items of another list than was asked for, and for those that ids do not tell apart."""
+    for number, head in enumerate(walk.heads, start=1):
+        ids = Counter(item_id for item in head.data if (item_id := usable_id(item.id)))
+        if doubles := len(head.data) - len(ids) - sum(usable_id(item.id) is None for item in head.data):
+            shown = plain_line(ids.most_common(1)[0][0])
+            raise WalkError(f"page {number} has {doubles:,} items with the id of another, such as {shown}")
     run_id = task.run_id if isinstance(task, RunTask) else None
     named = [foreign_parent(item, thread_id=task.thread_id, run_id=run_id) for item in walk.found]
     if foreign := [parent for parent in named if parent]:
@@ -308,9 +314,9 @@ def _certificate(
     return Certificate(
         resource="runs" if run is None else "steps",
         thread_id=task.thread_id,
-        run_id=run and run.run_id,
-        run_status=run and run.status,
-        run_ended_at=run and run.ended_at,
+        run_id=run.run_id if run else None,
+        run_status=run.status if run else None,
+        run_ended_at=run.ended_at if run else None,
         is_settled=is_settled(run.status, run.tokens, walk.found) if run and run.has_ended else None,
         item_order=order_of(walk.found),
         started_at=started_at,

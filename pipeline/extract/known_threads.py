@@ -82,7 +82,8 @@ run_states as (
         bool_or(not sealed and run_index is null) as has_unplaced,
         list(run order by run_index) filter (where sealed) as sealed_runs,
         list(run_id) filter (where sealed and is_placed) as listed_ids,
-        list(run order by run_index) filter (where not sealed and run_id not in (select run_id from walked)) as pending_runs
+        list(run order by run_index)
+            filter (where not sealed and run_id not in (select run_id from walked)) as pending_runs
     from thread_runs
     group by thread_id
 ),

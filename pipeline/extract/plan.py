@@ -45,7 +45,8 @@ class ThreadTask:
     `after_id` is the run that its list is asked for after (None: from the start) and `first_index` the position that
     follows it. It is not the last run of the sealed beginning but the one before: the list has to begin with `last_id`,
     or the server does not know its cursors any more. `sealed_ids` are not walked again unless they say something else
-    than the `sealed` did; the `listed_ids` of them were in the last list. `pending` is set when an interrupted sync has listed the runs: only these are left.
+    than the `sealed` did; the `listed_ids` of them were in the last list. `pending` is set when an interrupted sync has
+    listed the runs: only these are left.
     """
 
     thread_id: str

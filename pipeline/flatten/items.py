@@ -93,9 +93,7 @@ def _own_items(walk: LandedWalk, page: Page, items: Sequence[W | None], rejects:
     """The items without those that say that they belong to another list than was asked for."""
     thread_id, run_id = walk.certificate.thread_id, walk.certificate.run_id
     parents = [("thread_id", thread_id)] if run_id is None else [("run_id", run_id), ("thread_id", thread_id)]
-    if all(
-        not getattr(item, name) or getattr(item, name) == asked for item in items if item for name, asked in parents
-    ):
+    if all(getattr(item, name) in (None, "", asked) for item in items if item for name, asked in parents):
         return items
     own: list[W | None] = []
     for index, item in enumerate(items):

@@ -55,7 +55,7 @@ class ListWalk:
 
     @property
     def found(self) -> list[ItemHead]:
-        """Each item as it came last, in the order of its first coming; those without a usable id as often as they come."""
+        """Each item as it came last, in the order of its first coming; one without a usable id as often as it comes."""
         named = {item_id: item for head in self.heads for item in head.data if (item_id := usable_id(item.id))}
         return [
             *named.values(),
@@ -223,9 +223,8 @@ def _end_or_follow(
 def _is_full(walk: ListWalk) -> bool:
     """Whether the last page is as long as the limit, as one that servers have of their own, or as the first page."""
     count = len(walk.heads[-1].data)
-    return count in _USUAL_LIMITS or (
-        len(walk.heads) > 1 and count > min(_USUAL_LIMITS) and count == len(walk.heads[0].data)
-    )
+    is_as_long = len(walk.heads) > 1 and count == len(walk.heads[0].data)
+    return count in _USUAL_LIMITS or (is_as_long and count > min(_USUAL_LIMITS))
 
 
 async def _is_over(fetch: Fetch, walk: ListWalk, trail: _Trail) -> bool:
@@ -266,7 +265,8 @@ async def _prove_whole(fetch: Fetch, walk: ListWalk, cursor: str | None, *, whol
     ids = _ids(walk.heads[0])
     if _ids((await fetch(Ask(len(walk.pages), cursor, limit=1))).head) != ids:
         raise WalkError(
-            "the server ignores the cursor and has no has_more to believe: what comes after the first page cannot be had"
+            "the server ignores the cursor and has no has_more to believe: what comes after the first page cannot be"
+            " had"
         )
     turned = _ids((await fetch(Ask(len(walk.pages), None, order="desc"))).head)
     if sorted(map(str, turned)) != sorted(map(str, ids)):
@@ -275,8 +275,8 @@ async def _prove_whole(fetch: Fetch, walk: ListWalk, cursor: str | None, *, whol
         )
     if turned == ids and not whole_lists:
         raise WalkError(
-            "the server has no has_more to believe and answers the same to every limit, cursor and order: nothing shows that this"
-            " is the whole list. If it is known to answer lists whole, say whole_lists = true in its profile"
+            "the server has no has_more to believe and answers the same to every limit, cursor and order: nothing shows"
+            " that this is the whole list. If it is known to answer lists whole, say whole_lists = true in its profile"
         )
     walk.ended_by = "whole_answer"
 

@@ -52,7 +52,8 @@ class Certificate(Struct, frozen=True, kw_only=True):
 
     `first_index` is the server's ascending position of the first item (of an import: what orders its parts);
     `run_status` and `run_ended_at` are the run's when a walk over its steps began; `is_settled`: it and its steps say
-    all that they will, else it is asked for again for `settle_s`. `item_order` is what the items' instants of creation show (None: nothing).
+    all that they will, else it is asked for again for `settle_s`. `item_order` is what the items' instants of creation
+    show (None: nothing).
     """
 
     resource: Resource

@@ -6,8 +6,8 @@ from pipeline.warehouse.ledger import post_touched_runs
 
 # How long a run that says too little is asked for again, where the sync does not say.
 SETTLE_S = 86_400
-# Sealed: ended now, and had ended in the same way when the last walk to the end of its steps began; and settled by then,
-# or asked for again for as long as the sync that walked it would wait.
+# Sealed: ended now, and had ended in the same way when the last walk to the end of its steps began; and settled by
+# then, or asked for again for as long as the sync that walked it would wait.
 _SEALS = f"""
 create or replace temp table seals as
 with step_walks as (

@@ -51,8 +51,8 @@ delete from rejects where resource = 'steps'
     and walk_id not in (select walk_id from walks where verdict = 'imported')
 """
 
-# The newest observation of each run, if newer than the warehouse's. When an archive saw a run is told by the run itself,
-# which of one that is open may be anything: it never replaces one that has ended.
+# The newest observation of each run, if newer than the warehouse's. When an archive saw a run is told by the run
+# itself, which of one that is open may be anything: it never replaces one that has ended.
 _IMPORTED = "(select walk_id from walks where resource = 'runs' and verdict = 'imported')"
 _BEST_RUNS = """
 create or replace temp table best_runs as

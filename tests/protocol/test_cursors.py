@@ -268,20 +268,14 @@ def test_a_page_without_any_id_that_claims_more_is_an_error() -> None:
 
 def test_without_has_more_a_cursor_that_is_ignored_under_a_limit_that_is_kept_is_an_error() -> None:
     message, _, script = fail(page("a", "b", more=None), page("a", "b", more=None), page("a", more=None))
-    assert (
-        message
-        == "the server ignores the cursor and has no has_more to believe: what comes after the first page cannot be had"
-    )
+    assert message.startswith("the server ignores the cursor and has no has_more to believe")
     assert len(script.asked) == 3
 
 
 def test_without_has_more_an_answer_that_shows_other_items_from_the_other_end_is_cut() -> None:
     always_two = page("a", "b", more=None)
     message, found, _ = fail(always_two, always_two, always_two, page("e", "d", more=None))
-    assert (
-        message
-        == "the server cuts its answers, ignores the cursor and has no has_more to believe: the rest cannot be had"
-    )
+    assert message.startswith("the server cuts its answers, ignores the cursor and has no has_more to believe")
     assert list(found.ids) == ["a", "b"]
 
 

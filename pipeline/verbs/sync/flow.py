@@ -1,5 +1,6 @@
 """The main job: load what landed, plan, extract and land while loading, load the rest, say how it went."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -173,7 +174,7 @@ async def _finish(
         raise receiver.damage
     found = _count_walks(options.warehouse, sync_id)
     _check_walks(found, str(options.warehouse), sync_id, walks=_walks_to_find(options, progress))
-    return await in_daemon_thread(lambda: read_kept(options.warehouse, sync_id, source=options.source))
+    return await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=options.source)
 
 
 def _walks_to_find(options: SyncOptions, progress: Progress) -> int:

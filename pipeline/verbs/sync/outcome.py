@@ -67,7 +67,9 @@ def report_end(
 
 def _hints(settings: Settings, progress: Progress) -> list[str]:
     """What the server's answers usually mean."""
-    everything = hint_for_all(KINDS[settings["kind"]].hints, _NOT_FOUND) if progress.found_nothing else None
+    kind = KINDS[settings["kind"]]
+    base_url = settings["base_url"] or kind.base_url or ""
+    everything = hint_for_all(kind, base_url, _NOT_FOUND) if progress.found_nothing else None
     # Where one answer is explained there is no need to guess at all of them.
     return sorted(progress.hints) or ([everything] if everything else [])
 
