@@ -12,7 +12,7 @@ from pipeline.emulator.control import add_control_routes
 from pipeline.emulator.delivery import send_answer
 from pipeline.emulator.dialects import DIALECTS, AuthStyle, DialectName, check_dialect, check_key
 from pipeline.emulator.exchange import Answer, Exchange, RefusedRequestError, RequestEntry
-from pipeline.emulator.faults.applying import apply_answer_faults, apply_page_faults, choose_rules
+from pipeline.emulator.faults.applying import apply_answer_faults, apply_page_faults, choose_rules, forgives_cursor
 from pipeline.emulator.faults.pages import CURSOR_PREFIX
 from pipeline.emulator.faults.records import read_odd_id
 from pipeline.emulator.state import EMULATION, Emulation
@@ -89,6 +89,8 @@ def _answer(emulation: Emulation, entry: RequestEntry, request: web.Request, fin
     except RefusedRequestError as refused:
         answer = refused.answer
     except UnknownCursorError as unknown:
+        if forgives_cursor(rules):
+            return apply_answer_faults(rules, exchange, Answer(200, Page([]).encode()))
         message = f"No object found with id '{unknown.object_id}'."
         answer = RefusedRequestError(400, message, param=unknown.parameter).answer
     return apply_answer_faults(rules, exchange, answer)

@@ -148,9 +148,9 @@ def limit_to(exchange: Exchange, rule: FaultRule) -> None:
     exchange.page = items.cut(replace(exchange.query, limit=min(exchange.query.limit, int(rule.parameters["length"]))))
 
 
-def forget_cursor(exchange: Exchange, _rule: FaultRule) -> None:
-    """An empty last page after any cursor, as if its object were gone."""
-    if exchange.query.after is not None:
+def forget_cursor(exchange: Exchange, rule: FaultRule) -> None:
+    """An empty last page after any cursor (or only those of objects that are gone), in place of a refusal."""
+    if exchange.query.after is not None and rule.parameters["known"]:
         exchange.page = Page([])
 
 
@@ -212,7 +212,7 @@ _FAULTS: Final[Mapping[str, tuple[PageFault, FaultShape]]] = {
     "before_ignored": (ignore_before, _shape()),
     "never_more": (never_more, _shape()),
     "limit_capped": (limit_to, _shape(length=20)),
-    "cursor_gone_empty": (forget_cursor, _shape()),
+    "cursor_gone_empty": (forget_cursor, _shape(known=True)),
     "cursor_in_last_id": (name_cursors, _shape()),
     "id_twice": (repeat_id, _shape()),
     "other_parents": (add_others, _shape()),

@@ -84,8 +84,13 @@ def _judge_after(answers: Answers) -> Diagnosis:
     ids, asked = answers.listed.ids, answers.of_list.get("after")
     if asked is None:
         return Diagnosis("after", "warn", "not seen", _SHORT)
-    if asked.ids[:1] == ids[1:2]:
+    last = answers.of_list["after the last"].ids
+    if asked.ids[:1] == ids[1:2] and not set(map(str, last)) & set(map(str, ids)):
         return Diagnosis("after", "ok", "the list goes on after an item")
+    if last == ids[-1:]:
+        return Diagnosis("after", "warn", "pages begin with the item before", f"{_SEEN_TO}: it counts it once")
+    if asked.ids[:1] == ids[1:2]:
+        return Diagnosis("after", "fail", "after the last item come others of before", _NOT_OURS)
     whole = answers.listed.head is not None and answers.listed.head.has_more is False
     if asked.head is None:
         found = asked.fault or "refused"

@@ -76,7 +76,8 @@ def ask_server(thread_id: str, ask: Ask) -> Answers:
     if found.run is not None and (run_id := usable_id(found.run.id)):
         found.run_id = run_id
         found.steps = get((*runs, run_id, "steps"), limit=PAGE_LIMIT, order="asc")
-        found.retrieved = get((*runs, run_id))
+        found.requests += 1
+        found.retrieved = _object_of(ask((*runs, run_id), []))
         if found.listed is found.steps:
             segments = (*runs, run_id, "steps")
     ids = [item_id for value in found.listed.ids if (item_id := usable_id(value))]
@@ -104,11 +105,17 @@ def _answer_of(probe: Probe) -> Answer:
     try:
         return Answer(200, decode_list(probe.body))
     except ValueError as error:
-        fault = str(error)
+        return Answer(200, fault=f"HTTP 200 but {error}")
+
+
+def _object_of(probe: Probe) -> Answer:
+    """A single object, as a list of it alone."""
+    if probe.failure is not None or probe.status != 200:
+        return _answer_of(probe)
     try:
-        return Answer(200, ListHead([msgspec.json.decode(probe.body, type=ItemHead)]), "no list")
+        return Answer(200, ListHead([msgspec.json.decode(probe.body, type=ItemHead)]))
     except (ValueError, RecursionError):
-        return Answer(200, fault=f"HTTP 200 but {fault}")
+        return Answer(200, fault="HTTP 200 but no object")
 
 
 def _telling_run(runs: Sequence[ItemHead]) -> ItemHead | None:
