@@ -69,8 +69,9 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
 	LAKE_KILLS=100 $(BIN)/python -m pytest tests/lake/test_publishing.py -k killed_at_random
 
-faults: $(DEV)  ## every fault at every stage, and kill -9 at 200 random points; writes docs/reliability.md
+faults: $(DEV)  ## every fault at every stage, 500 odd servers, and kill -9 at 200 random points; writes docs/reliability.md
 	$(BIN)/python -m tests.faults cells --out docs/reliability.md
+	$(BIN)/python -m tests.faults servers --seeds 500
 	$(BIN)/python -m tests.faults kills --seeds 200 --jobs 2 --out docs/reliability.md
 
 load-test: $(DEV)  ## 5,000 threads, 250,000 steps: memory, throughput, what is fetched again; writes its part of docs/reliability.md
