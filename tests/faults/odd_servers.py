@@ -68,7 +68,7 @@ class OddServer:
     def _page(self, items: list[Json], asked: dict[str, str]) -> httpx.Response:
         habits = self.habits
         if habits.order == "descending" or (habits.order == "kept" and asked.get("order") == "desc"):
-            items = list(reversed(items))
+            items.reverse()
         ids = [item["id"] for item in items]
         start = 0
         after = asked.get("after")
