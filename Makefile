@@ -7,14 +7,15 @@ DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut 
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test check prices licences audit notebooks test-peers test-browser test-clickhouse test-duckdb15 test-lake faults load-test mutants \
+.PHONY: demo test check prices licences architecture decisions audit \
+	notebooks test-peers test-browser test-clickhouse test-duckdb15 test-lake test-dates faults load-test mutants \
 	bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
 
-test: $(DEV)  ## every test
-	$(BIN)/python -m pytest -n 3
+test: $(DEV)  ## every test; ROOM=flatten: those of one room, in this process
+	$(BIN)/python -m pytest $(if $(ROOM),-n 0 tests/$(ROOM),-n 3 --dist worksteal)
 
 check: $(DEV)  ## lint, format and strict types
 	$(BIN)/ruff check .
@@ -69,6 +70,9 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
 	LAKE_KILLS=100 $(BIN)/python -m pytest tests/lake/test_publishing.py -k killed_at_random
 
+test-dates: $(DEV)  ## every test a day, a month and a year from now: the clock moved in all processes; needs a C compiler
+	$(BIN)/python -m tests.dates
+
 faults: $(DEV)  ## every fault at every stage, 500 odd servers, and kill -9 at 200 random points; writes docs/reliability.md
 	$(BIN)/python -m tests.faults cells --out docs/reliability.md
 	$(BIN)/python -m tests.faults servers --seeds 500
@@ -94,6 +98,12 @@ prices:  ## compare data/prices.csv with genai-prices, in a venv of its own
 
 licences: $(DEV)  ## write docs/licences.md from what is installed
 	$(BIN)/python -m scripts.list_licences
+
+architecture: $(DEV)  ## draw the picture and the list of rooms in docs/architecture.md
+	$(BIN)/python -m scripts.draw_architecture
+
+decisions: $(DEV)  ## write the index docs/decisions/README.md
+	$(BIN)/python -m scripts.list_decisions
 
 audit:  ## known vulnerabilities of all pinned packages, in a venv of its own; fails where it cannot ask for one
 	$(PYTHON) -m venv .venv-audit

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str
     from pipeline import __version__
     from pipeline.archives.landing import ArchiveLander
     from pipeline.archives.ranges import hash_file
-    from pipeline.cluster.ray_import import FilesJob, read_files
+    from pipeline.cluster.ray_reading import FilesJob, read_files
     from pipeline.raw.parts import IMPORT_KIND, new_sync_id
     from pipeline.raw.places import raw_store
     from pipeline.warehouse.database import warehouse_path
@@ -115,7 +116,7 @@ def import_alone(files: list[Path], data_dir: Path) -> Path:
     from pipeline.verbs.archive_import import ImportRequest, run_import
 
     request = ImportRequest([str(path) for path in files], "archive", data_dir)
-    run_import(request, progress=ImportProgress(), now=datetime.now(UTC))
+    run_import(request, progress=ImportProgress(), now=partial(datetime.now, UTC))
     return data_dir
 
 
@@ -137,7 +138,7 @@ def ways(files: list[Path], archive: Path, cluster: Any, *, imported: Path) -> d
             from pipeline.archives.landing import ImportProgress
 
             work = RayImport(replace(cluster, workers=workers), folder, "archive", None)
-            work.run(named, progress=ImportProgress(), now=datetime.now(UTC), lock_wait_s=1.0)
+            work.run(named, progress=ImportProgress(), now=partial(datetime.now, UTC), lock_wait_s=1.0)
             return count_steps(warehouse_path(folder))
 
         return run

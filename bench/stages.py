@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.flatten.part_frames import Frames, frames_of
 from pipeline.protocol.wire import RunsPage, StepsPage
 from pipeline.raw.parts import batches_of
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, register, unregister
-from pipeline.sqlfiles.garbage import tune_garbage_collector
 from pipeline.warehouse.database import open_new
 from pipeline.warehouse.load import BATCH_BODY_BYTES, load_batches, spare_resources
 

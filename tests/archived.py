@@ -98,5 +98,5 @@ def import_here(data_dir: Path, *paths: Path, source: str = "archive", now: date
     """Import in this process."""
     progress = ImportProgress()
     request = ImportRequest([str(path) for path in paths], source, data_dir)
-    run_import(request, progress=progress, now=now)
+    run_import(request, progress=progress, now=lambda: now)
     return progress

@@ -8,7 +8,7 @@ from itertools import pairwise
 import httpx
 
 from pipeline.errors import PipelineError
-from pipeline.http.client import ApiClient
+from pipeline.http.client import Answer, ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.http.retrying import RetryPolicy
 from pipeline.protocol.endpoint import Endpoint
@@ -28,12 +28,17 @@ def asked_url(request: httpx.Request) -> httpx.URL:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Ids of the list or the error, and the requests that the server saw."""
+    """The list or the error, and the requests that the server saw."""
 
-    ids: list[object] | None
+    answer: Answer[ListHead] | None
     error: PipelineError | None
     seen: list[Seen]
     retries: int
+
+    @property
+    def ids(self) -> list[object] | None:
+        """Ids of the list."""
+        return None if self.answer is None else [item.id for item in self.answer.value.data]
 
     @property
     def spacing_s(self) -> list[float]:
@@ -61,15 +66,16 @@ def ask(
     async def run() -> Outcome:
         time = FakeClock(chance=chance)
         async with ScriptedServer(script, time) as server:
-            endpoint = Endpoint(server.base_url, dict(headers or {}), secrets=secrets, timeout_s=timeout_s)
+            endpoint = Endpoint(
+                server.base_url, dict(headers or {}), secrets=secrets, keys=secrets, timeout_s=timeout_s
+            )
             pacer = Pacer(concurrency=4, clock=time.clock())
             async with ApiClient(endpoint, pacer, policy=policy or RetryPolicy(), clock=time.clock()) as client:
-                ids, error = None, None
+                answer, error = None, None
                 try:
                     answer = await client.get(segments, params, decode=decode_list)
-                    ids = [item.id for item in answer.value.data]
                 except PipelineError as raised:
                     error = raised
-                return Outcome(ids, error, server.seen, client.traffic.retries)
+                return Outcome(answer, error, server.seen, client.traffic.retries)
 
     return asyncio.run(run())

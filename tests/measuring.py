@@ -18,7 +18,7 @@ def token_totals(data_dir: Path, table: str) -> dict[str, TokenTotals]:
     sums = ", ".join(f"coalesce(sum({table}.{name}), 0)::bigint" for name in names)
     sql = f"""
         select runs.model, {sums} from {table}
-        {"" if table == "runs" else "inner join runs using (source, run_id)"}
+        {"" if table == "runs" else "inner join runs using (source, thread_id, run_id)"}
         where {table}.total_tokens is not null group by all
     """
     return {model: TokenTotals(*map(int, values)) for model, *values in read_all(data_dir, sql)}

@@ -17,6 +17,8 @@ _SPELLINGS = ("prompt_token_details", "prompt_tokens_details")
 _RUN_TEXTS = ("assistant_id", "object", "status", "model", "instructions")
 _RUN_TIMES = ("created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at")
 _RUN_PARTS = ("id", "thread_id", "last_error", "incomplete_details", "usage", "tools", "metadata")
+# What classic runs say nothing of.
+_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
 _STEP_TEXTS = ("assistant_id", "object", "type", "status")
 _STEP_TIMES = ("created_at", "completed_at", "cancelled_at", "failed_at", "expired_at", "expires_at")
 _STEP_PARTS = ("id", "thread_id", "run_id", "last_error", "step_details", "usage", "metadata")
@@ -53,7 +55,7 @@ def _read_walk(pages: Sequence[bytes], name: str, owner: Row, read: Callable[[No
     position = -1
     for page, item in places:
         one = Reading()
-        node = node_of(json.loads(pages[page])["data"][item], f"$.data[{item}]", one.rejects)
+        node = node_of(json.loads(pages[page])["data"][item], f"$.data[{item}]", one.rejects, set())
         read(node, one)
         item_id = _read_id(node)
         others = {name: other for name, other in _others(node, owner).items() if other} if item_id is not None else {}
@@ -100,8 +102,11 @@ def _read_run(run: Node, owner: Row) -> Row:
     usage, usage_rest = _read_usage(run)
     extra = run.rest(*_RUN_TEXTS, *_RUN_TIMES, *_RUN_PARTS) | _others(run, owner) | _unit(times)
     extra |= filled({"last_error": error_rest, "usage": usage_rest, "incomplete_details": details.rest("reason")})
+    extra |= filled({"spellings": sorted(run.notes)})
     return {
         "run_id": run.fields.get("id"),
+        "protocol": "assistants",
+        **dict.fromkeys(_OF_SUCCESSORS),
         **{name: run.text(name) for name in _RUN_TEXTS},
         **{name: instant(time) for name, time in times.items()},
         **error,
@@ -116,13 +121,14 @@ def _read_run(run: Node, owner: Row) -> Row:
 def _read_step(step: Node, owner: Row, one: Reading) -> None:
     texts = {name: step.text(name) for name in _STEP_TEXTS}
     times = {name: step.time(name) for name in _STEP_TIMES}
-    if times["expired_at"] is None and texts["status"] == "expired":
+    if (times["expired_at"] or 0) <= 0 and texts["status"] == "expired":
         times["expired_at"] = times["expires_at"]
     error, error_rest = _read_error(step)
     usage, usage_rest = _read_usage(step)
     details, details_rest = _read_details(step, one)
     extra = step.rest(*_STEP_TEXTS, *_STEP_TIMES, *_STEP_PARTS) | _others(step, owner) | _unit(times)
     extra |= filled({"last_error": error_rest, "usage": usage_rest, "step_details": details_rest})
+    extra |= filled({"spellings": sorted(step.notes)})
     deadline = times.pop("expires_at")
     if deadline not in (None, times["expired_at"]):
         extra["expires_at"] = deadline
@@ -176,6 +182,7 @@ def _read_usage(item: Node) -> tuple[Row, Row]:
         rests["prompt_tokens_details"]["cached_tokens"] = plural
     reasoning = details["completion_tokens_details"]
     rests["completion_tokens_details"] = reasoning.rest("reasoning_tokens")
+    row["cache_write_tokens"] = None
     row["cached_tokens"] = plural if singular is None else singular
     row["reasoning_tokens"] = reasoning.count("reasoning_tokens")
     return row, usage.rest(*_TOKENS, *details) | filled(rests)

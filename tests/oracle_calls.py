@@ -20,7 +20,11 @@ _OWN = ("function", "code_interpreter", "file_search")
 
 def read_call(call: Node, place: Row, outputs: list[Row], results: list[Row]) -> Row:
     """The row of a call; `place` is its step and number."""
-    row: Row = {"tool_call_id": call.text("id"), "type": call.text("type"), **dict.fromkeys(_COLUMNS.values())}
+    row: Row = {
+        "tool_call_id": call.text("id"),
+        "type": call.text("type"),
+        **dict.fromkeys([*_COLUMNS.values(), "status", "error"]),
+    }
     left = {
         "function": _read_function(call.object("function"), row),
         "code_interpreter": _read_interpreter(call.object("code_interpreter"), row, place, outputs),

@@ -1,7 +1,7 @@
 """Objects of JSON as the second reading takes them apart: what fits, what is left, what is kept aside and why."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ class Node:
     path: str
     rejects: list[Row]
     is_there: bool = True
+    notes: set[str] = field(default_factory=set)
 
     def reject(self, name: str, reason: str) -> None:
         """Keep a field aside."""
@@ -35,23 +36,37 @@ class Node:
         return None
 
     def number(self, name: str, least: float = -1e400, most: float = 1e400) -> Any:
-        """A number within bounds, or nothing."""
+        """A number within bounds, also one that was written as a text, or nothing."""
         value = self.fields.get(name)
+        if isinstance(value, str) and value.isdigit() and least <= int(value) <= most:
+            self.notes.add("number as text")
+            return int(value)
         if value is None or (got(value) == "got number" and least <= value <= most):
             return value
         self.reject(name, "out of bounds" if got(value) == "got number" else got(value))
         return None
 
     def time(self, name: str) -> float | None:
-        """A number of seconds or milliseconds as it was sent."""
+        """A number of seconds or milliseconds as it was sent, also as a text, of which an empty one is unset."""
+        text = self.fields.get(name)
+        if isinstance(text, str) and (text == "" or text.isdigit()):
+            self.notes.add("text")
+            return int(text) if text else None
         value: float | None = self.number(name, -1, 4e13)
         return value
 
     def count(self, name: str) -> int | None:
-        """A number of tokens. 12.0 is not written as a count: it is kept aside like 12.5."""
-        if isinstance(self.fields.get(name), float):
+        """A number of tokens, also as a text, of which an empty one is unset; 12.0 is 12, and 12.5 is kept aside."""
+        sent = self.fields.get(name)
+        if sent == "":
+            self.notes.add("number as text")
+            return None
+        if isinstance(sent, float) and not sent.is_integer():
             self.reject(name, "got number")
             return None
+        if isinstance(sent, float) and 0 <= sent <= 2**62:
+            self.notes.add("whole number as float")
+            return int(sent)
         value: int | None = self.number(name, 0, 2**62)
         return value
 
@@ -61,7 +76,7 @@ class Node:
         if value is not None and not isinstance(value, dict):
             self.reject(name, got(value))
             value = None
-        return Node(value or {}, f"{self.path}.{name}", self.rejects, is_there=value is not None)
+        return Node(value or {}, f"{self.path}.{name}", self.rejects, value is not None, self.notes)
 
     def nodes(self, name: str) -> "list[Node] | None":
         """A list of objects; what is no object is kept aside and an empty one stands in its place."""
@@ -71,19 +86,20 @@ class Node:
         if not isinstance(values, list):
             self.reject(name, got(values))
             return None
-        return [node_of(value, f"{self.path}.{name}[{index}]", self.rejects) for index, value in enumerate(values)]
+        places = [(value, f"{self.path}.{name}[{index}]") for index, value in enumerate(values)]
+        return [node_of(value, path, self.rejects, self.notes) for value, path in places]
 
     def rest(self, *known: str) -> Row:
         """All fields but these, as they were sent."""
         return {name: value for name, value in self.fields.items() if name not in known}
 
 
-def node_of(value: Any, path: str, rejects: list[Row]) -> Node:
+def node_of(value: Any, path: str, rejects: list[Row], notes: set[str]) -> Node:
     """A value of a list as an object."""
     if isinstance(value, dict):
-        return Node(value, path, rejects)
+        return Node(value, path, rejects, notes=notes)
     rejects.append({"json_path": path, "reason": got(value), "found": shortest(value)})
-    return Node({}, path, rejects, is_there=False)
+    return Node({}, path, rejects, is_there=False, notes=notes)
 
 
 def got(value: Any) -> str:
@@ -102,8 +118,8 @@ def free(value: Any) -> str | None:
 
 
 def instant(value: float | None) -> datetime | None:
-    """The instant that a number of seconds or milliseconds stands for; -1 is none."""
-    if value is None or value == -1:
+    """The instant that a number of seconds or milliseconds stands for; 0 and -1 are none."""
+    if value is None or value <= 0:
         return None
     seconds = value / 1000 if value > MILLISECONDS_ABOVE else value
     return _EPOCH + timedelta(microseconds=round(seconds * 1_000_000))

@@ -1,9 +1,7 @@
 """In-memory warehouses for tests: every table and view, and rows with defaults."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -88,19 +86,6 @@ _THREAD_DEFAULTS: Row = {
 }
 
 
-def open_warehouse() -> duckdb.DuckDBPyConnection:
-    """An empty warehouse in memory with every table and view."""
-    con = duckdb.connect(":memory:")
-    con.execute("set TimeZone = 'UTC'")
-    for path in sorted((SQL / "tables").glob("*.sql")):
-        con.execute(path.read_text("utf-8"))
-    views = {path.stem: path.read_text("utf-8") for path in (SQL / "views").glob("*.sql")}
-    reads = {name: set(header_names(text, "reads")) & views.keys() for name, text in views.items()}
-    for name in TopologicalSorter(reads).static_order():
-        con.execute(views[name])
-    return con
-
-
 @contextmanager
 def rolled_back(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse that forgets what happened to it: a hundred times faster than a new one."""
@@ -110,12 +95,6 @@ def rolled_back(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConne
     finally:
         con.execute("rollback")
         con.execute("set TimeZone = 'UTC'")
-
-
-def header_names(text: str, field: str) -> list[str]:
-    """The names in one header line of an SQL file, for example its `reads:`."""
-    match = re.search(rf"^-- {field}: (.+)$", text, re.MULTILINE)
-    return match[1].split(", ") if match else []
 
 
 def read_rows(con: duckdb.DuckDBPyConnection, query: str, params: Row | None = None) -> list[Row]:
@@ -168,7 +147,7 @@ def add_list_prices(con: duckdb.DuckDBPyConnection) -> None:
 
 def post_ledger(con: duckdb.DuckDBPyConnection) -> None:
     """Seal every run of the warehouse: its costs go into the ledger as a load would write them."""
-    con.execute("create or replace temp table touched_runs as select source, run_id from runs")
+    con.execute("create or replace temp table touched_runs as select source, thread_id, run_id from runs")
     post_touched_runs(con)
 
 

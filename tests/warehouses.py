@@ -1,14 +1,13 @@
 """Warehouse files for tests of what reads them: empty, of one run, of hostile texts and values, the sample, large."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 
 from pipeline.sqlfiles.duck import Connection
 from pipeline.warehouse.database import open_for_writing
+from tests.syncs import ROOT, run_cli
 from tests.warehouse_rows import add_call, add_run, add_step, add_thread, add_walk, post_ledger
 
 # So often, and each copy so many days earlier, that there are 200,000 steps over more than two years.
@@ -57,9 +56,9 @@ def make_hostile(path: Path) -> Path:
     with open_for_writing(path, wait_s=1) as con:
         for number, source in enumerate((HOSTILE, "main")):
             _add_hostile_run(con, source, number)
-        add_run(con, run_id="run_bare", thread_id=None, assistant_id=None, model=None, status=None, created_at=None)
-        add_step(con, run_id="run_bare", step_id="step_bare", thread_id=None, assistant_id=None, created_at=None)
-        add_call(con, step_id="step_bare", run_id="run_bare", thread_id=None, type=None, name=None)
+        add_run(con, run_id="run_bare", assistant_id=None, model=None, status=None, created_at=None)
+        add_step(con, run_id="run_bare", step_id="step_bare", assistant_id=None, created_at=None)
+        add_call(con, step_id="step_bare", run_id="run_bare", type=None, name=None)
         add_run(con, run_id="run_zero", model="gpt-4o-mini")
         add_step(con, run_id="run_zero", step_id="step_zero", prompt_tokens=0, completion_tokens=0, total_tokens=0)
         add_run(con, run_id="run_absurd", model="gpt-4o")
@@ -71,8 +70,7 @@ def make_hostile(path: Path) -> Path:
 
 def make_sample(folder: Path) -> Path:
     """The warehouse that `sync --sample` leaves in a data folder."""
-    sync = [sys.executable, "-m", "pipeline", "sync", "--sample", "--quiet", "--data-dir", str(folder)]
-    subprocess.run(sync, check=True, capture_output=True)
+    run_cli(ROOT, "sync", "--sample", "--quiet", "--data-dir", str(folder.absolute())).check_returncode()
     return folder / "warehouse.duckdb"
 
 

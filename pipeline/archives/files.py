@@ -1,30 +1,22 @@
 """Archive files on disk: which there are, and their JSON documents one after another in bounded memory."""
 
 import glob
-import gzip
 import io
 import json
-import math
 import re
-import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
-import ijson
-import msgspec
-from ijson.common import IncompleteJSONError, JSONError, ObjectBuilder
-from msgspec import Raw
-
+from pipeline.archives.large import Damage, Document, Joined, read_items
+from pipeline.archives.shapes.cassettes import CASSETTE_SIGNS, YAML_ENDINGS, read_yaml
+from pipeline.archives.shapes.event_streams import is_end, is_stream_line, read_stream_lines
+from pipeline.archives.shapes.foreign import is_json, is_python, why_not_json
+from pipeline.archives.shapes.log_lines import is_log_line
+from pipeline.archives.unpacking import CHUNK_BYTES, ForeignFileError, ZstdError, unpack
 from pipeline.errors import ConfigurationError
-from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values, mask_numbers, repair_numbers
 
 # A document up to this size is read whole and kept as it was sent; of a larger one the items are read one by one.
 # No line and no item may be larger.
@@ -32,32 +24,12 @@ WHOLE_BYTES = 64 * 2**20
 _NAMES = tuple(
     kind + packing for kind in (".json", ".jsonl", ".ndjson", ".har") for packing in ("", ".gz", ".zst", ".zstd")
 )
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GLOB_SIGNS = frozenset("*?[")
-_CHUNK_BYTES = 2**20
 _SPACE = re.compile(r"\s*")
-# Where large documents have their items: a bare array, a list envelope, an HTTP recording.
-_ITEM_PREFIXES = ("item", "data.item", "log.entries.item")
-_DAMAGED = (OSError, EOFError, zlib.error, zstd.ZstdError)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One JSON document, or one item of a document too large to be held; `where` is its place in the file."""
-
-    where: str
-    body: bytes
-    is_item: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A place where a file cannot be read, and why. Unless more documents follow, the rest of the file is not read."""
-
-    where: str
-    reason: str
+_DAMAGED = (OSError, EOFError, zlib.error, ZstdError, UnicodeDecodeError)
+# Of a YAML file in a folder: only cassettes are archives.
+_LOOKED_AT_BYTES = 4096
 
 
 def find_archives(paths: Sequence[str]) -> list[Path]:
@@ -84,8 +56,11 @@ def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Do
     them from each other, up to `MOST_VALUES` of their values beside it.
     """
     try:
-        with path.open("rb") as packed, _unpack(packed) as stream:
-            yield from _read_stream(stream, whole_bytes)
+        with path.open("rb") as packed, unpack(packed) as stream:
+            read = _read_yaml if path.suffix.lower() in YAML_ENDINGS else _read_stream
+            yield from read(stream, whole_bytes)
+    except ForeignFileError as error:
+        yield Damage("the file", f"{error}; nothing of it was read")
     except _DAMAGED as error:
         yield Damage("where it breaks off", f"the file cannot be read further ({error})")
 
@@ -93,7 +68,7 @@ def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Do
 def _files_of(named: str) -> list[Path]:
     path = Path(named)
     if path.is_dir():
-        return [file for file in path.rglob("*") if file.name.lower().endswith(_NAMES) and file.is_file()]
+        return [file for file in path.rglob("*") if _has_archive_name(file) and file.is_file()]
     if path.exists():
         return [path]
     if not _GLOB_SIGNS.isdisjoint(named):
@@ -102,21 +77,35 @@ def _files_of(named: str) -> list[Path]:
     return []
 
 
-def _unpack(packed: BinaryIO) -> BinaryIO:
-    """The content, unpacked while it is read; the kind of packing is seen from the first bytes."""
-    start = packed.read(len(_ZSTD_MAGIC))
-    packed.seek(0)
-    if start.startswith(_GZIP_MAGIC):
-        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=packed)), _CHUNK_BYTES)
-    if start == _ZSTD_MAGIC:
-        return io.BufferedReader(cast("io.RawIOBase", zstd.ZstdFile(packed)), _CHUNK_BYTES)
-    return packed
+def _has_archive_name(file: Path) -> bool:
+    if file.suffix.lower() not in YAML_ENDINGS:
+        return file.name.lower().endswith(_NAMES)
+    try:
+        with file.open("rb") as content:
+            start = b"\n" + content.read(_LOOKED_AT_BYTES)
+    except OSError:
+        return False
+    return any(b"\n" + sign in start for sign in CASSETTE_SIGNS)
+
+
+def read_beside(path: Path, name: str) -> bytes | None:
+    """The content of a file that an archive names, which must be in its folder; None if there is none or it is huge."""
+    folder = path.parent.resolve()
+    beside = (folder / name).resolve()
+    try:
+        if beside.is_relative_to(folder) and beside.is_file() and beside.stat().st_size <= WHOLE_BYTES:
+            return beside.read_bytes()
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def has_lines(stream: BinaryIO, whole_bytes: int) -> bool:
-    """Whether the content, at its beginning now, is read line by line: its first line is a whole document."""
+    """Whether the content, at its beginning now, is read line by line: its first line is a whole document, or has one
+    behind other words.
+    """
     head, _ = _read_head(stream, whole_bytes)
-    return head.endswith(b"\n") and _is_document(head)
+    return head.endswith(b"\n") and not is_stream_line(head) and _holds_document(head)
 
 
 def read_lines(first: bytes, number: int, stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
@@ -136,7 +125,10 @@ def _read_stream(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Dama
     head, number = _read_head(stream, whole_bytes)
     if not head:
         return
-    if head.endswith(b"\n") and _is_document(head):
+    if is_stream_line(head):
+        yield from _read_events(Joined(head, stream), number, whole_bytes)
+        return
+    if head.endswith(b"\n") and _holds_document(head):
         yield from read_lines(head, number, stream, whole_bytes)
         return
     body = head + stream.read(max(whole_bytes + 1 - len(head), 0))
@@ -148,6 +140,30 @@ def _read_stream(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Dama
         yield Damage(f"line {number}", f"more than {MOST_VALUES:,} values: the rest of the file was not read")
     else:
         yield from _read_values(body, number)
+
+
+def _read_events(stream: Joined, first: int, whole_bytes: int) -> Iterator[Document | Damage]:
+    """The data of the events of a saved stream."""
+    reader = io.BufferedReader(stream, CHUNK_BYTES)
+    lines = iter(lambda: reader.readline(whole_bytes + 1), b"")
+    for number, data in read_stream_lines(lines, first):
+        if len(data) > whole_bytes:
+            yield Damage(f"line {number}", f"longer than {whole_bytes:,} bytes; the rest of the file was not read")
+            return
+        if not is_end(data):
+            yield Document(f"line {number}", data)
+
+
+def _read_yaml(stream: BinaryIO, whole_bytes: int) -> Iterator[Document | Damage]:
+    body = stream.read(whole_bytes + 1)
+    if len(body) > whole_bytes:
+        yield Damage("the file", f"YAML of more than {whole_bytes:,} bytes; nothing of it was read")
+        return
+    try:
+        for document in read_yaml(body):
+            yield Document("$", document)
+    except ValueError as error:
+        yield Damage("the file", str(error))
 
 
 def _read_head(stream: BinaryIO, whole_bytes: int) -> tuple[bytes, int]:
@@ -164,19 +180,23 @@ def _read_large(start: bytes, number: int, stream: BinaryIO, whole_bytes: int) -
     first, _, rest = start.partition(b"\n")
     second = rest.partition(b"\n")[0]
     # A log that was cut begins with half a line; a document of several lines begins with one that is to be continued.
-    if second.startswith(b"{") and _is_document(second) and not first.rstrip().endswith((b"[", b"{", b",", b":")):
-        lines = io.BufferedReader(_Joined(start, stream), _CHUNK_BYTES)
+    if (
+        _holds_document(second)
+        and not second.startswith(b"[")
+        and not first.rstrip().endswith((b"[", b"{", b",", b":"))
+    ):
+        lines = io.BufferedReader(Joined(start, stream), CHUNK_BYTES)
         yield from read_lines(lines.readline(whole_bytes + 1), number, lines, whole_bytes)
     else:
-        yield from _read_items(_Joined(start, stream, limit_bytes=whole_bytes), whole_bytes)
+        yield from read_items(Joined(start, stream, limit_bytes=whole_bytes), whole_bytes)
 
 
 def _is_document(body: bytes) -> bool:
-    try:
-        msgspec.json.decode(body, type=Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+    return is_json(body) or ((masked := mask_numbers(body)) is not body and is_json(masked))
+
+
+def _holds_document(line: bytes) -> bool:
+    return _is_document(line) or is_log_line(line)
 
 
 def _read_values(body: bytes, number: int) -> Iterator[Document | Damage]:
@@ -190,17 +210,28 @@ def _read_values(body: bytes, number: int) -> Iterator[Document | Damage]:
         for _ in _value_spans(text):
             found += 1
     except (ValueError, RecursionError):
-        if sum(_is_document(line) for line in io.BytesIO(body) if not line.isspace()) > found:
+        if sum(_holds_document(line) for line in io.BytesIO(body) if not line.isspace()) > found:
             lines = io.BytesIO(body)
             yield from read_lines(lines.readline(), number, lines, len(body))
             return
+        if not found and not is_python(body):
+            # One document that is broken somewhere: its items up to there.
+            items = list(read_items(Joined(repair_numbers(body), io.BytesIO()), len(body)))
+            if len(items) > 1:
+                yield from items
+                return
     lines_of = LineNumbers(text, number)
     end = 0
     try:
         for start, end in _value_spans(text):
             yield Document(f"line {lines_of.at(start)}", text[start:end].encode())
     except (ValueError, RecursionError) as error:
-        yield Damage(f"line {lines_of.at(_after_space(text, end))}", f"not JSON ({error})")
+        at = _after_space(text, end)
+        yield Damage(f"line {lines_of.at(at)}", f"{_why(text[at:], error)}; the rest of the file was not read")
+
+
+def _why(text: str, error: Exception) -> str:
+    return why_not_json(text.encode()) if isinstance(error, ValueError) else f"not JSON ({error})"
 
 
 def _value_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -231,68 +262,3 @@ class LineNumbers:
         self._number += self._text.count("\n", self._counted_to, position)
         self._counted_to = position
         return self._number
-
-
-def _read_items(stream: "_Joined", whole_bytes: int) -> Iterator[Document | Damage]:
-    """Items of documents too large to be held. They are written anew: the same values, not the same spaces."""
-    index = values = 0
-    builder: ObjectBuilder | None = None
-    events: Iterable[tuple[str, str, Any]] = ijson.parse(
-        stream, use_float=True, multiple_values=True, buf_size=_CHUNK_BYTES
-    )
-    prefix = None
-    try:
-        for place, event, value in events:
-            if builder is None and event == "start_map" and place in _ITEM_PREFIXES:
-                builder, prefix, values = ObjectBuilder(), place, 0
-            if builder is not None:
-                values += 1
-                if values > MOST_VALUES:
-                    raise ValueError(f"one item has more than {MOST_VALUES:,} values")
-                builder.event(event, value)
-                if event == "end_map" and place == prefix:
-                    yield Document(f"{_json_path(place)}[{index}]", _encode(builder.value), is_item=True)
-                    stream.grant()
-                    builder, index = None, index + 1
-    except (IncompleteJSONError, JSONError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        yield Damage(f"after item {index}", f"not JSON ({reason}); the rest of the file was not read")
-        return
-    if not index:
-        yield Damage("$", f"a document of more than {whole_bytes:,} bytes that is no list of objects")
-
-
-def _encode(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", errors="surrogatepass")
-
-
-def _json_path(prefix: str) -> str:
-    return "$." + prefix.removesuffix(".item") if "." in prefix else "$"
-
-
-class _Joined(io.RawIOBase):
-    """What was read already and then the rest of its stream; not more than the limit (and a chunk) at one grant."""
-
-    def __init__(self, start: bytes, rest: BinaryIO, *, limit_bytes: float = math.inf) -> None:
-        super().__init__()
-        self._start: BinaryIO = io.BytesIO(start)
-        self._rest = rest
-        self._limit_bytes = limit_bytes
-        self._left_bytes = limit_bytes
-
-    def grant(self) -> None:
-        """Allow for as much again: what was read has been used."""
-        self._left_bytes = self._limit_bytes
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer from the start, and when that is used up from the rest."""
-        if self._left_bytes <= 0:
-            raise ValueError(f"one item is larger than {self._limit_bytes:,} bytes")
-        data = self._start.read(len(buffer)) or self._rest.read(len(buffer))
-        self._left_bytes -= len(data)
-        buffer[: len(data)] = data
-        return len(data)

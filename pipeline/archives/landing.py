@@ -1,17 +1,22 @@
 """Archive files to raw parts: what each holds, counted, and landed in parts that keep a run's steps together."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pipeline import __version__
-from pipeline.archives.files import Damage, Document, read_documents
-from pipeline.archives.shapes import Content, Context, Found, LeftOut, Unrecognised, read_content
-from pipeline.archives.walks import make_walks
+from pipeline.archives.files import read_beside, read_documents
+from pipeline.archives.large import Damage, Document
+from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Listed, Unrecognised
+from pipeline.archives.shapes.objects import read_content
+from pipeline.archives.unread import UnreadPlaces
+from pipeline.archives.walks import FileOrders, make_walks
 from pipeline.flatten.cache import FlatStore
 from pipeline.privacy.content import content_notes, hiding_with
 from pipeline.privacy.forget_record import read_forgotten
@@ -87,26 +92,27 @@ def land_documents(
 ) -> ArchiveFile:
     """Land what documents of a file hold; the record of the file as if these were all of them."""
     counts = dict.fromkeys(COUNTS, 0)
-    named: list[str] = []
-    for content in _contents_of(documents):
+    places = UnreadPlaces()
+    for content in _contents_of(documents, partial(read_beside, path)):
         if lander.leaves_out(content):
             counts["left_out"] += 1
             progress.left_out += 1
+        elif isinstance(content, Listed):
+            lander.note(str(path), content)
         elif isinstance(content, Found):
             counts[content.resource] += 1
             setattr(progress, content.resource, getattr(progress, content.resource) + 1)
             lander.keep(str(path), content)
-        else:
+        elif isinstance(content, Unrecognised):
             counts["unrecognised"] += 1
-            if len(named) < NAMED_PLACES:
-                named.append(str(content))
+            places.add(content)
     size_bytes = path.stat().st_size
     return ArchiveFile(
         file=str(path),
         sha256=sha256,
         size_bytes=size_bytes,
         pipeline_version=__version__,
-        first_unrecognised=named,
+        first_unrecognised=places.lines(NAMED_PLACES),
         **counts,
     )
 
@@ -114,16 +120,18 @@ def land_documents(
 def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
     """The record of a whole file from those of its ranges, given in their order."""
     counts = {name: sum(getattr(record, name) for record in records) for name in COUNTS}
-    named = [place for record in records for place in record.first_unrecognised]
-    return msgspec.structs.replace(records[0], first_unrecognised=named[:NAMED_PLACES], **counts)
+    places = UnreadPlaces()
+    for record in records:
+        places.add_lines(record.first_unrecognised)
+    return msgspec.structs.replace(records[0], first_unrecognised=places.lines(NAMED_PLACES), **counts)
 
 
-def _contents_of(documents: Iterable[Document | Damage]) -> Iterator[Content]:
+def _contents_of(documents: Iterable[Document | Damage], beside: Callable[[str], bytes | None]) -> Iterator[Content]:
     for document in documents:
         if isinstance(document, Damage):
             yield Unrecognised(document.where, document.reason)
         else:
-            yield from read_content(document.body, Context(document.where))
+            yield from read_content(document.body, Context(document.where, read_beside=beside))
 
 
 class ArchiveLander:
@@ -143,16 +151,20 @@ class ArchiveLander:
         writer: int = 0,
         flat: FlatStore | None = None,
         first_place: int = 0,
+        odd_fields: Sequence[str] = (),
     ) -> None:
         hide = hiding_with(content_key)
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
         self._flat = flat
+        self._odd_fields = list(odd_fields)
         self.content_key = content_key
         self._source = source
         self._forgotten = read_forgotten(store.folder.parent)
         self._now = now
         self._place = first_place
         self._found: list[tuple[str, Found]] = []
+        self._listed: list[tuple[str, Listed]] = []
+        self._orders: FileOrders = Counter()
         self._size_bytes = 0
         self._finished: list[ArchiveFile] = []
         self._has_landed = False
@@ -166,7 +178,7 @@ class ArchiveLander:
 
     def leaves_out(self, content: Content) -> bool:
         """Whether this is nothing to take: no run or step, or one of a forgotten thread."""
-        if isinstance(content, Found):
+        if isinstance(content, Found | Listed):
             return self._forgotten.has(self._source, content.thread_id)
         return isinstance(content, LeftOut)
 
@@ -178,20 +190,23 @@ class ArchiveLander:
         self._found.append((file, found))
         self._size_bytes += len(found.body)
 
+    def note(self, file: str, listed: Listed) -> None:
+        """Take note of how a list was answered."""
+        self._listed.append((file, listed))
+
     def finish_file(self, archive: ArchiveFile) -> None:
         """Take note that a file has been read to its end."""
         self._finished.append(archive)
 
     def flush(self) -> None:
         """Land what is left."""
-        if self._finished or self._found:
+        if self._finished or self._found or self._listed:
             self._land()
 
-    def close(self, *, has_news: bool = False) -> None:
-        """Land what is left, and that there was an import; nothing at all if no file was new, here or elsewhere."""
-        if not (has_news or self._finished or self._has_landed):
+    def close(self, finished_at: datetime) -> None:
+        """Land what is left, and that there was an import; nothing at all if no file was new."""
+        if not (self._finished or self._has_landed):
             return
-        finished_at = datetime.now(UTC)
         summary = msgspec.structs.replace(
             self._opening(), finished_at=finished_at, verdict="imported", threads_failed=0
         )
@@ -199,10 +214,18 @@ class ArchiveLander:
         self._land()
 
     def _opening(self) -> SyncSummary:
-        return SyncSummary(started_at=self._now, pipeline_version=__version__, **content_notes(self.content_key))
+        return SyncSummary(
+            started_at=self._now,
+            pipeline_version=__version__,
+            odd_fields=self._odd_fields,
+            **content_notes(self.content_key),
+        )
 
     def _land(self) -> None:
-        for walk in make_walks(self._found, now=self._now, first_place=self._place):
+        walks = make_walks(
+            self._found, now=self._now, listed=self._listed, first_place=self._place, orders=self._orders
+        )
+        for walk in walks:
             self._writer.add_walk(walk)
         self._place += len(self._found)
         for archive in self._finished:
@@ -212,4 +235,4 @@ class ArchiveLander:
             self.parts.append(part)
             if self._flat is not None:
                 self._flat.write(part)
-        self._found, self._size_bytes, self._finished, self._has_landed = [], 0, [], True
+        self._found, self._listed, self._size_bytes, self._finished, self._has_landed = [], [], 0, [], True

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.archives.files import BYTE_ORDER_MARK, WHOLE_BYTES, Damage, Document, has_lines, read_lines
-from pipeline.archives.shapes import Context, Found, read_content
+from pipeline.archives.files import BYTE_ORDER_MARK, WHOLE_BYTES, has_lines, read_lines
+from pipeline.archives.large import Damage, Document
+from pipeline.archives.shapes.content import Context, Found
+from pipeline.archives.shapes.objects import read_content
 from pipeline.errors import ConfigurationError
 
 # A range ends at the first line from here on that goes on with no run; it is cut in any case at twice as much.

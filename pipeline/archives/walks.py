@@ -1,80 +1,165 @@
 """Runs and steps found in archives, as walks: each object once, in its newest state, in ascending order."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from operator import itemgetter
 
 from msgspec import UnsetType
+from msgspec.structs import replace
 
-from pipeline.archives.shapes import Found, Order
+from pipeline.archives.proofs import GAP, Cut, begins_whole_list, find_cuts, is_before
+from pipeline.archives.shapes.content import Found, Listed, Order
 from pipeline.protocol.pages import Certificate, Page, Resource, Walk
-from pipeline.protocol.wire import MILLISECONDS_ABOVE, TERMINAL_STATUSES
+from pipeline.protocol.spellings import LATEST_MILLISECONDS, MILLISECONDS_ABOVE, read_instant
+from pipeline.protocol.wire import TERMINAL_STATUSES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Seconds, or milliseconds of the year 3237: what is larger is no instant.
-_LATEST = 4e13
 
 # What orders steps, which is the instant of creation in seconds and the place (negative in a list that is backwards),
 # then the file, and what was found.
 _Placed = tuple[tuple[float, int], str, Found]
+# A list of the API, or all that stand alone: the file and the place of the list.
+_ListKey = tuple[str, str | None]
+# How the lists of a file go, each counting once: above 0 those that rise prevail.
+FileOrders = Counter[tuple[str, Resource]]
+_Group = tuple[Resource, str, str | None]
 
 
-def make_walks(found: Sequence[tuple[str, Found]], *, now: datetime, first_place: int = 0) -> Iterator[Walk]:
+def make_walks(
+    found: Sequence[tuple[str, Found]],
+    *,
+    now: datetime,
+    listed: Sequence[tuple[str, Listed]] = (),
+    first_place: int = 0,
+    orders: FileOrders | None = None,
+) -> Iterator[Walk]:
     """Walks of what archives hold, given with the file's name in the order read: one for the steps of each run, one for
     the runs of each thread; each object once, in its newest state, on a page of its own, steps in ascending order.
 
     `first_place` is how many objects, or more, came before in the same import. Where a run's steps come in several
-    parts of it, `first_index` tells how these follow each other: below 0 for a list that is backwards.
+    parts of it, `first_index` tells how these follow each other: below 0 for a list that is backwards. `orders` is what
+    the parts before have shown of the files. Pages that were `listed` and tell that more is missing have a walk without
+    items.
     """
-    groups: dict[tuple[Resource, str, str | None], list[tuple[int, str, Found]]] = {}
+    groups: dict[_Group, list[tuple[int, str, Found]]] = {}
     for number, (file, item) in enumerate(found, 1):
         groups.setdefault((item.resource, item.thread_id, item.run_id), []).append((number, file, item))
-    for (resource, thread_id, run_id), items in groups.items():
-        newest = _newest(_in_order(items))
-        is_backwards = all(place < 0 for (_, place), _, _ in newest)
+    pages: dict[_Group, list[tuple[str, Listed]]] = {}
+    for file, page in listed:
+        pages.setdefault((page.resource, page.thread_id, page.run_id), []).append((file, page))
+        groups.setdefault((page.resource, page.thread_id, page.run_id), [])
+    orders = Counter() if orders is None else orders
+    for (resource, _, _), items in groups.items():
+        for (file, _), rises in _rises_of(items).items():
+            orders[file, resource] += rises
+    for group, items in groups.items():
+        newest = _newest(_in_order(items, orders))
+        is_backwards = bool(newest) and all(place < 0 for (_, place), _, _ in newest)
         first_index = -(first_place + len(found)) if is_backwards and first_place else first_place
-        yield Walk(
-            Certificate(
-                resource=resource,
-                thread_id=thread_id,
-                run_id=run_id,
-                started_at=now,
-                ended_at=now,
-                verdict="imported",
-                pages=len(newest),
-                items=len(newest),
-                first_index=first_index,
-                first_id=newest[0][2].object_id,
-                last_id=newest[-1][2].object_id,
-            ),
-            [_page_of(index, file, item) for index, (_, file, item) in enumerate(newest)],
-        )
+        certificate = _certificate(group, newest, now=now, first_index=first_index)
+        of_list = pages.get(group, [])
+        status = _status_of_whole(group, [page for _, page in of_list], groups)
+        if status is not None:
+            certificate = replace(certificate, ended_by="has_more_false", run_status=status or None)
+        if newest or status is not None:
+            yield Walk(certificate, [_page_of(index, file, item) for index, (_, file, item) in enumerate(newest)])
+        places = {item.object_id: index for index, (_, _, item) in enumerate(newest)}
+        for file, cut in find_cuts(of_list, places):
+            yield Walk(replace(_certificate(group, [], now=now), **_cut_fields(file, cut)), [])
 
 
-def _in_order(items: Sequence[tuple[int, str, Found]]) -> list[_Placed]:
+def _certificate(group: _Group, items: Sequence[_Placed], *, now: datetime, first_index: int = 0) -> Certificate:
+    resource, thread_id, run_id = group
+    return Certificate(
+        resource=resource,
+        thread_id=thread_id,
+        run_id=run_id,
+        started_at=now,
+        ended_at=now,
+        verdict="imported",
+        pages=len(items),
+        items=len(items),
+        first_index=first_index,
+        first_id=items[0][2].object_id if items else None,
+        last_id=items[-1][2].object_id if items else None,
+    )
+
+
+def _cut_fields(file: str, cut: Cut) -> dict[str, str | None]:
+    return {
+        "ended_by": cut.how,
+        "after_id": cut.at_id,
+        "error": f"{file}: {cut.where}: the page says has_more, and what follows is not here"
+        if cut.how != GAP
+        else f"{file}: {cut.where}: the page follows on one that is not here",
+    }
+
+
+def _status_of_whole(
+    group: _Group, pages: Sequence[Listed], groups: Mapping[_Group, Sequence[tuple[int, str, Found]]]
+) -> str | None:
+    """The status that a run had before all of its steps were recorded; empty for the runs of a thread. None if pages do
+    not prove that the list is whole, or the run went on.
+    """
+    first = begins_whole_list(pages)
+    resource, thread_id, run_id = group
+    if first is None or resource == "runs":
+        return None if first is None else ""
+    for _, _, run in groups.get(("runs", thread_id, None), []):
+        if run.object_id == run_id and run.head.status in TERMINAL_STATUSES and is_before(_ended_at(run), first):
+            return str(run.head.status)
+    return None
+
+
+def _ended_at(run: Found) -> datetime | None:
+    """When a run had ended: as it says itself, else when it was seen so."""
+    head = run.head
+    values = [_seconds_of(value) for value in (head.completed_at, head.failed_at, head.cancelled_at, head.expired_at)]
+    known = [value for value in values if value is not None]
+    return _EPOCH + timedelta(seconds=max(known)) if known else run.context.seen_at
+
+
+def _in_order(items: Sequence[tuple[int, str, Found]], orders: FileOrders) -> list[_Placed]:
     """Ascending by creation; within a second as their list had them, backwards where it was descending."""
-    lists: dict[str, list[Found]] = {}
-    for _, file, item in items:
-        lists.setdefault(file, []).append(item)
-    orders = {file: _order_of(of_file) for file, of_file in lists.items()}
+    of_lists = _rises_of(items)
+    of_files: Counter[str] = Counter()
+    for (file, _), rises in of_lists.items():
+        of_files[file] += rises
 
     def placed(number: int, file: str, item: Found) -> _Placed:
         created_s = _seconds_of(item.head.created_at)
-        order = item.context.order or orders[file]
+        seen = of_lists[file, item.context.list_place]
+        # What a list shows itself, then what it was asked for, then what those beside it show.
+        order = _order_of(seen) or item.context.order or _order_of(of_files[file] or orders[file, item.resource])
+        if order is None:
+            # Lists of the API are taken to have its default order.
+            order = "desc" if item.context.in_list else "asc"
         place = number if order == "asc" else -number
         return (float("inf") if created_s is None else created_s, place), file, item
 
     return sorted((placed(*item) for item in items), key=itemgetter(0))
 
 
-def _order_of(items: Sequence[Found]) -> Order:
-    """How a file lists them. Where that cannot be seen, lists of the API are taken to have its default order."""
-    times = [value for item in items if (value := _seconds_of(item.head.created_at)) is not None]
-    rises = sum((later > earlier) - (later < earlier) for earlier, later in pairwise(times))
-    if rises:
-        return "asc" if rises > 0 else "desc"
-    return "desc" if items[0].context.in_list else "asc"
+def _rises_of(items: Sequence[tuple[int, str, Found]]) -> dict[_ListKey, int]:
+    """How each list goes: 1 if its instants rise, -1 if they fall, 0 where that cannot be seen."""
+    times: dict[_ListKey, list[float]] = {}
+    for _, file, item in items:
+        of_list = times.setdefault((file, item.context.list_place), [])
+        if (value := _seconds_of(item.head.created_at)) is not None:
+            of_list.append(value)
+    return {
+        key: (rises > 0) - (rises < 0)
+        for key, of_list in times.items()
+        for rises in [sum((later > earlier) - (later < earlier) for earlier, later in pairwise(of_list))]
+    }
+
+
+def _order_of(rises: int) -> Order | None:
+    if rises == 0:
+        return None
+    return "asc" if rises > 0 else "desc"
 
 
 def _newest(items: Sequence[_Placed]) -> list[_Placed]:
@@ -114,6 +199,12 @@ def _last_instant(found: Found) -> datetime:
 
 def _seconds_of(value: object) -> float | None:
     """An instant of the protocol in seconds; None if it is unset or no instant."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+    if value is None:
         return None
-    return value / 1000 if value > MILLISECONDS_ABOVE else float(value)
+    try:
+        seconds, _ = read_instant(value)
+    except (ValueError, OverflowError):
+        return None
+    if seconds is None or not 0 < seconds <= LATEST_MILLISECONDS:
+        return None
+    return seconds / 1000 if seconds > MILLISECONDS_ABOVE else seconds

@@ -1,4 +1,4 @@
-"""The command line of `forget`: options only; what it does is in `erasure`."""
+"""The command line of `forget`: options only; the verb is `verbs.forget`."""
 
 from typing import Annotated
 

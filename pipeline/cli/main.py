@@ -19,7 +19,7 @@ from pipeline.cli.upkeep import doctor, prune
 from pipeline.cli.warehouse import load, query, report, status
 from pipeline.console.plain_text import plain_text
 from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
-from pipeline.sqlfiles.garbage import tune_garbage_collector
+from pipeline.flatten.garbage_collector import tune_garbage_collector
 
 _OTHERS = 0o077
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -1,4 +1,4 @@
-"""The command line of money: `prices`, `check`, `import-usage` and `explain-cost`; what they do is in `money`."""
+"""The command line of money: options only; the verbs are in `verbs.money` and, of bills, in `verbs.bills`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -99,7 +99,7 @@ def import_usage(
     as_json: Json = False,
 ) -> None:
     """Bring in what the provider billed; the view `reconciliation` puts it beside what we computed."""
-    from pipeline.verbs.usage import UsageRequest, import_bills
+    from pipeline.verbs.bills import UsageRequest, import_bills
 
     settings = read_flags(profile=profile, data_dir=data_dir, base_url=base_url)
     request = UsageRequest(files or [], admin=admin, since=since, source=source, lock_wait_s=lock_wait)
@@ -112,7 +112,7 @@ def explain_cost(
     as_json: Json = False,
 ) -> None:
     """What a day cost, how it was priced, what the bill says, and what could explain the difference."""
-    from pipeline.verbs.usage import print_day
+    from pipeline.verbs.bills import print_day
 
     print_day(read_flags(data_dir=data_dir), on, as_json=as_json)
 

@@ -1,11 +1,12 @@
-"""The command line of `runs` and `steps`: options only; what they do is in `verbs`."""
+"""The command line of `runs` and `steps`: options only; the verbs are in `verbs.objects`."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import AllowHttp, BaseUrl, Content, ContentMode, ProfileName, read_flags
+from pipeline.cli.options import AllowHttp, BaseUrl, Content, ProfileName, read_flags, spread
 
 if TYPE_CHECKING:
     from pipeline.verbs.objects import Connected
@@ -39,89 +40,73 @@ Include = Annotated[
 Everything = Annotated[bool, typer.Option("--all", help="Walk on to the end of the list.")]
 
 
-@runs_app.command("list")
-def list_runs(
-    thread_id: ThreadId,
-    limit: Limit = None,
-    order: OrderOption = None,
-    after: After = None,
-    before: Before = None,
-    everything: Everything = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    allow_http: AllowHttp = None,
-    content: Content = None,
-) -> None:
-    """A page of a thread's runs, or with --all every run."""
+@dataclass
+class Server:
+    """Options that say whom to ask and what may be shown, by the names of their settings."""
+
+    profile: ProfileName = None
+    base_url: BaseUrl = None
+    plain_http_hosts: AllowHttp = None
+    content: Content = None
+
+    def connect(self) -> "Connected":
+        """The client that they come to."""
+        from pipeline.settings.connect import make_client
+        from pipeline.verbs.content_key import read_content_key
+        from pipeline.verbs.objects import Connected
+
+        settings = read_flags(**vars(self))
+        return Connected(make_client(settings), read_content_key(settings))
+
+
+@dataclass
+class Page:
+    """Options that say which part of a list to ask for."""
+
+    limit: Limit = None
+    order: OrderOption = None
+    after: After = None
+    before: Before = None
+    everything: Everything = False
+
+
+def _print_list(server: Server, page: Page, *segments: str, include: list[str] | None = None) -> None:
     from pipeline.verbs.objects import ListQuery, print_list
 
-    query = ListQuery(limit, order and order.value, after, before, everything=everything)
-    print_list(_connect(profile, base_url, allow_http, content), ("threads", thread_id, "runs"), query)
+    order = page.order and page.order.value
+    query = ListQuery(page.limit, order, page.after, page.before, include or (), page.everything)
+    print_list(server.connect(), segments, query)
+
+
+def _print_object(server: Server, *segments: str, include: list[str] | None = None) -> None:
+    from pipeline.verbs.objects import print_object
+
+    print_object(server.connect(), segments, include or ())
+
+
+@runs_app.command("list")
+@spread
+def list_runs(thread_id: ThreadId, page: Page, server: Server) -> None:
+    """A page of a thread's runs, or with --all every run."""
+    _print_list(server, page, "threads", thread_id, "runs")
 
 
 @runs_app.command("get")
-def get_run(
-    thread_id: ThreadId,
-    run_id: RunId,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    allow_http: AllowHttp = None,
-    content: Content = None,
-) -> None:
+@spread
+def get_run(thread_id: ThreadId, run_id: RunId, server: Server) -> None:
     """One run."""
-    from pipeline.verbs.objects import print_object
-
-    print_object(_connect(profile, base_url, allow_http, content), ("threads", thread_id, "runs", run_id))
+    _print_object(server, "threads", thread_id, "runs", run_id)
 
 
 @steps_app.command("list")
-def list_steps(
-    thread_id: ThreadId,
-    run_id: RunId,
-    limit: Limit = None,
-    order: OrderOption = None,
-    after: After = None,
-    before: Before = None,
-    include: Include = None,
-    everything: Everything = False,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    allow_http: AllowHttp = None,
-    content: Content = None,
-) -> None:
+@spread
+def list_steps(thread_id: ThreadId, run_id: RunId, *, page: Page, include: Include = None, server: Server) -> None:
     """A page of a run's steps, or with --all every step."""
-    from pipeline.verbs.objects import ListQuery, print_list
-
-    query = ListQuery(limit, order and order.value, after, before, include or (), everything)
-    print_list(_connect(profile, base_url, allow_http, content), ("threads", thread_id, "runs", run_id, "steps"), query)
+    _print_list(server, page, "threads", thread_id, "runs", run_id, "steps", include=include)
 
 
 @steps_app.command("get")
-def get_step(
-    thread_id: ThreadId,
-    run_id: RunId,
-    step_id: StepId,
-    include: Include = None,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    allow_http: AllowHttp = None,
-    content: Content = None,
-) -> None:
+@spread
+def get_step(thread_id: ThreadId, run_id: RunId, step_id: StepId, *, include: Include = None, server: Server) -> None:
     """One step."""
-    from pipeline.verbs.objects import print_object
-
-    segments = ("threads", thread_id, "runs", run_id, "steps", step_id)
-    print_object(_connect(profile, base_url, allow_http, content), segments, include or ())
-
-
-def _connect(
-    profile: str | None, base_url: str | None, allow_http: list[str] | None, content: ContentMode | None
-) -> "Connected":
-    from pipeline.settings.connect import make_client
-    from pipeline.verbs.content_key import read_content_key
-    from pipeline.verbs.objects import Connected
-
-    settings = read_flags(
-        profile=profile, base_url=base_url, plain_http_hosts=allow_http, content=content and content.value
-    )
-    return Connected(make_client(settings), read_content_key(settings))
+    _print_object(server, "threads", thread_id, "runs", run_id, "steps", step_id, include=include)

@@ -1,7 +1,10 @@
 """Options that several verbs have, and the way from flags to settings."""
 
+import inspect
 import os
+from collections.abc import Callable
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,6 +81,23 @@ AllowHttp = Annotated[
 ]
 
 
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field of its parameters that are dataclasses."""
+    own = inspect.signature(command).parameters
+    kinds = {name: each.annotation for name, each in own.items() if hasattr(each.annotation, "__dataclass_fields__")}
+    fields = {name: inspect.signature(kind).parameters for name, kind in kinds.items()}
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        made = {name: kind(**{key: given.pop(key) for key in fields[name]}) for name, kind in kinds.items()}
+        command(**given, **made)
+
+    flat = [each for name, one in own.items() for each in fields.get(name, {name: one}).values()]
+    vars(run)["__signature__"] = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in flat])
+    run.__annotations__ = {each.name: each.annotation for each in flat}
+    return run
+
+
 def check_executor(executor: Executor, ray_address: str | None, *, tasks: int | None = None) -> None:
     """Raises ConfigurationError for an address, or a number of tasks, that nobody would use."""
     from pipeline.errors import ConfigurationError
@@ -92,7 +112,7 @@ def read_flags(**flags: Any) -> "Settings":
     """Settings in force, these flags (None: not given) before everything else."""
     from pipeline.settings.lookup import read_settings
 
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in flags.items()}
+    given = {name: str(value) if isinstance(value, Path | StrEnum) else value for name, value in flags.items()}
     settings = read_settings(given, os.environ, Path.cwd())
     if settings["raw"] is not None:
         from pipeline.raw.places import keep_place

@@ -1,7 +1,8 @@
-"""The command line of `sync` and `import`: options only; what they do is in `syncing` and `importing`."""
+"""The command line of `sync` and `import`: options only; the verbs are in `verbs.sync` and `verbs.archive_import`."""
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,11 +23,69 @@ from pipeline.cli.options import (
     RayAddress,
     check_executor,
     read_flags,
+    spread,
 )
 
+if TYPE_CHECKING:
+    from pipeline.settings.invocation import Settings
+    from pipeline.threads.naming import Naming
 
+
+@dataclass
+class SyncFlags:
+    """Options that stand before the environment and `pipeline.toml`, by the names of their settings."""
+
+    profile: ProfileName = None
+    base_url: BaseUrl = None
+    data_dir: DataDir = None
+    raw: RawPlace = None
+    plain_http_hosts: AllowHttp = None
+    concurrency: Annotated[int | None, typer.Option(help="Requests under way at most (default: 32).")] = None
+    workers: Annotated[int | None, typer.Option(help="Processes that fetch (default: as many as help here).")] = None
+    requests_per_minute: Annotated[float | None, typer.Option(help="Requests started per minute at most.")] = None
+    attempts: Annotated[int | None, typer.Option(help="Tries for one request, the first included (default: 6).")] = None
+    content: Content = None
+    include_content: Annotated[
+        bool | None,
+        typer.Option(
+            "--search-content/--no-search-content",
+            " /--no-content",
+            help="Ask for the texts that file searches found (default: yes).",
+        ),
+    ] = None
+    follow_agents: Annotated[
+        bool | None,
+        typer.Option(
+            "--follow-agents/--no-follow-agents",
+            help="Sync the threads of connected agents as well (default: with kind foundry).",
+        ),
+    ] = None
+    cold_after: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Without changes for so long a thread is cold; turns decay on (default: 7d)."),
+    ] = None
+    cold_share: Annotated[
+        float | None,
+        typer.Option(max=1, help="A cold thread is due again after this share of its age (default: 0.1)."),
+    ] = None
+    cold_longest: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="A cold thread is due again after this at the latest (default: 30d)."),
+    ] = None
+    settle_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="Ask for so long again for runs that ended without usage, with an open step, or with a usage"
+            " that their steps do not add up to (default: 1d).",
+        ),
+    ] = None
+
+
+@spread
 def sync(
     thread_ids: Annotated[list[str] | None, typer.Argument(metavar="THREAD_ID...", help="Threads to sync.")] = None,
+    *,
     threads: Annotated[
         list[str] | None,
         typer.Option("--threads", metavar="FILE", help="Thread ids: one a line, CSV, JSONL or Parquet; - is stdin."),
@@ -52,26 +111,6 @@ def sync(
             " decay: ask those without changes less and less often.",
         ),
     ] = None,
-    cold_after: Annotated[
-        str | None,
-        typer.Option(metavar="AGE", help="Without changes for so long a thread is cold; turns decay on (default: 7d)."),
-    ] = None,
-    cold_share: Annotated[
-        float | None,
-        typer.Option(max=1, help="A cold thread is due again after this share of its age (default: 0.1)."),
-    ] = None,
-    cold_longest: Annotated[
-        str | None,
-        typer.Option(metavar="AGE", help="A cold thread is due again after this at the latest (default: 30d)."),
-    ] = None,
-    settle_after: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AGE",
-            help="Ask for so long again for runs that ended without usage, with an open step, or with a usage"
-            " that their steps do not add up to (default: 1d).",
-        ),
-    ] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only part I of N of the threads, by a stable hash of the id.")
     ] = None,
@@ -91,33 +130,7 @@ def sync(
     ] = False,
     executor: ExecutorOption = Executor.LOCAL,
     ray_address: RayAddress = None,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    data_dir: DataDir = None,
-    raw: RawPlace = None,
-    allow_http: AllowHttp = None,
-    concurrency: Annotated[int | None, typer.Option(help="Requests under way at most (default: 32).")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that fetch (default: as many as help here).")] = None,
-    requests_per_minute: Annotated[float | None, typer.Option(help="Requests started per minute at most.")] = None,
-    attempts: Annotated[
-        int | None, typer.Option(help="Tries for one request, the first included (default: 6).")
-    ] = None,
-    content: Content = None,
-    search_content: Annotated[
-        bool | None,
-        typer.Option(
-            "--search-content/--no-search-content",
-            " /--no-content",
-            help="Ask for the texts that file searches found (default: yes).",
-        ),
-    ] = None,
-    follow_agents: Annotated[
-        bool | None,
-        typer.Option(
-            "--follow-agents/--no-follow-agents",
-            help="Sync the threads of connected agents as well (default: with kind foundry).",
-        ),
-    ] = None,
+    flags: SyncFlags,
     lock_wait: LockWait = 30.0,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -127,45 +140,17 @@ def sync(
     from pipeline.cluster.crew import start_early
 
     check_executor(executor, ray_address)
-    settings = read_flags(
-        profile=profile,
-        base_url=base_url,
-        data_dir=data_dir,
-        raw=raw,
-        plain_http_hosts=allow_http,
-        concurrency=concurrency,
-        workers=workers,
-        requests_per_minute=requests_per_minute,
-        attempts=attempts,
-        include_content=search_content,
-        content=content and content.value,
-        follow_agents=follow_agents,
-        cold_after=cold_after,
-        cold_share=cold_share,
-        cold_longest=cold_longest,
-        settle_after=settle_after,
-    )
+    settings = read_flags(**vars(flags))
     fetches_here = executor is Executor.LOCAL and not sample and not dry_run
     crew = start_early(settings["workers"], data_dir=settings.data_dir, files=threads or ()) if fetches_here else None
     # Read after that, for it takes as long as it takes the others to be ready.
-    from pipeline.threads.decay import DECAY, make_decay, parse_age
+    from pipeline.threads.decay import parse_age
     from pipeline.threads.naming import Naming
-    from pipeline.threads.selection import parse_shard, parse_since
     from pipeline.verbs.sync.command import SyncRequest, sync_threads
 
-    decay = make_decay(settings["cold_after"], settings["cold_share"], settings["cold_longest"], asked=since == DECAY)
-    naming = Naming(
-        thread_ids or (),
-        threads or (),
-        threads_sql or (),
-        known=known,
-        all_threads=all_threads,
-        since=None if since in (None, DECAY) else parse_since(since, now=datetime.now(UTC)),
-        shard=None if shard is None else parse_shard(shard),
-        decay=None if full else decay,
-    )
+    named = Naming(thread_ids or (), threads or (), threads_sql or (), known=known, all_threads=all_threads)
     request = SyncRequest(
-        naming,
+        _narrow(named, settings, since=since, shard=shard, full=full),
         settle_s=parse_age(settings["settle_after"], where="settle_after").total_seconds(),
         sample=sample,
         full=full,
@@ -178,6 +163,20 @@ def sync(
     )
     code = sync_threads(settings, request, quiet=quiet, as_json=as_json, log_format=log_format.value)
     raise typer.Exit(code)
+
+
+def _narrow(naming: "Naming", settings: "Settings", *, since: str | None, shard: str | None, full: bool) -> "Naming":
+    """The same threads, but of them only those with a run since then, of this shard, that are due."""
+    from pipeline.threads.decay import DECAY, make_decay
+    from pipeline.threads.selection import parse_shard, parse_since
+
+    decay = make_decay(settings["cold_after"], settings["cold_share"], settings["cold_longest"], asked=since == DECAY)
+    return replace(
+        naming,
+        since=None if since in (None, DECAY) else parse_since(since, now=datetime.now(UTC)),
+        shard=None if shard is None else parse_shard(shard),
+        decay=None if full else decay,
+    )
 
 
 def import_(
@@ -207,7 +206,7 @@ def import_(
     from pipeline.warehouse.database import warehouse_path
 
     check_executor(executor, ray_address, tasks=workers)
-    settings = read_flags(profile=profile, data_dir=data_dir, raw=raw, content=content and content.value)
+    settings = read_flags(profile=profile, data_dir=data_dir, raw=raw, content=content)
     belongs_to = source or (DEFAULT_SOURCE if profile is None else settings.source)
     key = read_content_key(settings)
     notices = check_content(read_history(warehouse_path(settings.data_dir), belongs_to), settings, belongs_to, key)
@@ -221,5 +220,6 @@ def import_(
         executor=executor.value,
         ray_address=ray_address,
         workers=workers or 0,
+        odd_fields=settings["odd_fields"],
     )
     raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))

@@ -1,4 +1,4 @@
-"""The command line of upkeep: `prune` and `doctor`; what they do is in `upkeep` and `doctor`."""
+"""The command line of upkeep: `prune` and `doctor`; the verbs are in `verbs.prune` and `verbs.doctor`."""
 
 import os
 from datetime import UTC, datetime

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, IncompleteError
 
 _TABLE_ROWS = 50
 
@@ -47,6 +47,7 @@ def load(
     from pipeline.warehouse.load import load_new_parts
     from pipeline.warehouse.load import rebuild as rebuild_warehouse
     from pipeline.warehouse.loaded_parts import refuse_if_missed, sweep_leftovers
+    from pipeline.warehouse.lost_values import any_counted, held_parts, lost_since, summary_of, warnings_of
 
     if forget_pruned and not rebuild:
         raise ConfigurationError("--forget-pruned is for --rebuild: a load takes nothing out of the warehouse")
@@ -62,20 +63,27 @@ def load(
         raise ConfigurationError(
             f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
         )
+    held = frozenset[str]() if rebuild else held_parts(warehouse)
     if rebuild:
         count = rebuild_warehouse(
             store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
         )
     else:
         count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    lost = lost_since(warehouse, held)
+    for warning in warnings_of(lost):
+        print(f"warning: {warning}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"warehouse": str(warehouse), "parts": count, "gathered": gathered, "rebuilt": rebuild}))
+        summary = {"warehouse": str(warehouse), "parts": count, "gathered": gathered, "rebuilt": rebuild}
+        print(json.dumps({**summary, **summary_of(lost)}))
     elif not warehouse.exists():
         print(f"there are no raw parts in {store.place} to load")
     else:
         print(f"{'rebuilt from' if rebuild else 'loaded'} {count:,} raw part{'' if count == 1 else 's'}: {warehouse}")
     if folders:
         refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
+    if any_counted(lost):
+        raise typer.Exit(IncompleteError.exit_code)
 
 
 def status(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.cluster.desk import Desk
+from pipeline.cluster.coordinator import Coordinator
 from pipeline.cluster.ray_session import Cluster, call, open_cluster
 from pipeline.cluster.ray_tasks import check_folder, check_version
 from pipeline.errors import PipelineError
@@ -17,6 +17,7 @@ from pipeline.extract.fetching import ExtractOptions, Outcome
 from pipeline.extract.plan import thread_tasks
 from pipeline.extract.resume import go_on
 from pipeline.extract.share import Assignment, Job, Report, Share, joint_outcome, sum_up
+from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.http.event_loop import run_in_loop
 from pipeline.http.shared_pace import PaceBudget
 from pipeline.protocol.pages import LandedWalk
@@ -24,7 +25,6 @@ from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.places import open_raw
 from pipeline.settings.connect import make_client
 from pipeline.settings.invocation import Settings
-from pipeline.sqlfiles.garbage import tune_garbage_collector
 
 # So much is lost at most when a machine goes, and is held in a worker's memory of its plan.
 SHARE_THREADS = 2_000
@@ -43,7 +43,7 @@ class RayFleet:
     full: bool
     address: str | None = None
     cluster: Cluster | None = None
-    _desk: Any = field(default=None, init=False)
+    _coordinator: Any = field(default=None, init=False)
 
     async def extract(self, work: Assignment) -> Outcome:
         """Walk all of it; a cancelled extraction, or one that met an error, ends when all workers have landed."""
@@ -51,10 +51,10 @@ class RayFleet:
             return Outcome()
         if self.cluster is None:
             self.cluster = await _connect(self.address, min(self.settings["workers"], work.states.height))
-        if self._desk is None:
+        if self._coordinator is None:
             budget = PaceBudget(requests_per_minute=self.settings["requests_per_minute"], sharers=self.cluster.workers)
-            self._desk = self.cluster.start_actor(Desk, budget)
-        return await _Round(self.cluster, self._desk, self._jobs(work, self.cluster.workers), work).run()
+            self._coordinator = self.cluster.start_actor(Coordinator, budget)
+        return await _Round(self.cluster, self._coordinator, self._jobs(work, self.cluster.workers), work).run()
 
     async def close(self) -> None:
         """Leave the cluster."""
@@ -106,9 +106,9 @@ class ShareTask:
 class _Round:
     """One extraction on a cluster. What it does in threads it does one after another."""
 
-    def __init__(self, cluster: Cluster, desk: Any, jobs: list[Job], work: Assignment) -> None:
+    def __init__(self, cluster: Cluster, coordinator: Any, jobs: list[Job], work: Assignment) -> None:
         self._cluster = cluster
-        self._desk = desk
+        self._coordinator = coordinator
         self._work = work
         self._waiting = [
             ShareTask(job, number, len(jobs), cluster.workers, __version__) for number, job in enumerate(jobs)
@@ -154,11 +154,11 @@ class _Round:
         await asyncio.shield(self._in_thread)
 
     def _open(self) -> None:
-        self._cluster.get(self._desk.open.remote())
+        self._cluster.get(self._coordinator.open.remote())
 
     def _start_more(self) -> None:
         while self._waiting and len(self._running) < self._cluster.workers:
-            self._running.append(self._cluster.start(walk_share, self._desk, self._waiting.pop()))
+            self._running.append(self._cluster.start(walk_share, self._coordinator, self._waiting.pop()))
 
     def _take_ended(self) -> None:
         for ticket in self._cluster.wait(self._running, timeout_s=_WAIT_S):
@@ -167,7 +167,7 @@ class _Round:
             self._outcomes.append(report.outcome)
 
     def _tell(self) -> None:
-        reports: list[Report] = self._cluster.get(self._desk.read.remote())
+        reports: list[Report] = self._cluster.get(self._coordinator.read.remote())
         sum_up(reports, self._work)
         if (parts := sum(report.parts for report in reports)) != self._parts:
             self._parts = parts
@@ -176,32 +176,32 @@ class _Round:
     def _stop(self) -> None:
         self._waiting.clear()
         self._is_stopping = True
-        self._cluster.get(self._desk.stop.remote())
+        self._cluster.get(self._coordinator.stop.remote())
 
     def _wait_for_all(self) -> None:
         self._cluster.wait(self._running, timeout_s=_STOP_TIMEOUT_S, count=len(self._running))
 
 
-def walk_share(desk: Any, task: ShareTask) -> Report:
+def walk_share(coordinator: Any, task: ShareTask) -> Report:
     """A task: one share, from its beginning or from where its predecessors, which have died, had landed it."""
     tune_garbage_collector()
     check_version(task.version)
-    return run_in_loop(_walk(desk, task))
+    return run_in_loop(_walk(coordinator, task))
 
 
-async def _walk(desk: Any, task: ShareTask) -> Report:
+async def _walk(coordinator: Any, task: ShareTask) -> Report:
     job = task.job
-    attempt: int = await call(desk.begin, task.number)
+    attempt: int = await call(coordinator.begin, task.number)
     store = open_raw(job.folder, named=job.settings["raw"])
     check_folder(store, PartName(job.settings.source, f"{job.sync_id}-0-000001"))
     before = await asyncio.to_thread(_landed_before, store, job, task.shares) if attempt else []
     tasks, progress = go_on(thread_tasks(job.states, full=job.full), before)
-    client = make_client(job.settings, share=task.workers, budget=partial(call, desk.grant))
+    client = make_client(job.settings, share=task.workers, budget=partial(call, coordinator.grant))
     mine = replace(job, writer=job.writer + attempt * task.shares)
     share = Share(mine, client, tasks=tasks, progress=progress)
 
     async def report(said: Report) -> bool:
-        return bool(await call(desk.report, task.number, attempt, said))
+        return bool(await call(coordinator.report, task.number, attempt, said))
 
     last = await _run_reporting(share, report)
     await report(last)

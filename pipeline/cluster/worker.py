@@ -8,10 +8,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from pipeline.extract.share import Job, Report, Share
+from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.http.event_loop import run_in_loop
 from pipeline.http.pacing import Moment
 from pipeline.settings.connect import make_client
-from pipeline.sqlfiles.garbage import tune_garbage_collector
 
 _REPORT_EVERY_S = 0.2
 

@@ -1,4 +1,8 @@
-"""A local, stateful server of the threads, runs and steps protocol with a generated account behind it."""
+"""A local, stateful server of the threads, runs and steps protocol with a generated account behind it.
+
+In: a size and a seed, faults to play. Out: a server on loopback, and the truth about what it holds.
+Never knows: any other room.
+"""
 
 from pipeline.emulator.account.corpus import Corpus, generate_corpus
 from pipeline.emulator.account.truth import TokenTotals, Truth

@@ -19,8 +19,8 @@ from pipeline.emulator.faults.applying import read_rules
 from pipeline.emulator.server import DEFAULT_API_KEY, DEFAULT_BASE_PATH, create_app, serve
 from pipeline.emulator.state import EMULATION, Emulation
 
-START_TIMEOUT_S: Final = 10.0
-STOP_TIMEOUT_S: Final = 5.0
+START_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 60.0
 
 Value = TypeVar("Value")
 

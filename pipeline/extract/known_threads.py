@@ -34,6 +34,11 @@ listings as (
         and thread_id in (select thread_id from named_threads)
     qualify row_number() over (partition by thread_id order by started_at desc, walk_id desc) = 1
 ),
+walked as (
+    select thread_id, run_id from walks
+    where source = $source and resource = 'steps' and verdict = 'complete'
+        and sync_id in (select sync_id from unfinished)
+),
 thread_runs as (
     select runs.thread_id, runs.run_id, runs.sealed, runs.run_index,
         -- Runs that are gone from the server keep the place that they had, which others may have now.
@@ -49,15 +54,11 @@ thread_runs as (
             'total_tokens': coalesce(
                 runs.total_tokens, try_cast(cast(runs.prompt_tokens as hugeint) + runs.completion_tokens as bigint)
             )
-        } as run
+        } as run,
+        (runs.thread_id, runs.run_id) in (select (thread_id, run_id) from walked) as was_walked
     from runs
     left join listings using (thread_id)
     where runs.source = $source and runs.thread_id in (select thread_id from named_threads)
-),
-walked as (
-    select run_id from walks
-    where source = $source and resource = 'steps' and verdict = 'complete'
-        and sync_id in (select sync_id from unfinished)
 ),
 -- The sealed beginning: the runs before the first that is not sealed.
 beginnings as (
@@ -82,8 +83,7 @@ run_states as (
         bool_or(not sealed and run_index is null) as has_unplaced,
         list(run order by run_index) filter (where sealed) as sealed_runs,
         list(run_id) filter (where sealed and is_placed) as listed_ids,
-        list(run order by run_index)
-            filter (where not sealed and run_id not in (select run_id from walked)) as pending_runs
+        list(run order by run_index) filter (where not sealed and not was_walked) as pending_runs
     from thread_runs
     group by thread_id
 ),

@@ -87,4 +87,4 @@ class PlanSource:
 
 
 def _empty_part() -> Part:
-    return Part(PartName("", "--"), 0, datetime(1970, 1, 1, tzinfo=UTC), [], [], [])
+    return Part(PartName("", "--"), "", "", 0, datetime(1970, 1, 1, tzinfo=UTC), [], [], [])

@@ -7,12 +7,15 @@ from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.protocol.list_heads import decode_list
 from pipeline.protocol.pages import LandedWalk
 
+# Thread and run.
+_RunKey = tuple[str, str]
+
 
 def go_on(tasks: Iterable[ThreadTask], landed: Sequence[LandedWalk]) -> tuple[list[ThreadTask], Progress]:
     """What is left of the tasks after these walks of the same share, and the counts of what the walks brought."""
     progress = Progress()
     runs: dict[str, list[RunTask]] = {}
-    walked: set[str] = set()
+    walked: set[_RunKey] = set()
     for walk in landed:
         certificate = walk.certificate
         progress.count(certificate)
@@ -22,11 +25,11 @@ def go_on(tasks: Iterable[ThreadTask], landed: Sequence[LandedWalk]) -> tuple[li
                 certificate.thread_id, (decode_list(page.body) for page in walk.pages)
             )
         elif certificate.run_id is not None:
-            walked.add(certificate.run_id)
+            walked.add((certificate.thread_id, certificate.run_id))
     return [_rest(task, runs.get(task.thread_id), walked, progress) for task in tasks], progress
 
 
-def _rest(task: ThreadTask, listed: list[RunTask] | None, walked: set[str], progress: Progress) -> ThreadTask:
+def _rest(task: ThreadTask, listed: list[RunTask] | None, walked: set[_RunKey], progress: Progress) -> ThreadTask:
     if listed is not None:
         left = [run for run in listed if not task.is_sealed(run)]
         progress.runs += len(listed)
@@ -35,5 +38,5 @@ def _rest(task: ThreadTask, listed: list[RunTask] | None, walked: set[str], prog
         left = list(task.pending)
     else:
         return task
-    pending = tuple(run for run in left if run.run_id not in walked)
+    pending = tuple(run for run in left if (run.thread_id, run.run_id) not in walked)
     return ThreadTask(task.thread_id, sealed_ids=task.sealed_ids, pending=pending)

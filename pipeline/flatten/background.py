@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.errors import PipelineError
 from pipeline.flatten.cache import FlatStore
+from pipeline.flatten.part_frames import Frames, frames_of
 from pipeline.raw.parts import PartName
 
 
@@ -50,12 +51,14 @@ class Flattener(threading.Thread):
 
     def count_walks(self) -> int:
         """Walks in all of the parts. Raises DamagedPartError for one that nobody can flatten."""
-        return sum(self._walks_of(part) for part in self._find())
+        return sum(found["walks"].height for found in self.read_frames(("walks",)))
 
-    def _walks_of(self, part: PartName) -> int:
-        found = self._flat.read(part, names=("walks",))
-        # A load that has taken the part meanwhile has removed what was flattened.
-        return len(self._flat.store.read_part(part).walks) if found is None else found["walks"].height
+    def read_frames(self, names: Sequence[str]) -> Iterator[Frames]:
+        """Frames of all of the parts, by these names. Raises DamagedPartError."""
+        for part in self._find():
+            found = self._flat.read(part, names=names)
+            # A load that has taken the part meanwhile has removed what was flattened.
+            yield frames_of(self._flat.store.read_part(part)) if found is None else found
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ from msgspec.structs import astuple
 
 from pipeline.protocol.json_text import join_fields
 from pipeline.protocol.pages import LandedWalk
-from pipeline.protocol.wire import MILLISECONDS_ABOVE, RUN_EXTRA_FIELDS, LastError, Run, Step, StepDetails, Usage, Wire
+from pipeline.protocol.spellings import MILLISECONDS_ABOVE
+from pipeline.protocol.wire import RUN_EXTRA_FIELDS, LastError, Run, Step, StepDetails, Usage, Wire
 
 # These stand together in the struct.
 _FIRST_EXTRA = Run.__struct_fields__.index(RUN_EXTRA_FIELDS[0])
@@ -15,7 +16,7 @@ _RUN_EXTRA = slice(_FIRST_EXTRA, _FIRST_EXTRA + len(RUN_EXTRA_FIELDS))
 
 def expired_at(step: Step) -> float | None:
     """When the step expired. Servers send `expires_at` in its place, which before that is only a deadline."""
-    if step.expired_at is None and step.status == "expired":
+    if (step.expired_at or 0) <= 0 and step.status == "expired":
         return step.expires_at
     return step.expired_at
 

@@ -12,10 +12,9 @@ from pipeline.flatten.items import Items, RejectRows, read_items
 from pipeline.flatten.tool_calls import CALL_COLUMNS, CallRows
 from pipeline.protocol.json_text import raw_text
 from pipeline.protocol.pages import INSTANT, LandedWalk
-from pipeline.protocol.wire import MILLISECONDS_ABOVE, LastError, ReasoningTokens, Run, Step, StepDetails, Usage
+from pipeline.protocol.spellings import MILLISECONDS_ABOVE
+from pipeline.protocol.wire import LastError, ReasoningTokens, Run, Step, StepDetails, Usage
 from pipeline.sqlfiles.catalog import read_sql_files
-
-UNSET_INSTANT = -1
 
 FLAT_TABLES = (
     "runs",
@@ -38,6 +37,9 @@ _DTYPES: dict[str, pl.DataType] = {
 }
 # Columns that only the load can fill in.
 _NOT_FLAT = {"runs": {"sealed"}}
+
+# Columns of `runs` that assistants have nothing for.
+_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
 
 _NO_USAGE = Usage()
 _NO_ERROR = LastError()
@@ -89,6 +91,8 @@ def _run_frame(items: Items[Run]) -> pl.DataFrame:
         "thread_id": [walk.certificate.thread_id for walk in items.walks],
         "assistant_id": [run.assistant_id for run in runs],
         "object": [run.object for run in runs],
+        "protocol": ["assistants"] * len(runs),
+        **dict.fromkeys(_OF_SUCCESSORS, [None] * len(runs)),
         "status": [run.status for run in runs],
         "model": [run.model for run in runs],
         **_instant_columns(runs, "created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"),
@@ -151,12 +155,13 @@ def _error_columns(errors: list[LastError]) -> dict[str, list[str | None]]:
     }
 
 
-def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, list[int | None]]:
+def _usage_columns(objects: Sequence[Run] | Sequence[Step]) -> dict[str, list[Any]]:
     usages = [item.usage or _NO_USAGE for item in objects]
     reasoning = [usage.completion_tokens_details or _NO_REASONING for usage in usages]
     return {
         "prompt_tokens": [usage.prompt_tokens for usage in usages],
         "cached_tokens": [_cached_tokens(usage) for usage in usages],
+        "cache_write_tokens": [None] * len(usages),
         "completion_tokens": [usage.completion_tokens for usage in usages],
         "reasoning_tokens": [details.reasoning_tokens for details in reasoning],
         "total_tokens": [usage.total_tokens for usage in usages],
@@ -191,7 +196,8 @@ def _typed_frame(table: str, columns: dict[str, list[Any]]) -> pl.DataFrame:
 def _instant(name: str) -> pl.Expr:
     number = pl.col(name)
     seconds = pl.when(number > MILLISECONDS_ABOVE).then(number / 1000).otherwise(number)
-    known = pl.when(number != UNSET_INSTANT).then(seconds)
+    # Unset is -1, or 0 (both seen from Alibaba).
+    known = pl.when(number > 0).then(seconds)
     return (known * 1_000_000).round().cast(pl.Int64).cast(INSTANT).alias(name)
 
 

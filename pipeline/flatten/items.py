@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.flatten.salvage import Reject, salvage
-from pipeline.protocol.json_text import repair_unicode
+from pipeline.protocol.json_text import repair_json, repair_numbers
 from pipeline.protocol.pages import LandedWalk, Page
 from pipeline.protocol.wire import RawPage, Run, RunsPage, Step, StepsPage
 
@@ -116,29 +116,33 @@ def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: RejectRows)
         decoded: Sequence[W] = _DECODERS[kind].decode(page.body).data
         return decoded
     except _UNREADABLE:
-        raws = _split_page(walk, page, rejects)
+        raws, notes = _split_page(walk, page, rejects)
     items: list[W | None] = []
     for item_index, raw in enumerate(raws):
-        item, found = salvage(bytes(raw), kind, path=f"$.data[{item_index}]")
+        item, found = salvage(bytes(raw), kind, path=f"$.data[{item_index}]", notes=notes)
         rejects.add(walk, page, item_index, None if item is None else item.id, found)
         items.append(item)
     return items
 
 
-def _split_page(walk: LandedWalk, page: Page, rejects: RejectRows) -> list[Raw]:
+def _split_page(walk: LandedWalk, page: Page, rejects: RejectRows) -> tuple[list[Raw], tuple[str, ...]]:
+    """The items of a page, and what is to be noted of each of them."""
+    body, notes = page.body, tuple[str, ...]()
+    if (repaired := repair_numbers(body)) != body:
+        body, notes = repaired, ("NaN as null",)
     try:
-        _check_utf8(page.body)
-        return _RAW_DECODER.decode(page.body).data
+        _check_utf8(body)
+        return _RAW_DECODER.decode(body).data, notes
     except _UNREADABLE as error:
         reason = str(error)
     try:
-        raws = _RAW_DECODER.decode(repair_unicode(page.body)).data
+        raws = _RAW_DECODER.decode(repair_json(body)).data
         found = Reject("$", "text that is not Unicode: replaced by U+FFFD, see the raw page", "")
     except _UNREADABLE:
         raws = []
         found = Reject("$", reason, page.body.decode("utf-8", errors="replace"))
     rejects.add(walk, page, WHOLE_PAGE, None, [found])
-    return raws
+    return raws, notes
 
 
 def _check_utf8(body: bytes) -> None:

@@ -22,8 +22,8 @@ def frames_of(*parts: Part) -> Frames:
 
 def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
     """Frames of what the parts say about themselves: plans, syncs and loaded_parts."""
-    plans = [(part.part.source, thread, seen_at) for part in parts for thread, seen_at in part.planned_threads]
-    syncs = [(part.part.sync_id, part.part.source, summary) for part in parts for summary in part.summaries]
+    plans = [(part.source, thread, seen_at) for part in parts for thread, seen_at in part.planned_threads]
+    syncs = [(part.sync_id, part.source, summary) for part in parts for summary in part.summaries]
     sync_columns = read_sql_files("tables")["syncs"].columns
     sync_types = {"varchar": pl.String(), "json": pl.String(), "bigint": pl.Int64(), "timestamptz": INSTANT}
     return {
@@ -56,10 +56,10 @@ def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
 
 
 def _json_text(value: object) -> object:
-    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
+    return msgspec.json.encode(value).decode() if isinstance(value, (dict, list)) else value
 
 
 def _part_row(part: Part) -> tuple[str, str, str, int, int, int, datetime]:
     pages = sum(len(walk.pages) for walk in part.walks)
     name = part.part
-    return name.name, name.sync_id, name.source, pages, len(part.walks), part.size_bytes, part.landed_at
+    return name.name, part.sync_id, name.source, pages, len(part.walks), part.size_bytes, part.landed_at

@@ -1,5 +1,6 @@
 """Tool calls of steps to rows: what the columns cannot hold stays in `payload`, in the shape it had."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
 from pipeline.protocol.json_text import join_fields, raw_text, text_of
+from pipeline.protocol.spellings import snake_case
 from pipeline.protocol.wire import CodeInterpreter, FileSearch, FunctionCall, Step, ToolCall
 
 # Fields of an mcp call, beside its id and type.
@@ -25,6 +27,8 @@ class _Call:
     """The columns of one call while they are gathered; `payload` holds JSON texts."""
 
     name: str | None = None
+    status: str | None = None
+    error: str | None = None
     arguments: str | None = None
     output: str | None = None
     server_label: str | None = None
@@ -40,6 +44,8 @@ CALL_COLUMNS: dict[str, tuple[str, ...]] = {
         "tool_call_id",
         "type",
         "name",
+        "status",
+        "error",
         "arguments",
         "output",
         "server_label",
@@ -90,6 +96,8 @@ class CallRows:
                     tool_call.id,
                     tool_call.type,
                     call.name if call.name is not None else tool_call.type,
+                    call.status,
+                    call.error,
                     call.arguments,
                     call.output,
                     call.server_label,
@@ -133,12 +141,19 @@ def _read_call(tool_call: ToolCall) -> _Call:
     for name in _NESTED_FIELDS if has_free else ():
         if (raw := getattr(tool_call, name)) is not UNSET:
             call.payload[name] = raw
-    if tool_call.type in call.payload:
-        _read_nested(call, tool_call.type, call.payload.pop(tool_call.type))
+    if (nested := _nested_name(tool_call.type, call.payload)) is not None:
+        _read_nested(call, nested, call.payload.pop(nested))
     for name in _FLAT_FIELDS if has_free else ():
         if (raw := getattr(tool_call, name)) is not UNSET:
             _take(call, name, raw, call.payload)
     return call
+
+
+def _nested_name(call_type: str | None, payload: Mapping[str, object]) -> str | None:
+    """The field named like the call's type, also where it is one that nobody knows and in another spelling."""
+    if call_type is None or not payload or call_type in payload:
+        return call_type if call_type in payload else None
+    return next((name for name in payload if snake_case(name) == snake_case(call_type)), None)
 
 
 def _read_function(call: _Call, function: FunctionCall) -> None:
@@ -208,7 +223,7 @@ _COLUMN_OF_FIELD = {
 
 def _take(call: _Call, name: str, raw: Raw, kept: dict[str, Raw | str]) -> None:
     """Put one field into its column, or into `kept` if it has none, is taken already, or cannot be text."""
-    column = _COLUMN_OF_FIELD.get(name)
+    column = _COLUMN_OF_FIELD.get(name) or _COLUMN_OF_FIELD.get(snake_case(name))
     if column is None or getattr(call, column) is not None:
         kept[name] = raw
         return

@@ -1,4 +1,4 @@
-"""HTTP: one GET with credentials, timeouts and bounded retries. All of tenacity is in here."""
+"""HTTP: one GET with credentials, timeouts and bounded retries."""
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Sequence
@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from pipeline.errors import RefusedError, RequestError
 from pipeline.http.body_budget import BodyBudget
 from pipeline.http.connection_faults import explain_failure
+from pipeline.http.masking import mask_body, mask_text
 from pipeline.http.pacing import Clock, Pacer
 from pipeline.http.retrying import Fault, RetryPolicy, backoff_s, judge_status
 from pipeline.http.tokens import TokenSource
@@ -30,7 +31,7 @@ _PUSH_BACKS = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A good answer: the body untouched and what `decode` made of it."""
+    """A good answer: the body as sent, but for our own keys in it, and what `decode` made of it."""
 
     body: bytes
     value: T
@@ -196,8 +197,9 @@ class ApiClient:
             except httpx.DecodingError as error:
                 raise _FaultError(Fault(f"the answer broke off ({type(error).__name__})", retry=True)) from None
         self.traffic.bytes += len(body)
+        body = mask_body(body, self._keys())
         if response.is_redirect:
-            raise _FaultError(Fault(_redirect_reason(response), retry=False, status=response.status_code))
+            raise _FaultError(Fault(self._redirect_reason(response), retry=False, status=response.status_code))
         if response.status_code != httpx.codes.OK:
             fault = judge_status(
                 response.status_code, response.headers, body, now=self.clock.now(), quote=self.endpoint.quotes_server
@@ -209,7 +211,11 @@ class ApiClient:
         except ValueError as error:
             raise _FaultError(Fault(f"HTTP 200 but {error}", retry=True, status=200, bad_body=True)) from None
         self.pacer.succeeded(self.clock.monotonic() - started_s)
-        return Answer(body, value, response.headers.get("x-request-id"), self.clock.stamp())
+        request_id = mask_text(response.headers.get("x-request-id", ""), self._keys()) or None
+        return Answer(body, value, request_id, self.clock.stamp())
+
+    def _keys(self) -> tuple[str, ...]:
+        return (*self.endpoint.keys, *(self.tokens.values if self.tokens else ()))
 
     def _heed(self, fault: Fault) -> None:
         """Let a push-back slow down all requests, not only the one that met it."""
@@ -254,6 +260,16 @@ class ApiClient:
             )
         return held
 
+    def _redirect_reason(self, response: httpx.Response) -> str:
+        try:
+            host = urlsplit(mask_text(response.headers.get("location", ""), self._keys())).hostname or "another path"
+        except ValueError:
+            host = "another path"
+        return (
+            f"HTTP {response.status_code}: the server redirects to {host}; redirects are not followed, the key would go"
+            " along. Set the base URL to where the API really is"
+        )
+
     def _final_error(self, path: str, error: "_FaultError") -> RequestError | RefusedError:
         fault = error.fault
         # Shortened last: a secret that is cut in two would not be found any more.
@@ -282,14 +298,3 @@ def _fault_of(state: RetryCallState) -> Fault:
     if not isinstance(error, _FaultError):
         raise TypeError("only faults are retried")
     return error.fault
-
-
-def _redirect_reason(response: httpx.Response) -> str:
-    try:
-        host = urlsplit(response.headers.get("location", "")).hostname or "another path"
-    except ValueError:
-        host = "another path"
-    return (
-        f"HTTP {response.status_code}: the server redirects to {host}; redirects are not followed, the key would go"
-        " along. Set the base URL to where the API really is"
-    )

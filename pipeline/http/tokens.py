@@ -70,6 +70,11 @@ class TokenSource:
         """The server took the token: one that is refused from now on was good before."""
         self._refused_once = False
 
+    @property
+    def values(self) -> Sequence[str]:
+        """All tokens there have been."""
+        return self._past
+
     def redact(self, text: str) -> str:
         """The text without any token of this source."""
         for value in self._past:

@@ -14,6 +14,7 @@ from pipeline import __version__
 from pipeline.cluster.ray_tasks import check_folder, check_version
 from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.flatten.cache import FlatStore, packed_frame, unpacked_frame
+from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.flatten.part_frames import Frames, frames_of
 from pipeline.lake.delta_tables import Change, LakeConflictError, naming_place
 from pipeline.lake.slices import Touched, put_slices, read_changes, read_slices, touched_by
@@ -21,7 +22,6 @@ from pipeline.lake.store import PART_TABLES, Lake, LakeState, Snapshot
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.places import open_raw
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
-from pipeline.sqlfiles.garbage import tune_garbage_collector
 from pipeline.sqlfiles.price_book import PriceBook
 from pipeline.sqlfiles.schema import open_in_memory, refresh_prices
 from pipeline.warehouse.database import open_for_reading
@@ -32,11 +32,11 @@ from pipeline.warehouse.load import load_flat
 _VIEWS_OF_A_LOAD = ("step_costs",)
 
 _CHARGED = """
-select columns(*) from cost_ledger where (source, run_id) in (select (source, run_id) from touched_runs)
+select columns(*) from cost_ledger semi join touched_runs using (source, thread_id, run_id)
 """
 _TAKE_CHARGED = """
 insert into cost_ledger by name
-select columns(*) from charged where (source, step_id) not in (select (source, step_id) from lake_cost_ledger)
+select columns(*) from charged anti join lake_cost_ledger using (source, thread_id, run_id, step_id)
 """
 
 

@@ -31,8 +31,9 @@ _DELTA_TYPES = {
 _REQUIRED = re.compile(r"^\s+([a-z_][a-z0-9_]*) .*\bnot null\b", re.MULTILINE)
 # Statistics of these serve to skip files; those of texts would copy conversations into the log.
 _TIMES = ("created_at", "started_at", "sealed_at", "landed_at")
-_OWNERS = ("thread_id", "run_id")
+_OWNERS = ("thread_id", "run_id", "step_id")
 PARTITION = "source"
+_NO_OWNERS = (PARTITION, "report")
 # Here `source` says where a price was read.
 _OF_NO_SOURCE = ("prices", "price_discounts")
 _ZSTD_LEVEL = 3
@@ -242,13 +243,13 @@ def _merge(table: "DeltaTable", change: Change, key: Sequence[str], properties: 
 
 def _replace(table: "DeltaTable", change: Change, key: Sequence[str], properties: "CommitProperties") -> None:
     """Write whole owners anew (the steps' calls, say, where one has changed): memory is that of their rows."""
-    owner = next(name for name in key if name not in (PARTITION, "report"))
+    owner = [name for name in key if name in _OWNERS] or [next(name for name in key if name not in _NO_OWNERS)]
     changed = pl.concat([change.upserts.select(key), change.deletes.select(key)])
-    owners = changed[owner].unique().sort()
-    for start in range(0, len(owners), _REPLACED_AT_ONCE):
-        chosen = owners[start : start + _REPLACED_AT_ONCE]
-        sources = changed[PARTITION].unique() if PARTITION in key else None
-        is_chosen = [pl.col(name).is_in(values.to_list()) for name, values in _named(owner, chosen, sources)]
+    owners = changed.select(name for name in (PARTITION, *owner) if name in key).unique().sort(owner)
+    for start in range(0, owners.height, _REPLACED_AT_ONCE):
+        # Ids are those of their parents, which servers may use again: what has one of each is written anew with them.
+        chosen = {column.name: column.unique().sort().to_list() for column in owners[start : start + _REPLACED_AT_ONCE]}
+        is_chosen = [pl.col(name).is_in(values) for name, values in chosen.items()]
         before = pl.scan_delta(table).filter(is_chosen).collect(engine="streaming")
         upserts = change.upserts.filter(is_chosen)
         # A table may have columns of somebody else's.
@@ -259,17 +260,10 @@ def _replace(table: "DeltaTable", change: Change, key: Sequence[str], properties
             table,
             pl.concat([kept, upserts.select(kept.columns)]),
             mode="overwrite",
-            predicate=" and ".join(
-                f"{name} in ({', '.join(_quoted(value) for value in values)})"
-                for name, values in _named(owner, chosen, sources)
-            ),
+            predicate=" and ".join(f"{name} in ({', '.join(map(_quoted, values))})" for name, values in chosen.items()),
             commit_properties=properties,
             writer_properties=writer_properties(),
         )
-
-
-def _named(owner: str, owners: pl.Series, sources: pl.Series | None) -> list[tuple[str, pl.Series]]:
-    return [*([] if sources is None else [(PARTITION, sources)]), (owner, owners)]
 
 
 def _quoted(value: object) -> str:

@@ -7,18 +7,10 @@ from pipeline.lake.store import FORGOTTEN_FIRST, FORGOTTEN_LAST, PART_TABLES, Sn
 from pipeline.privacy.forget_record import Forgotten
 from pipeline.sqlfiles.catalog import read_sql_files
 
-# Rows that are found through others go first and threads last of all: as long as they are there whoever was killed
-# between two tables is followed, and brings every table to the same number.
-_FIRST = (
-    FORGOTTEN_FIRST,
-    "file_search_results",
-    "cost_ledger",
-    "tool_calls",
-    "rejects",
-    "run_steps",
-    "runs",
-)
-_ORDER = (*_FIRST, *(name for name in PART_TABLES if name not in (*_FIRST, FORGOTTEN_LAST)), FORGOTTEN_LAST)
+# Threads go last of all: as long as they are there whoever was killed between two tables is followed, and brings every
+# table to the same number.
+_ENDS = (FORGOTTEN_FIRST, FORGOTTEN_LAST)
+_ORDER = (FORGOTTEN_FIRST, *(name for name in PART_TABLES if name not in _ENDS), FORGOTTEN_LAST)
 
 
 def forgotten_changes(snapshot: Snapshot, forgotten: Forgotten) -> dict[str, Change]:
@@ -33,22 +25,14 @@ def forgotten_changes(snapshot: Snapshot, forgotten: Forgotten) -> dict[str, Cha
     )
     if threads.is_empty():
         return {}
-    of_thread = [_of(snapshot.scan(name), threads) for name in ("walks", "runs", "run_steps")]
-    runs = (
-        pl.concat([rows.select("source", "run_id") for rows in of_thread])
-        .drop_nulls()
-        .unique()
-        .collect(engine="streaming")
-    )
-    return {name: _removal(snapshot, name, threads, runs) for name in _ORDER}
+    return {name: _removal(snapshot, name, threads) for name in _ORDER}
 
 
-def _removal(snapshot: Snapshot, name: str, threads: pl.DataFrame, runs: pl.DataFrame) -> Change:
+def _removal(snapshot: Snapshot, name: str, threads: pl.DataFrame) -> Change:
     rows, declared = snapshot.scan(name), read_sql_files("tables")[name]
     key = key_of(declared)
-    owners = [owner for owner in (threads, runs) if owner.columns[1] in declared.columns]
-    keys = [_of(rows, owner).select(key) for owner in owners] or [rows.select(key).head(0)]
-    deletes = pl.concat(keys).unique().collect(engine="streaming")
+    gone = _of(rows, threads) if "thread_id" in declared.columns else rows.head(0)
+    deletes = gone.select(key).collect(engine="streaming")
     return Change(rows.head(0).collect(), deletes, only_new=deletes.is_empty())
 
 

@@ -63,9 +63,9 @@ _TAKE_KEPT = {
     "repricings": "insert into repricings by name select columns(*) from kept",
     "cost_ledger": """
 insert into cost_ledger by name
-select columns(*) from kept where (source, step_id) in (select (source, step_id) from lake_cost_ledger)
+select columns(*) from kept semi join lake_cost_ledger using (source, thread_id, run_id, step_id)
 union all by name
-select columns(*) from lake_cost_ledger where (source, step_id) not in (select (source, step_id) from kept)
+select columns(*) from lake_cost_ledger anti join kept using (source, thread_id, run_id, step_id)
 """,
 }
 

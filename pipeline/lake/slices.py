@@ -1,6 +1,5 @@
 """What a batch of parts touches of a lake: brought into a warehouse in memory, where a load's statements change it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -11,18 +10,22 @@ from pipeline.lake.store import PART_TABLES, Snapshot
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
 
+_RUN = ["source", "thread_id", "run_id"]
+_OF_THREADS = ("walks", "runs", "rejects", "threads")
 _OF_RUNS = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results", "cost_ledger")
 _OF_STEPS = ("tool_calls", "code_interpreter_outputs", "file_search_results")
 
 # Of parts that somebody has begun to publish and not ended: they are made anew from the parts themselves.
 _FORGET_BEGUN = (
-    "create or replace temp table begun_walks as select walk_id from new_walks",
+    "create or replace temp table begun_walks as select walk_id from walks"
+    " where part in (select part from new_loaded_parts)",
     "delete from walks where walk_id in (select walk_id from begun_walks)",
     "delete from run_steps where walk_id in (select walk_id from begun_walks)",
     "delete from runs where walk_id in (select walk_id from begun_walks)",
     "delete from rejects where walk_id in (select walk_id from begun_walks)",
     *(
-        f"delete from {table} where (source, step_id) not in (select (source, step_id) from run_steps)"
+        f"delete from {table} where (source, thread_id, run_id, step_id)"
+        " not in (select (source, thread_id, run_id, step_id) from run_steps)"
         for table in _OF_STEPS
     ),
     "delete from billed_usage where part in (select part from new_loaded_parts)",
@@ -31,7 +34,7 @@ _FORGET_BEGUN = (
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Threads (source, thread_id), runs (source, run_id) and sources that a batch says anything about.
+    """Threads (source, thread_id), their runs (and run_id) and sources that a batch says anything about.
 
     Rows of `syncs` and of bills belong to a source as a whole.
     """
@@ -46,8 +49,7 @@ class Touched:
         """Whether what becomes of one batch may depend on the other."""
         if self._is_of_sources and other._is_of_sources and not set(self.sources).isdisjoint(other.sources):
             return True
-        pairs = ((self.threads, other.threads), (self.runs, other.runs))
-        return any(not mine.join(theirs, on=mine.columns, how="semi").is_empty() for mine, theirs in pairs)
+        return not self.threads.join(other.threads, on=self.threads.columns, how="semi").is_empty()
 
     @property
     def _is_of_sources(self) -> bool:
@@ -57,11 +59,11 @@ class Touched:
 def touched_by(batch: Frames) -> Touched:
     """What the frames of a batch (as `frames_of` gives them) name."""
     threads = [batch[name].select("source", "thread_id") for name in ("walks", "plans")]
-    runs = [batch[name].select("source", "run_id") for name in ("walks", "runs", "run_steps")]
+    runs = [batch[name].select(*_RUN) for name in ("walks", "runs", "run_steps")]
     return Touched(
         pl.concat(threads).drop_nulls().unique(),
         pl.concat(runs).drop_nulls().unique(),
-        batch["loaded_parts"]["source"].unique(),
+        pl.concat([batch[name]["source"] for name in ("loaded_parts", "syncs", "billed_usage")]).unique(),
         has_syncs=not batch["syncs"].is_empty(),
         has_bills=not batch["billed_usage"].is_empty(),
     )
@@ -69,23 +71,16 @@ def touched_by(batch: Frames) -> Touched:
 
 def read_slices(snapshot: Snapshot, touched: Touched) -> Frames:
     """The rows of each table of parts that the load of such a batch reads or changes."""
-    slices = {
-        name: _of_either(
-            snapshot.scan(name), touched.threads, touched.runs, chosen=pl.col("of_thread") | pl.col("of_run")
-        )
-        for name in ("walks", "runs")
-    }
-    known = pl.concat([frame.select("source", "run_id") for frame in slices.values()]).drop_nulls().unique()
-    runs = touched.runs.join(known, on=["source", "run_id"], how="semi")
+    slices = {name: _read_of(snapshot.scan(name), touched.threads) for name in _OF_THREADS}
+    known = pl.concat([slices[name].select(*_RUN) for name in ("walks", "runs")]).drop_nulls().unique()
+    runs = touched.runs.join(known, on=_RUN, how="semi")
     for name in _OF_RUNS:
         # Of new runs there is nothing to find; to look for it would read all ids.
-        found = snapshot.scan(name).head(0).collect() if runs.is_empty() else _read_near(snapshot.scan(name), [runs])
-        slices[name] = found.join(runs, on=runs.columns, how="semi")
+        slices[name] = snapshot.scan(name).head(0).collect() if runs.is_empty() else _read_of(snapshot.scan(name), runs)
+    # Whether one of a step still speaks of something is seen from its run's rows.
     of_steps = pl.col("resource") == "steps"
-    chosen = (of_steps & pl.col("of_run")) | (~of_steps & pl.col("of_thread"))
-    slices["rejects"] = _of_either(snapshot.scan("rejects"), touched.threads, runs, chosen=chosen)
-    threads = touched.threads
-    slices["threads"] = _read_near(snapshot.scan("threads"), [threads]).join(threads, on=threads.columns, how="semi")
+    rejects = slices["rejects"]
+    slices["rejects"] = pl.concat([rejects.filter(~of_steps), rejects.filter(of_steps).join(runs, on=_RUN, how="semi")])
     of_source = pl.col("source").is_in(touched.sources.to_list())
     slices["syncs"] = snapshot.scan("syncs").filter(of_source).collect()
     slices["billed_usage"] = snapshot.scan("billed_usage").filter(of_source & touched.has_bills).collect()
@@ -98,12 +93,10 @@ def put_slices(connection: Connection, slices: Frames, batch: Frames) -> None:
     for name, frame in slices.items():
         _copy(connection, f"lake_{name}", frame)
         connection.execute(f"insert into {name} by name select columns(*) from lake_{name}")
-    for name in ("walks", "loaded_parts"):
-        _copy(connection, f"new_{name}", batch[name])
+    _copy(connection, "new_loaded_parts", batch["loaded_parts"])
     for statement in _FORGET_BEGUN:
         connection.execute(statement)
-    for name in ("walks", "loaded_parts"):
-        connection.execute(f"drop table temp.new_{name}")
+    connection.execute("drop table temp.new_loaded_parts")
 
 
 def read_changes(connection: Connection) -> dict[str, Change]:
@@ -140,26 +133,11 @@ def _copy(connection: Connection, name: str, frame: pl.DataFrame) -> None:
     unregister(connection, "copied")
 
 
-def _of_either(rows: pl.LazyFrame, threads: pl.DataFrame, runs: pl.DataFrame, *, chosen: pl.Expr) -> pl.DataFrame:
-    """Rows that are `chosen` by `of_thread` and `of_run`: whether their thread or run is among these."""
-    of_thread = threads.with_columns(of_thread=True)
-    of_run = runs.with_columns(of_run=True)
-    return (
-        _read_near(rows, [threads, runs])
-        .join(of_thread, on=["source", "thread_id"], how="left")
-        .join(of_run, on=["source", "run_id"], how="left")
-        .with_columns(pl.col("of_thread", "of_run").fill_null(value=False))
-        .filter(chosen)
-        .drop("of_thread", "of_run")
-    )
+def _read_of(rows: pl.LazyFrame, owners: pl.DataFrame) -> pl.DataFrame:
+    """Rows of these owners.
 
-
-def _read_near(rows: pl.LazyFrame, owners: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Rows whose source and thread or run occur among the owners', perhaps not together.
-
-    A filter by values is the one thing that keeps memory small: Parquet is then read column by column and only the
-    rows that pass are made. Of a join Polars 2.1 makes every row first, also in its streaming engine.
+    First by value: Parquet is then read column by column and only the rows that pass are made. Of a join Polars 2.1
+    makes every row, also in its streaming engine.
     """
-    sources = pl.concat([owner["source"] for owner in owners]).unique()
-    near = [pl.col(name).is_in(owner[name].unique().to_list()) for owner in owners for name in owner.columns[1:]]
-    return rows.filter(pl.col("source").is_in(sources.to_list()), pl.any_horizontal(near)).collect(engine="streaming")
+    near = [pl.col(name).is_in(owners[name].unique().to_list()) for name in owners.columns]
+    return rows.filter(near).collect(engine="streaming").join(owners, on=owners.columns, how="semi")

@@ -24,14 +24,16 @@ _STEP_SPEND = """
 select cast(sum(step_costs.cost_usd) as decimal(38, 12)) as spent_usd,
     count(*) filter (where step_costs.cost_usd is null and step_costs.total_tokens > 0) as unpriced_steps
 from step_costs
-left join runs on runs.source = step_costs.source and runs.run_id = step_costs.run_id
+left join runs on runs.source = step_costs.source and runs.thread_id = step_costs.thread_id
+    and runs.run_id = step_costs.run_id
 where step_costs.created_on >= $start and step_costs.created_on < $end
 """
 _CALL_SPEND = """
 select cast(sum(step_costs.cost_usd) as decimal(38, 12)) as spent_usd,
     count(*) filter (where step_costs.cost_usd is null) as unpriced_steps
 from tool_call_costs as step_costs
-left join runs on runs.source = step_costs.source and runs.run_id = step_costs.run_id
+left join runs on runs.source = step_costs.source and runs.thread_id = step_costs.thread_id
+    and runs.run_id = step_costs.run_id
 where step_costs.created_on >= $start and step_costs.created_on < $end and step_costs.name = $tool
 """
 

@@ -29,18 +29,19 @@ _PROVIDER_RULES = {
 _PROVIDER_KINDS = {"azure": "azure-openai", "openai": "openai"}
 
 _PRICED_COLUMNS = (
-    "price_id, match, priced_model, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, discount,"
+    "price_id, match, priced_model, input_usd_per_mtok, cached_input_usd_per_mtok,"
+    " cache_write_usd_per_mtok, output_usd_per_mtok, discount,"
     " input_cost_usd, cached_cost_usd, output_cost_usd, cost_usd"
 )
 
 # With the ledger emptied inside a transaction, `step_costs` says what each step costs at today's price book.
 _NEW_LEDGER = f"""
 create or replace temp table new_ledger as
-select old_ledger.source, old_ledger.step_id, old_ledger.run_id,
+select old_ledger.source, old_ledger.thread_id, old_ledger.run_id, old_ledger.step_id,
     {", ".join("step_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
     old_ledger.sealed_at, step_costs.model
 from old_ledger
-inner join step_costs on step_costs.source = old_ledger.source and step_costs.step_id = old_ledger.step_id
+inner join step_costs using (source, thread_id, run_id, step_id)
 where $model::varchar is null or step_costs.model = $model
 """
 
@@ -50,13 +51,15 @@ select new_ledger.source, new_ledger.model, old_ledger.price_id as old_price_id,
     cast(sum(old_ledger.cost_usd) as decimal(38, 12)) as old_cost_usd,
     cast(sum(new_ledger.cost_usd) as decimal(38, 12)) as new_cost_usd
 from new_ledger
-inner join old_ledger on old_ledger.source = new_ledger.source and old_ledger.step_id = new_ledger.step_id
+inner join old_ledger using (source, thread_id, run_id, step_id)
 where (
     old_ledger.price_id, old_ledger.match, old_ledger.priced_model, old_ledger.input_usd_per_mtok,
-    old_ledger.cached_input_usd_per_mtok, old_ledger.output_usd_per_mtok, old_ledger.discount
+    old_ledger.cached_input_usd_per_mtok, old_ledger.cache_write_usd_per_mtok, old_ledger.output_usd_per_mtok,
+    old_ledger.discount
 ) is distinct from (
     new_ledger.price_id, new_ledger.match, new_ledger.priced_model, new_ledger.input_usd_per_mtok,
-    new_ledger.cached_input_usd_per_mtok, new_ledger.output_usd_per_mtok, new_ledger.discount
+    new_ledger.cached_input_usd_per_mtok, new_ledger.cache_write_usd_per_mtok, new_ledger.output_usd_per_mtok,
+    new_ledger.discount
 )
 group by all
 order by all
@@ -71,7 +74,7 @@ from repriced
 
 _KEEP_OTHERS = """
 insert into cost_ledger by name select columns(*) from old_ledger
-anti join new_ledger on new_ledger.source = old_ledger.source and new_ledger.step_id = old_ledger.step_id
+anti join new_ledger using (source, thread_id, run_id, step_id)
 """
 
 _WRITE_NEW = "insert into cost_ledger by name select columns(* exclude (model)) from new_ledger"
@@ -128,8 +131,8 @@ def explain_price(
     with open_in_memory(views=["price_periods", "source_providers"]) as connection:
         refresh_prices(connection, book)
         connection.execute(
-            "insert into runs by name select $1 as source, 'run' as run_id, $2 as model, true as sealed,"
-            " now() as observed_at, 'walk' as walk_id, 0 as page_index",
+            "insert into runs by name select $1 as source, 'thread' as thread_id, 'run' as run_id, $2 as model,"
+            " true as sealed, now() as observed_at, 'walk' as walk_id, 0 as page_index",
             [source, model],
         )
         connection.execute(
@@ -140,7 +143,7 @@ def explain_price(
         rows = read_frame(
             connection,
             "select columns(*) from price_periods where source = $source and model = $model and valid_from <= $on"
-            " and $on < coalesce(valid_to, 'infinity'::date)",
+            " and $on < coalesce(valid_to, 'infinity'::date) order by tier <> 'standard', tier, min_input_tokens",
             {"source": source, "model": model, "on": on},
         ).to_dicts()
         provider = read_frame(connection, "select coalesce(provider, 'openai') from source_providers").item()

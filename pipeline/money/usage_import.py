@@ -71,7 +71,7 @@ def admin_endpoint(base_url: str | None, key: str | None) -> Endpoint:
         "Authorization": f"Bearer {key}",
     }
     url = check_base_url(base_url or ADMIN_BASE_URL, plain_http_hosts=frozenset())
-    return Endpoint(base_url=url, headers=headers, secrets=(key,))
+    return Endpoint(base_url=url, headers=headers, secrets=(key,), keys=(key,))
 
 
 async def fetch_bills(client: ApiClient, *, source: str, since: date) -> list[BilledPage]:

@@ -20,8 +20,10 @@ from pipeline.privacy.hiding import (
     hide_text,
     hide_unknown,
     hide_value,
+    holding_json,
     is_hidden,
     keep_figures,
+    keep_instant,
     keep_name,
     list_of,
     object_of,
@@ -137,21 +139,34 @@ _STEP_DETAILS = object_of(
 )
 _COMMON: dict[str, Rule] = {
     **_names("id", "object", "assistant_id", "thread_id", "run_id", "type", "status"),
-    "last_error": object_of({**_names("code"), "message": hide_text}),
-    "usage": keep_figures,
+    **dict.fromkeys(
+        (
+            "created_at",
+            "started_at",
+            "completed_at",
+            "cancelled_at",
+            "failed_at",
+            "expires_at",
+            "expired_at",
+        ),
+        keep_instant,
+    ),
+    "last_error": holding_json(object_of({**_names("code"), "message": hide_text})),
+    "usage": holding_json(keep_figures),
     "metadata": _METADATA,
 }
 _TOOL = object_of({**_names("type"), "function": object_of(_names("name"))}, text=keep_name)
+_WAITING = object_of({"tool_calls": list_of(_CALL)})
 _RUN = object_of(
     {
         **_COMMON,
         **_names("model", "reasoning_effort"),
         "instructions": hide_text,
-        "incomplete_details": object_of(_names("reason")),
+        "incomplete_details": holding_json(object_of(_names("reason"))),
         "tools": list_of(_TOOL),
         "tool_choice": _TOOL,
         "required_action": object_of(
-            {**_names("type"), "submit_tool_outputs": object_of({"tool_calls": list_of(_CALL)})}
+            {**_names("type"), "submit_tool_outputs": _WAITING, "submit_tool_approval": _WAITING}
         ),
         "truncation_strategy": object_of(_names("type"), text=keep_name),
         "response_format": object_of(_names("type"), text=keep_name),
@@ -164,7 +179,10 @@ _RUN = object_of(
         "file_ids": list_of(keep_name),
     }
 )
-_ITEMS: dict[Resource, Rule] = {"runs": _RUN, "steps": object_of({**_COMMON, "step_details": _STEP_DETAILS})}
+_ITEMS: dict[Resource, Rule] = {
+    "runs": _RUN,
+    "steps": object_of({**_COMMON, "step_details": holding_json(_STEP_DETAILS)}),
+}
 _LISTS: dict[Resource, Rule] = {
     resource: object_of({**_names("object", "first_id", "last_id"), "data": list_of(item)})
     for resource, item in _ITEMS.items()

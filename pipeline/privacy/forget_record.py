@@ -1,8 +1,9 @@
 """The record of forgotten threads: a hash of each, so that nothing brings one back unless a person names it again."""
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.errors import ConfigurationError, PipelineError, WarehouseLockedError
 from pipeline.storage.private_files import aside_of, make_private_folder, open_private, sync_folder
+from pipeline.storage.writer_lock import only_writer
 
 RECORD = "forgotten.jsonl"
 
@@ -54,15 +56,31 @@ def add_forgotten(data_dir: Path, threads: Iterable[tuple[str, str]], *, now: da
     return _write(data_dir, {**added, **before})
 
 
-def leave_out_forgotten(data_dir: Path, source: str, thread_ids: Sequence[str], named: Collection[str]) -> list[str]:
-    """Those of the ids that were not forgotten. The ones that a person has `named` one by one are remembered again."""
+@contextlib.contextmanager
+def only_forgetter(data_dir: Path, *, wait_s: float) -> Iterator[None]:
+    """No other process forgets anything in a data folder meanwhile. Raises WarehouseLockedError after `wait_s`."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer(data_dir / "forget", wait_s=wait_s))
+        except WarehouseLockedError as error:
+            raise WarehouseLockedError(f"another `forget` is at work in {data_dir}: wait, then retry") from error
+        yield
+
+
+def leave_out_forgotten(
+    data_dir: Path, source: str, thread_ids: Sequence[str], named: Collection[str], *, wait_s: float
+) -> list[str]:
+    """Those of the ids that were not forgotten. The ones that a person has `named` one by one are remembered again.
+
+    That waits for a `forget` to end, which would remove what is fetched meanwhile from one place and not from another.
+    Raises WarehouseLockedError after `wait_s`.
+    """
     forgotten = read_forgotten(data_dir)
-    if not forgotten.threads:
-        return list(thread_ids)
-    again = {_hash(source, thread_id) for thread_id in thread_ids if thread_id in named} & forgotten.threads.keys()
-    if again:
-        kept = {digest: thread for digest, thread in forgotten.threads.items() if digest not in again}
-        forgotten = _write(data_dir, kept)
+    again = {_hash(source, thread_id) for thread_id in thread_ids if thread_id in named}
+    if again & forgotten.threads.keys():
+        with only_forgetter(data_dir, wait_s=wait_s):
+            threads = read_forgotten(data_dir).threads
+            forgotten = _write(data_dir, {digest: threads[digest] for digest in threads if digest not in again})
     return [thread_id for thread_id in thread_ids if not forgotten.has(source, thread_id)]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from pipeline.protocol.json_text import join_fields, repair_unicode
+from pipeline.protocol.json_text import join_fields, repair_json
+from pipeline.protocol.spellings import read_instant, snake_case
 
 # Half of the hash, which RFC 2104 allows: two texts of one warehouse will not share it.
 _HASH_BYTES = 16
@@ -124,10 +125,31 @@ def keep_name(key: ContentKey, raw: bytes) -> str:
 
 
 def keep_figures(key: ContentKey, raw: bytes) -> str:
-    """Counts at any depth."""
-    if not raw.startswith(b"{"):
+    """Counts at any depth, also in quotes."""
+    if raw.startswith(b"{"):
+        return _write_fields(key, _decode(raw, dict[str, Raw]), {}, keep_figures)
+    if _is_text(raw) and _FIGURE.fullmatch(raw[1:-1]):
+        return raw.decode()
+    return hide_unknown(key, raw)
+
+
+def keep_instant(key: ContentKey, raw: bytes) -> str:
+    """An instant in any spelling of it; a text that tells of none is hidden."""
+    try:
+        read_instant(_decode(raw, Any))
+    except (ValueError, OverflowError):
         return hide_unknown(key, raw)
-    return _write_fields(key, _decode(raw, dict[str, Raw]), {}, keep_figures)
+    return raw.decode()
+
+
+def holding_json(rule: Rule) -> Rule:
+    """For objects that some keep as a text of JSON: what may stay of the object stays, in a text."""
+
+    def write(key: ContentKey, raw: bytes) -> str:
+        inner = _decode(raw, str).strip().encode() if _is_text(raw) else b""
+        return quoted(apply_rule(rule, key, inner)) if inner.startswith((b"{", b"[")) else rule(key, raw)
+
+    return write
 
 
 def object_of(fields: Mapping[str, Rule], *, other: Rule = hide_unknown, text: Rule = hide_unknown) -> Rule:
@@ -159,8 +181,8 @@ def call_of(fields: Mapping[str, Rule], nested: Rule) -> Rule:
         if not raw.startswith(b"{"):
             return hide_unknown(key, raw)
         found = _decode(raw, dict[str, Raw])
-        kind = bytes(found.get("type", _NULL))
-        named = {_decode(kind, str): nested} if _is_text(kind) else {}
+        kind = bytes(found.get("type", found.get("Type", _NULL)))
+        named = {snake_case(_decode(kind, str)): nested} if _is_text(kind) else {}
         return _write_fields(key, found, {**named, **fields}, hide_unknown)
 
     return write
@@ -172,8 +194,13 @@ def quoted(text: str) -> str:
 
 
 def _write_fields(key: ContentKey, found: Mapping[str, Raw], fields: Mapping[str, Rule], other: Rule) -> str:
-    written = {name: apply_rule(fields.get(name, other), key, bytes(raw)) for name, raw in found.items()}
+    written = {name: apply_rule(_rule_of(name, fields) or other, key, bytes(raw)) for name, raw in found.items()}
     return join_fields(written) or "{}"
+
+
+def _rule_of(name: str, fields: Mapping[str, Rule]) -> Rule | None:
+    """The rule of a field under this name or under one that another spelling stands for."""
+    return fields.get(name) or fields.get(snake_case(name))
 
 
 def _failure(text: str) -> str:
@@ -204,4 +231,4 @@ def _decode(raw: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind)
     except UNREADABLE:
-        return msgspec.json.decode(repair_unicode(raw), type=kind)
+        return msgspec.json.decode(repair_json(raw), type=kind)

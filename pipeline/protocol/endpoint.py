@@ -22,6 +22,7 @@ _LONGEST_URL = 65_536
 class Endpoint:
     """One server: `headers` hold the credentials and are never shown, `params` go with every request.
 
+    Errors repeat none of the `secrets`, and what the server sends none of the `keys`.
     `hints` explain what it may answer. `whole_lists`: it is known to answer lists whole, if it has no cursors.
     """
 
@@ -29,6 +30,7 @@ class Endpoint:
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    keys: tuple[str, ...] = field(default=(), repr=False)
     timeout_s: float = 60.0
     plain_http_hosts: frozenset[str] = frozenset()
     hints: tuple[Hint, ...] = ()

@@ -16,6 +16,7 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|
 _LONE_SURROGATE_BYTES = 6
 # Also one that the body ends in: each sign is looked at once, whatever the body is.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_NUMBER = re.compile(_STRING.pattern + rb"|-?Infinity\b|\bNaN\b", re.DOTALL)
 # What it takes to hold them apart stays below some hundred MB; no list or archive that a person keeps has so many.
 MOST_VALUES = 5_000_000
 
@@ -55,6 +56,38 @@ def repair_unicode(body: bytes) -> bytes:
     return _ESCAPE.sub(_repair_escape, text)
 
 
+def repair_numbers(body: bytes) -> bytes:
+    """The body with null in place of NaN and Infinity, which JSON does not have: Python and DuckDB write them."""
+    if b"NaN" not in body and b"Infinity" not in body:
+        return body
+    return _NO_NUMBER.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", body)
+
+
+# Texts of the same length that no body holds that is UTF-8.
+_MASKS = ((b'"\xff"', b"NaN"), (b'"\xffinfin"', b"Infinity"), (b'"\xff-infin"', b"-Infinity"))
+
+
+def mask_numbers(body: bytes) -> bytes:
+    """The body with texts in place of NaN and Infinity, so that it can be taken apart; `unmask_numbers` undoes it."""
+    if (b"NaN" not in body and b"Infinity" not in body) or any(mask in body for mask, _ in _MASKS):
+        return body
+    masks = {number: mask for mask, number in _MASKS}
+    return _NO_NUMBER.sub(lambda match: masks.get(match[0], match[0]), body)
+
+
+def unmask_numbers(body: bytes) -> bytes:
+    """A piece of a masked body as it was sent."""
+    if b"\xff" in body:
+        for mask, number in _MASKS:
+            body = body.replace(mask, number)
+    return body
+
+
+def repair_json(body: bytes) -> bytes:
+    """The body with both repaired: text that is not Unicode and numbers that JSON does not have."""
+    return repair_numbers(repair_unicode(body))
+
+
 def has_too_many_values(body: bytes) -> bool:
     """Whether there are more than `MOST_VALUES` values in a JSON document; what its texts hold does not count."""
     # A value and a comma take two bytes, so that an ordinary body is not looked through.
@@ -87,7 +120,7 @@ def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
         except (ValueError, RecursionError):
             pass
         try:
-            return decoder.decode(repair_unicode(body))
+            return decoder.decode(repair_json(body))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"the body is not {what} ({error})") from None
 

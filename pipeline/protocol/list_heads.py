@@ -7,13 +7,12 @@ from itertools import pairwise
 from typing import Literal, NamedTuple, TypeGuard
 
 from pipeline.protocol.json_text import decode_with
-from pipeline.protocol.wire import MILLISECONDS_ABOVE, TERMINAL_STATUSES, ItemHead, ListHead
+from pipeline.protocol.spellings import LATEST_MILLISECONDS, MILLISECONDS_ABOVE
+from pipeline.protocol.wire import TERMINAL_STATUSES, ItemHead, ListHead
 
 ItemOrder = Literal["asc", "desc", "mixed"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Seconds, or milliseconds of the year 3237: what is larger is no instant.
-_LATEST = 4e13
 _LEAST_ERROR_STATUS = 400
 _FAILED = frozenset({"error", "failed", "failure"})
 _PLAIN_CODE = re.compile(r"[a-z_]{1,60}")
@@ -36,7 +35,7 @@ def usable_id(value: object) -> str | None:
 
 def seconds_of(value: object) -> float | None:
     """An instant of the protocol in seconds; None if it is unset or no instant."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST_MILLISECONDS:
         return None
     return value / 1000 if value > MILLISECONDS_ABOVE else float(value)
 

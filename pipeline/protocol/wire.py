@@ -13,8 +13,6 @@ Token = Annotated[int, Meta(ge=0, le=2**62)]
 # Seconds, or milliseconds from some servers; -1 for unset. float, because some servers send fractions.
 Instant = Annotated[float, Meta(ge=-1, le=4e13)]
 Free = Raw | UnsetType
-# Above this a number of seconds would be the year 5138: it is milliseconds (seen from DashScope).
-MILLISECONDS_ABOVE = 1e11
 
 
 class Wire(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):

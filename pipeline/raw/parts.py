@@ -17,7 +17,7 @@ from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.protocol.pages import ArchiveFile, BilledPage, Certificate, LandedWalk, Page, SyncSummary
 from pipeline.raw.digest import digest_rows
 from pipeline.storage.private_files import aside_of, make_private_folder, open_private, sync_folder
-from pipeline.storage.whole_files import write_once
+from pipeline.storage.whole_files import name_once, write_once
 
 # A row of a part: its values in the order of PART_SCHEMA.
 PartRow = tuple[Any, ...]
@@ -49,9 +49,11 @@ class PartName:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part holds."""
+    """What one part holds. `source` and `sync_id` are its own, whatever the file is called and wherever it is."""
 
     part: PartName
+    source: str
+    sync_id: str
     size_bytes: int
     landed_at: datetime
     walks: list[LandedWalk]
@@ -204,9 +206,8 @@ class RawStore:
             if replacing:
                 aside.replace(path)
             else:
-                # A link, unlike a rename, never takes the place of a part that is there.
-                os.link(aside, path)
-                aside.unlink()
+                name_once(aside, path)
+                aside.unlink(missing_ok=True)
             sync_folder(path.parent)
         # Polars wraps some of the system's errors.
         except (OSError, pl.exceptions.ComputeError) as error:
@@ -261,7 +262,8 @@ def _part_of(part: PartName, size_bytes: int, frame: pl.DataFrame) -> Part:
             case "sync":
                 summaries.append(msgspec.json.decode(row["body"], type=SyncSummary))
     landed_at = frame.select(pl.col("fetched_at").max()).item()
-    return Part(part, size_bytes, landed_at, walks, planned, summaries, bills)
+    source, sync_id = frame.select("source", "sync_id").row(0)
+    return Part(part, source, sync_id, size_bytes, landed_at, walks, planned, summaries, bills)
 
 
 def _bill_of(row: dict[str, Any], part: PartName) -> BilledPage:

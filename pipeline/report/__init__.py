@@ -1,4 +1,8 @@
-"""The report: one HTML file about a warehouse that opens offline, in any browser, on any screen."""
+"""The report: one HTML file about a warehouse that opens offline, in any browser, on any screen.
+
+In: a warehouse, what is in scope. Out: the file, its owner's alone.
+Never knows: servers, raw parts, the command line.
+"""
 
 import contextlib
 import glob

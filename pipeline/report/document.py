@@ -22,6 +22,8 @@ _FOLDER = Path(__file__).parent
 # More rows than a person reads; the page says how many are left out.
 _MOST_ROWS = 100
 _SMALL_USD = 1
+# States of runs of which something is not here.
+_NOT_WHOLE = ["list_cut", "run_missing", "steps_missing", "usage_differs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,9 @@ def _name_gaps(facts: Facts) -> list[str]:
     [totals] = facts.frames["totals"].to_dicts()
     counts = {
         "{} could not be read to the end or whose usage does not add up": _sum(
-            runs.filter(pl.col("state").is_in(["run_missing", "steps_missing", "usage_differs"])), "runs", "run"
+            runs.filter(pl.col("state").is_in(["list_cut", "run_missing", "steps_missing", "usage_differs"])),
+            "runs",
+            "run",
         ),
         "{} without usage from the server, so that nothing proves the steps whole": _sum(
             runs.filter(pl.col("state") == "no_usage"), "runs", "run"

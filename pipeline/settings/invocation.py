@@ -114,6 +114,7 @@ class Settings:
             headers=headers,
             params=tuple({**kind.params, **self["params"]}.items()),
             secrets=self._secrets(key),
+            keys=self._keys(key),
             quotes_server=self["content"] == "full",
             timeout_s=self["timeout_s"],
             hints=(*kind.hints, *COMMON_HINTS),
@@ -177,16 +178,22 @@ class Settings:
             headers[name] = value
         return headers
 
+    def _keys(self, key: str | None) -> tuple[str, ...]:
+        """What must not land where a server repeats it: the key, headers that hold one, what follows their scheme."""
+        named = [value for name, value in self["headers"].items() if is_secret(name, value)]
+        schemed = [*self._secret_headers().values(), *named]
+        found = [key or "", *schemed, *(part for value in schemed for part in value.split()[1:])]
+        return tuple(dict.fromkeys(value for value in found if value))
+
     def _secrets(self, key: str | None) -> tuple[str, ...]:
-        """What errors must not repeat: keys, headers, what follows a scheme, parameters; also as URLs have them."""
-        named = list(self._secret_headers().values())
-        schemed = [*named, *(value for name, value in self["headers"].items() if is_secret(name, value))]
+        """What errors must not repeat: keys, headers, parameters; also as URLs have them."""
         guessed = [
             *self["headers"].values(),
-            *(part for value in schemed for part in value.split()[1:]),
             *(value for name, value in self["params"].items() if name not in _PUBLIC_PARAMS or is_secret(name, value)),
         ]
-        whole = [*(value for value in (key, *named) if value), *(x for x in guessed if len(x) >= _SHORTEST_SECRET)]
+        sure = {key, *self._secret_headers().values()}
+        found = (*self._keys(key), *guessed)
+        whole = [value for value in found if value in sure or len(value) >= _SHORTEST_SECRET]
         return tuple(dict.fromkeys(form for value in whole for form in _forms(value)))
 
     def describe(self) -> list[tuple[str, str, str]]:

@@ -63,6 +63,7 @@ DEFAULTS: dict[str, Any] = {
     "content_key_command": None,
     "follow_agents": None,
     "whole_lists": False,
+    "odd_fields": [],
     "models": {},
     "cold_after": None,
     "cold_share": 0.1,

@@ -51,6 +51,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     content_key_command: list[str] | None = None
     follow_agents: bool | None = None
     whole_lists: bool | None = None
+    odd_fields: list[str] | None = None
     models: dict[str, str] | None = None
     cold_after: str | None = None
     cold_share: float | None = None

@@ -51,7 +51,7 @@ def resource_path(*parts: str) -> Path:
 
 @cache
 def read_sql_files(kind: str) -> dict[str, SqlFile]:
-    """All files of `sql/<kind>/` by name; kind is tables, views, queries or checks."""
+    """All files of `sql/<kind>/` by name; kind is tables, macros, views, queries, checks or report."""
     paths = sorted(resource_path("sql", kind).glob("*.sql"))
     return {path.stem: parse_sql_file(path.stem, path.read_text("utf-8")) for path in paths}
 

@@ -20,10 +20,13 @@ PRICES_SCHEMA: dict[str, pl.DataType] = {
     "model": pl.String(),
     "match": pl.String(),
     "stands_for": pl.String(),
+    "tier": pl.String(),
+    "min_input_tokens": pl.Int64(),
     "valid_from": pl.Date(),
     "valid_to": pl.Date(),
     "input_usd_per_mtok": pl.Decimal(18, 6),
     "cached_input_usd_per_mtok": pl.Decimal(18, 6),
+    "cache_write_usd_per_mtok": pl.Decimal(18, 6),
     "output_usd_per_mtok": pl.Decimal(18, 6),
     "source": pl.String(),
     "read_on": pl.Date(),
@@ -40,6 +43,8 @@ DISCOUNTS_SCHEMA: dict[str, pl.DataType] = {
     "only_source": pl.String(),
     "source": pl.String(),
 }
+# The tier of rows and runs that name none.
+STANDARD = "standard"
 _MATCHES = ("exact", "alias", "pattern")
 _OWN_COLUMNS = frozenset(PRICES_SCHEMA) - {"origin"}
 # A row without a day holds for as long as there have been models.
@@ -48,6 +53,7 @@ _ALWAYS = date(2020, 1, 1)
 _HIGHEST = Decimal(1_000_000)
 _MOST_DISCOUNT = Decimal(100)
 _DIGITS = 6
+_MOST_TOKEN_DIGITS = 15
 
 Row = dict[str, Any]
 
@@ -111,18 +117,22 @@ def _price_of(row: Row, where: str, *, origin: str) -> Row:
     model, valid_from, only_source = _text(row, "model", where), _day(row, "valid_from", where), row.get("only_source")
     match = row.get("match") or ("pattern" if _is_pattern(model) else "exact")
     discount = _money(row, "discount", where, highest=_MOST_DISCOUNT)
+    tier, least = row.get("tier", STANDARD).lower(), _tokens(row, "min_input_tokens", where)
     if match not in _MATCHES:
         raise ConfigurationError(f"{where}: match {match!r} is not one of {', '.join(_MATCHES)}")
     return {
-        "price_id": row.get("price_id") or _id(origin, model, valid_from, only_source),
+        "price_id": row.get("price_id") or _id(origin, model, valid_from, only_source, *_step_of(tier, least)),
         "provider": row.get("provider"),
         "model": model,
         "match": match,
         "stands_for": row.get("stands_for"),
+        "tier": tier,
+        "min_input_tokens": least,
         "valid_from": valid_from or _ALWAYS,
         "valid_to": _day(row, "valid_to", where),
         "input_usd_per_mtok": _needed(_money(row, "input_usd_per_mtok", where), "input_usd_per_mtok", where),
         "cached_input_usd_per_mtok": _money(row, "cached_input_usd_per_mtok", where),
+        "cache_write_usd_per_mtok": _money(row, "cache_write_usd_per_mtok", where),
         "output_usd_per_mtok": _needed(_money(row, "output_usd_per_mtok", where), "output_usd_per_mtok", where),
         "source": row.get("source") or where,
         "read_on": _day(row, "read_on", where),
@@ -151,8 +161,13 @@ def _discount_of(row: Row, where: str) -> Row:
     }
 
 
-def _id(kind: str, model: str, valid_from: date | None, only_source: str | None) -> str:
-    return ":".join(str(part) for part in (kind, model, valid_from or "always", only_source) if part)
+def _id(kind: str, model: str, valid_from: date | None, only_source: str | None, *step: str) -> str:
+    return ":".join(str(part) for part in (kind, model, valid_from or "always", only_source, *step) if part)
+
+
+def _step_of(tier: str, least: int) -> tuple[str, ...]:
+    """What tells rows of one model and day apart: nothing for the usual one."""
+    return ("" if tier == STANDARD else tier, f"from {least} input tokens" if least else "")
 
 
 def _is_pattern(model: str) -> bool:
@@ -179,6 +194,13 @@ def _day(row: Row, column: str, where: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(f"{where}: {column} {text!r} is not a day like 2024-10-02") from None
+
+
+def _tokens(row: Row, column: str, where: str) -> int:
+    text = row.get(column, "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_TOKEN_DIGITS):
+        raise ConfigurationError(f"{where}: {column} {text!r} is not a count of tokens like 272001")
+    return int(text)
 
 
 def _money(row: Row, column: str, where: str, *, highest: Decimal = _HIGHEST) -> Decimal | None:

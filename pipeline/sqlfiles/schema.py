@@ -11,7 +11,7 @@ from pipeline.sqlfiles.catalog import read_sql_files, views_in_order
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
 from pipeline.sqlfiles.price_book import PriceBook
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 7
 
 
 def refresh_prices(connection: Connection, book: PriceBook) -> None:
@@ -64,10 +64,13 @@ def _create_views(connection: Connection, *, named: Sequence[str] | None = None)
     # From the last to the first: each is known to be wanted before what it reads is looked at.
     for view in reversed(in_order):
         wanted |= set(view.reads) if view.name in wanted else set()
+    for macro in read_sql_files("macros").values():
+        connection.execute(macro.text)
     for view in in_order:
         if view.name in wanted:
             connection.execute(view.text)
 
 
 def _digest_views() -> str:
-    return hashlib.sha256("".join(view.text for view in views_in_order()).encode()).hexdigest()
+    files = [*read_sql_files("macros").values(), *views_in_order()]
+    return hashlib.sha256("".join(file.text for file in files).encode()).hexdigest()

@@ -1,5 +1,7 @@
 """Files and folders for their owner only, whatever the umask, and what dead processes of ours left half written."""
 
+import contextlib
+import errno
 import os
 import platform
 import re
@@ -31,6 +33,12 @@ def open_private(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), OWNER_ONLY)
 
 
+def keep_private(path: Path, mode: int = OWNER_ONLY) -> None:
+    """Leave a file that another library made to its owner, where the file system knows owners (exFAT does not)."""
+    with contextlib.suppress(PermissionError):
+        path.chmod(mode)
+
+
 def replace_private(path: Path, content: bytes) -> None:
     """Have a file for its owner only with this content, all of it or what was there before, on disk on return."""
     aside = aside_of(path)
@@ -53,6 +61,10 @@ def sync_folder(folder: Path) -> None:
         return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems (SMB, FUSE) know no such thing for a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
     finally:
         os.close(descriptor)
 

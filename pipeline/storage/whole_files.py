@@ -1,6 +1,8 @@
 """Files that appear whole or not at all, and never in the place of another."""
 
 import contextlib
+import ctypes
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -8,6 +10,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.storage.private_files import aside_of, make_private_folder, open_private, sync_folder
+
+_AT_CWD = -100
+_NO_REPLACE = 1
+
+
+def name_once(aside: Path, path: Path) -> None:
+    """Give a file that was written aside its name, as well or instead. Raises FileExistsError where that is taken."""
+    try:
+        # A link, unlike a rename, never takes the place of a file that is there.
+        os.link(aside, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # exFAT, and many mounts of SMB and FUSE, have no links.
+        _rename_once(aside, path)
 
 
 def write_once(path: Path, content: bytes | memoryview) -> None:
@@ -35,9 +52,22 @@ def _appear(path: Path, fill: Callable[[BinaryIO], object]) -> None:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        # A link, unlike a rename, never takes the place of a file that is there.
         with contextlib.suppress(FileExistsError):
-            os.link(aside, path)
+            name_once(aside, path)
     finally:
         aside.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _rename_once(aside: Path, path: Path) -> None:
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
+    if rename is not None:
+        if rename(_AT_CWD, os.fsencode(aside), _AT_CWD, os.fsencode(path), _NO_REPLACE) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(code, os.strerror(code), str(path))
+    # Somebody could take the name between these two, were it not that names of parts are drawn by lot.
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    aside.rename(path)

@@ -12,12 +12,12 @@ import polars as pl
 from pipeline.errors import ConfigurationError, WarehouseLockedError
 from pipeline.protocol.endpoint import check_id
 from pipeline.sqlfiles.duck import Connection, first_line, quoted, read_frame, register
+from pipeline.sqlfiles.read_only import WritingError, attach_database, check_reading, lock_down
 from pipeline.threads.decay import Decay
 from pipeline.threads.selection import COLUMN
 from pipeline.warehouse.database import find_holder, open_for_reading
 
 _WAREHOUSE = re.compile(r"\bwarehouse\b", re.IGNORECASE)
-_READ_ONLY = re.compile(r"\(\s*(?:[^()]*,\s*)?read_only\b(?!\s+(?:false|0|off))", re.IGNORECASE)
 _WHERE = "--threads-sql"
 _BATCH_ROWS = 10_000
 
@@ -64,20 +64,17 @@ order by named_threads.position
 def query_thread_ids(sql: str, warehouse: Path) -> Iterator[str]:
     """Ids that a SELECT of DuckDB gives: its column `thread_id`, else its only one; null is passed over.
 
-    It runs in memory and changes nothing. It reads any file that DuckDB reads, our warehouse as `warehouse`, and other
-    databases after `attach 'FILE' as NAME (read_only);` in front of it. Raises ConfigurationError for anything else.
+    It runs in memory and changes nothing. It reads any file that DuckDB reads without an extension, our warehouse as
+    `warehouse`, and other DuckDB files after `attach 'FILE' as NAME (read_only);` in front of it. Raises
+    ConfigurationError for anything else.
     """
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        # A query about threads is no reason to download an extension.
-        connection.execute("set autoinstall_known_extensions = false")
         if _WAREHOUSE.search(sql) and warehouse.exists():
             _attach_warehouse(connection, warehouse)
+        lock_down(connection)
         try:
-            *before, last = _checked(connection, sql)
-            for statement in before:
-                connection.execute(statement)
-            rows = _rows(connection, last.query)
+            rows = _rows(connection, _checked(connection, sql))
             place = _place_of_ids([name for name, *_ in connection.description or ()])
             for number, row in enumerate(rows, 1):
                 if row[place] is not None:
@@ -135,18 +132,25 @@ def _rows(connection: Connection, sql: str, parameters: object = None) -> Iterat
     return (row for rows in iter(lambda: connection.fetchmany(_BATCH_ROWS), []) for row in rows)
 
 
-def _checked(connection: Connection, sql: str) -> list[duckdb.Statement]:
+def _checked(connection: Connection, sql: str) -> str:
+    """The SELECT at the end, once the databases in front of it are attached."""
     statements = connection.extract_statements(sql)
     if not statements or statements[-1].type.name != "SELECT":
         found = statements[-1].type.name if statements else "nothing"
         raise ConfigurationError(f"{_WHERE} takes a SELECT and this is {found}")
-    for statement in statements[:-1]:
-        if statement.type.name != "ATTACH" or not _READ_ONLY.search(statement.query):
-            raise ConfigurationError(
-                f"{_WHERE} only reads: in front of its SELECT there may be nothing but"
-                " attach 'FILE' as NAME (read_only);"
-            )
-    return statements
+    *before, last = statements
+    try:
+        for statement in before:
+            attach_database(connection, statement)
+    except WritingError as error:
+        raise ConfigurationError(
+            f"{_WHERE} only reads: in front of its SELECT there may be nothing but"
+            f" attach 'FILE' as NAME (read_only); and this is {error}"
+        ) from error
+    try:
+        return check_reading(connection, last)
+    except WritingError as error:
+        raise ConfigurationError(f"{_WHERE} only reads and this is {error}") from error
 
 
 def _attach_warehouse(connection: Connection, warehouse: Path) -> None:

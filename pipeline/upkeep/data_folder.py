@@ -1,13 +1,13 @@
 """A data folder as a whole, for what removes something everywhere in it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import DamagedPartError, WarehouseLockedError
+from pipeline.errors import DamagedPartError
+from pipeline.privacy.forget_record import only_forgetter
 from pipeline.raw.parts import PartName, RawStore
-from pipeline.storage.writer_lock import only_writer
 from pipeline.warehouse.database import DAMAGED
 from pipeline.warehouse.load import load_new_parts
 
@@ -42,13 +42,7 @@ class DataFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """No other process forgets anything here meanwhile. Raises WarehouseLockedError."""
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(only_writer(self.data_dir / "forget", wait_s=self.lock_wait_s))
-            except WarehouseLockedError as error:
-                raise WarehouseLockedError(
-                    f"another `forget` is at work in {self.data_dir}: wait, then retry"
-                ) from error
+        with only_forgetter(self.data_dir, wait_s=self.lock_wait_s):
             yield
 
     def load(self) -> None:

@@ -32,23 +32,8 @@ _UNFINISHED = (
 # Tables that a new warehouse has rows in before anything is copied into it.
 _OWN_ROWS = frozenset({"prices", "price_discounts", "schema_version"})
 
-_FORGOTTEN_RUNS = """
-create or replace temp table forgotten_runs as
-select distinct source, run_id
-from (
-    select source, thread_id, run_id from kept.walks
-    union all select source, thread_id, run_id from kept.runs
-    union all select source, thread_id, run_id from kept.run_steps
-    union all select source, thread_id, run_id from kept.tool_calls
-) as rows
-semi join forgotten_threads using (source, thread_id)
-where run_id is not null
-"""
-# Which rows stay, by the column that says whose they are.
-_KEPT = {
-    column: f"({column} is null or (source, {column}) not in (select (source, {column}) from {relation}))"
-    for column, relation in (("thread_id", "forgotten_threads"), ("run_id", "forgotten_runs"))
-}
+# The rows of a table that has threads which stay.
+_IS_KEPT = "thread_id is null or (source, thread_id) not in (select (source, thread_id) from forgotten_threads)"
 
 
 def forget_threads(folder: DataFolder, targets: Sequence[Target], unreadable: Unreadable, *, now: datetime) -> int:
@@ -61,9 +46,11 @@ def forget_threads(folder: DataFolder, targets: Sequence[Target], unreadable: Un
     with _saying_unfinished():
         _remove_needless(folder, unreadable)
         drop_texts(folder.store)
-        parts = parts_of(folder.store, None)
-        rewritten = sum(_rewrite(folder.store, part, lambda rows: without_threads(rows, forgotten)) for part in parts)
+        seen: set[PartName] = set()
+        rewritten = _leave_out(folder.store, forgotten, seen)
         _rewrite_warehouse(folder, forgotten)
+        # What a sync has landed meanwhile.
+        rewritten += _leave_out(folder.store, forgotten, seen)
     return rewritten
 
 
@@ -98,6 +85,13 @@ def _saying_unfinished() -> Iterator[None]:
         raise type(error)(f"{error}. {_UNFINISHED}") from error
 
 
+def _leave_out(store: RawStore, forgotten: Forgotten, seen: set[PartName]) -> int:
+    """Rewrite parts that are not `seen` yet without the threads; how many had some of theirs."""
+    parts = [part for part in parts_of(store, None) if part not in seen]
+    seen.update(parts)
+    return sum(_rewrite(store, part, lambda rows: without_threads(rows, forgotten)) for part in parts)
+
+
 def _rewrite(store: RawStore, part: PartName, rewrite: Rewrite) -> bool:
     """As `rewrite_part`. Raises IncompleteError for a part that has been damaged since it was looked at."""
     try:
@@ -115,14 +109,13 @@ def _rewrite_warehouse(folder: DataFolder, forgotten: Forgotten) -> None:
         _register_forgotten(connection, forgotten)
         for name, table in read_sql_files("tables").items():
             if name not in _OWN_ROWS:
-                kept = [rule for column, rule in _KEPT.items() if column in table.columns] or ["true"]
-                where = " and ".join(kept)
+                where = _IS_KEPT if "thread_id" in table.columns else "true"
                 connection.execute(f"insert into {name} by name select columns(*) from kept.{name} where {where}")
         _refresh_parts(connection, folder.store)
 
 
 def _register_forgotten(connection: Connection, forgotten: Forgotten) -> None:
-    """Make the relations forgotten_threads and forgotten_runs."""
+    """Make the relation forgotten_threads."""
     known = read_frame(
         connection,
         "select distinct source, thread_id from (select source, thread_id from kept.threads"
@@ -132,7 +125,6 @@ def _register_forgotten(connection: Connection, forgotten: Forgotten) -> None:
     gone = [thread for thread in known.iter_rows() if forgotten.has(*thread)]
     threads = pl.DataFrame(gone, schema={"source": pl.String, "thread_id": pl.String}, orient="row")
     register(connection, "forgotten_threads", threads)
-    connection.execute(_FORGOTTEN_RUNS)
 
 
 def _refresh_parts(connection: Connection, store: RawStore) -> None:

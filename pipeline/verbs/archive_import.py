@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import NAMED_PLACES, ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
 from pipeline.archives.ranges import hash_file
 from pipeline.cluster.executors import Executor
 from pipeline.console.tables import count_of, join_counts
@@ -22,11 +22,13 @@ from pipeline.privacy.hiding import ContentKey
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
+from pipeline.verbs.archive_evidence import Evidence, read_evidence
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
+from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
 
 DEFAULT_SOURCE = "archive"
 _SHOWN = 10
@@ -48,10 +50,11 @@ class ImportRequest:
     executor: Executor = "local"
     ray_address: str | None = None
     workers: int = 0
+    odd_fields: Sequence[str] = ()
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
-    """Import, say how it went, and return the exit code: 4 if there is something that could not be recognised."""
+    """Import, say how it went, and return the exit code: 4 if something could not be read or is missing for certain."""
     _check_source(request.source)
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
     for notice in request.notices:
@@ -59,19 +62,23 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
     progress = ImportProgress()
     clock = Clock()
     started_s = clock.monotonic()
+    held = held_parts(warehouse_path(request.data_dir))
     try:
         with _stopping_politely(), reporter.watching(progress):
-            run_import(request, progress=progress, now=clock.now())
+            run_import(request, progress=progress, now=clock.now)
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
-    code = IncompleteError.exit_code if progress.unrecognised else 0
+    lost = lost_since(warehouse_path(request.data_dir), held)
+    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source)
+    is_whole = not (progress.unrecognised or any_counted(lost) or evidence.is_broken)
+    code = 0 if is_whole else IncompleteError.exit_code
     seconds = clock.monotonic() - started_s
-    _report(reporter, request, progress, exit_code=code, as_json=as_json, seconds=seconds)
+    _report(reporter, request, progress, (lost, evidence), exit_code=code, as_json=as_json, seconds=seconds)
     return code
 
 
-def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetime) -> None:
+def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callable[[], datetime]) -> None:
     """Land what the archives hold and load it; files whose content was imported into this source before are skipped."""
     store = raw_store(request.data_dir)
     sweep_leftovers(store)
@@ -81,8 +88,16 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetim
         _import_on_ray(request, files, progress=progress, now=now)
         return
     known = {archive.sha256: archive for archive in read_imported(store, request.source) if is_done(archive)}
-    sync_id = new_sync_id(now, kind=IMPORT_KIND)
-    lander = ArchiveLander(store, source=request.source, now=now, content_key=request.content_key, sync_id=sync_id)
+    started_at = now()
+    sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
+    lander = ArchiveLander(
+        store,
+        source=request.source,
+        now=started_at,
+        content_key=request.content_key,
+        sync_id=sync_id,
+        odd_fields=request.odd_fields,
+    )
     for path in files:
         sha256 = hash_file(path)
         if (archive := known.get(sha256)) is None:
@@ -92,16 +107,18 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: datetim
             progress.files_known += 1
         progress.archives.append(archive)
         progress.files_done += 1
-    lander.close()
+    lander.close(now())
     load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
 
 
-def _import_on_ray(request: ImportRequest, files: Sequence[Path], *, progress: ImportProgress, now: datetime) -> None:
+def _import_on_ray(
+    request: ImportRequest, files: Sequence[Path], *, progress: ImportProgress, now: Callable[[], datetime]
+) -> None:
     from pipeline.cluster.ray_import import RayImport
     from pipeline.cluster.ray_session import open_cluster
 
     with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
-        work = RayImport(cluster, request.data_dir, request.source, request.content_key)
+        work = RayImport(cluster, request.data_dir, request.source, request.content_key, odd_fields=request.odd_fields)
         work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
 
 
@@ -130,6 +147,7 @@ def _report(
     reporter: Reporter,
     request: ImportRequest,
     progress: ImportProgress,
+    found: tuple[Sequence[LostValue], Evidence],
     *,
     exit_code: int,
     as_json: bool,
@@ -137,9 +155,20 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    lost, evidence = found
+    for warning in warnings_of(lost):
+        reporter.say(warning, level="warning")
+    _report_evidence(reporter, evidence)
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
-        summary = {"source": request.source, "exit_code": exit_code, **progress.values(), "seconds": seconds}
+        summary = {
+            "source": request.source,
+            "exit_code": exit_code,
+            **progress.values(),
+            **summary_of(lost),
+            **evidence.values(),
+            "seconds": seconds,
+        }
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
@@ -160,10 +189,19 @@ def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
     for place in named[:_SHOWN]:
         reporter.say(place, level="warning")
     if progress.unrecognised:
-        more = progress.unrecognised - len(named[:_SHOWN])
+        more = f" (the first {_SHOWN} of {len(named):,} reasons are shown; --json has them)" if named[_SHOWN:] else ""
+        rest = "; everything else was imported" if progress.runs or progress.steps or progress.files_known else ""
         reporter.say(
-            f"not recognised: {count_of(progress.unrecognised, 'places')}"
-            + (f" ({more:,} more than shown; --json names the first {NAMED_PLACES} of each file)" if more else "")
-            + "; everything else was imported",
+            f"not recognised: {count_of(progress.unrecognised, 'places')}{more}{rest or '; nothing was imported'}",
             level="warning",
         )
+
+
+def _report_evidence(reporter: Reporter, evidence: Evidence) -> None:
+    for gap in evidence.gaps[:_SHOWN]:
+        reporter.say(gap, level="warning")
+    if evidence.is_broken:
+        more = len(evidence.gaps) - _SHOWN
+        reporter.say(evidence.summary() + (f" ({more:,} more than shown)" if more > 0 else ""), level="warning")
+    if (line := evidence.unproven_line()) is not None:
+        reporter.say(line)

@@ -16,7 +16,7 @@ from pipeline.privacy.content import hide_object
 from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.cursors import PAGE_LIMIT, Ask, ListAnswer, ListWalk, walk_list
 from pipeline.protocol.endpoint import check_id
-from pipeline.protocol.json_text import decode_with, repair_unicode
+from pipeline.protocol.json_text import decode_with, repair_json
 from pipeline.protocol.list_heads import decode_list
 from pipeline.protocol.pages import Page, Resource
 from pipeline.protocol.wire import RawPage
@@ -124,7 +124,7 @@ def _items_of(page: Page) -> list[bytes]:
     try:
         items = msgspec.json.decode(page.body, type=RawPage).data
     except msgspec.DecodeError:
-        items = msgspec.json.decode(repair_unicode(page.body), type=RawPage).data
+        items = msgspec.json.decode(repair_json(page.body), type=RawPage).data
     return [bytes(item) for item in items]
 
 

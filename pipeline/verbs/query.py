@@ -3,9 +3,11 @@
 import contextlib
 import io
 import json
-import re
+import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,13 @@ import polars as pl
 from pipeline.console.csv_cells import guard_formulas
 from pipeline.console.tables import frame_table, stdout_console
 from pipeline.errors import ConfigurationError
-from pipeline.sqlfiles.arrow import ArrowStream
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, first_line
+from pipeline.sqlfiles.read_only import WritingError, check_reading, lock_down
+from pipeline.sqlfiles.results import leaves, read_result
 from pipeline.warehouse.database import open_for_reading
 
-_READING = frozenset({"SELECT", "EXPLAIN"})
-# Types of DuckDB that polars 2.1 panics on or keeps as bytes; `completed_at - created_at` is an INTERVAL.
-_FOREIGN_TYPE = re.compile(r"\b(INTERVAL|UNION|BIGNUM|VARINT)\b")
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def run_query(place: Path | str, text: str, params: Mapping[str, str]) -> pl.DataFrame:
@@ -34,10 +35,11 @@ def run_query(place: Path | str, text: str, params: Mapping[str, str]) -> pl.Dat
     if named is None and len(text.split()) < 2:
         raise ConfigurationError(_unknown_name(text))
     with _opened(place) as connection:
-        sql = text if named is None else named.text
-        _check_statement(connection, sql)
+        lock_down(connection)
+        values = _parameters(named, params)
         try:
-            return _read(connection, sql, _parameters(named, params))
+            sql = named.text if named is not None else _checked(connection, text, values)
+            return read_result(connection.sql(sql, params=values))
         except duckdb.Error as error:
             raise ConfigurationError(f"DuckDB cannot run this: {first_line(error)}") from error
 
@@ -62,48 +64,19 @@ def _unknown_name(text: str) -> str:
     return f"there is no query named {text!r}; named queries: {names}. SQL has spaces: query 'select ...'"
 
 
-def _check_statement(connection: Connection, sql: str) -> None:
+def _checked(connection: Connection, sql: str, values: Mapping[str, Any] | None) -> str:
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
         raise ConfigurationError(f"DuckDB cannot read this SQL: {first_line(error)}") from error
     if len(statements) != 1:
         raise ConfigurationError(f"one statement at a time, this is {len(statements)}: run `query` once for each")
-    kind = statements[0].type.name
-    if kind not in _READING:
+    try:
+        return check_reading(connection, statements[0], values)
+    except WritingError as error:
         raise ConfigurationError(
-            f"`query` only reads and this is {kind}: open the DuckDB file with the duckdb command line to change it"
-        )
-
-
-def _read(connection: Connection, sql: str, parameters: Mapping[str, Any] | None) -> pl.DataFrame:
-    """The result with a name of its own for each column, and as text what polars has no type for."""
-    relation = connection.sql(sql, params=parameters)
-    names = _distinct(relation.columns)
-    foreign = [_FOREIGN_TYPE.search(str(dtype)) is not None for dtype in relation.types]
-    if names != relation.columns or any(foreign):
-        columns = (
-            f"{f'cast(#{place} as varchar)' if as_text else f'#{place}'} as {_quoted(name)}"
-            for place, (name, as_text) in enumerate(zip(names, foreign, strict=True), start=1)
-        )
-        relation = relation.project(", ".join(columns))
-    return pl.DataFrame(ArrowStream(relation))
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Names that occur again are numbered: n, n_2, n_3."""
-    distinct: dict[str, None] = {}
-    for name in names:
-        number, candidate = 1, name
-        while candidate in distinct or (number > 1 and candidate in names):
-            number += 1
-            candidate = f"{name}_{number}"
-        distinct[candidate] = None
-    return list(distinct)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+            f"`query` only reads and this is {error}: open the DuckDB file with the duckdb command line to change it"
+        ) from error
 
 
 def _parameters(named: SqlFile | None, params: Mapping[str, str]) -> dict[str, Any] | None:
@@ -119,7 +92,8 @@ def _parameters(named: SqlFile | None, params: Mapping[str, str]) -> dict[str, A
 def render(frame: pl.DataFrame, output: str, *, raw_csv: bool = False) -> bytes:
     """The frame as csv (lists and structures as JSON texts), json (an array of objects) or parquet.
 
-    Unless csv is to be raw, all texts are quoted and have an apostrophe where a spreadsheet would begin a formula.
+    In JSON what is no finite number is a text: NaN, Infinity, -Infinity. Unless csv is to be raw, all texts are quoted
+    and have an apostrophe where a spreadsheet would begin a formula.
     """
     buffer = io.BytesIO()
     if output == "csv":
@@ -130,20 +104,44 @@ def render(frame: pl.DataFrame, output: str, *, raw_csv: bool = False) -> bytes:
         else:
             guard_formulas(flat).write_csv(buffer, quote_style="non_numeric")
     elif output == "json":
-        frame.with_columns(pl.col(pl.Decimal).cast(pl.String)).write_json(buffer)
-        buffer.write(b"\n")
+        _write_json(frame, buffer)
     else:
         frame.write_parquet(buffer)
     return buffer.getvalue()
 
 
+def _write_json(frame: pl.DataFrame, buffer: io.BytesIO) -> None:
+    floats = (values for column in frame.iter_columns() for values in leaves(column) if values.dtype.is_float())
+    if all(values.is_finite().all() for values in floats):
+        frame.with_columns(pl.col(pl.Decimal).cast(pl.String)).write_json(buffer)
+        buffer.write(b"\n")
+        return
+    # Polars writes null for what is no finite number, and null is what nobody knows.
+    buffer.write(f"[{','.join(map(_as_json, frame.iter_rows(named=True)))}]\n".encode())
+
+
 def _json_texts(column: pl.Series) -> pl.Series:
-    values = column.to_list()
-    texts = [
-        None if value is None else json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
-        for value in values
-    ]
+    texts = [None if value is None else _as_json(value) for value in column.to_list()]
     return pl.Series(column.name, texts, pl.String)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: exact numbers and what is none as texts."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _NOT_FINITE[str(value)]
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.isoformat()
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def print_result(frame: pl.DataFrame, output: str, *, limit: int | None, raw_csv: bool = False) -> None:

@@ -49,6 +49,13 @@ class Loader(threading.Thread):
             self._stopping = True
             self._changed.notify_all()
 
+    def leave(self) -> None:
+        """End with what the load that is under way has taken up, and wait for that: nobody holds the warehouse then."""
+        with self._changed:
+            self._stopping = self._has_looked_last = True
+            self._changed.notify_all()
+        self.join()
+
     def run(self) -> None:
         """Load whenever enough has landed."""
         while self._wait():
@@ -74,10 +81,10 @@ class Loader(threading.Thread):
     def _more(self) -> bool:
         """Whether a load goes on: while parts land, until its time is up; and with the last ones when all ends."""
         with self._changed:
-            if self._has_looked_last:
-                return False
             patience_s = max(0.0, min(_IDLE_S, self._ends_at - time.monotonic()))
             self._changed.wait_for(lambda: self._stopping or self._landed >= _PARTS, patience_s)
+            if self._has_looked_last:
+                return False
             self._has_looked_last = self._stopping
             if not self._stopping and (not self._landed or time.monotonic() >= self._ends_at):
                 return False

@@ -43,7 +43,7 @@ def _run_check(connection: Connection, check: SqlFile) -> Finding | None:
     rows = read_frame(connection, check.text)
     if rows.is_empty():
         return None
-    columns = [name for name in rows.columns if name.endswith(("_id", "model", "level", "id"))][:2] or rows.columns[:2]
+    columns = [name for name in rows.columns if name.endswith(("_id", "model", "level", "id"))][:3] or rows.columns[:2]
     examples = ", ".join(" ".join(str(value) for value in row) for row in rows.select(columns).head(_EXAMPLES).rows())
     summary = check.summary.rstrip(".")
     more = ", ..." if rows.height > _EXAMPLES else ""

@@ -19,7 +19,7 @@ from pipeline.raw.prune_record import advise_rebuild
 from pipeline.sqlfiles.duck import Connection, first_line, quoted, read_frame
 from pipeline.sqlfiles.price_book import own_prices_path, read_price_book
 from pipeline.sqlfiles.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
-from pipeline.storage.private_files import OWNER_ONLY, make_private_folder
+from pipeline.storage.private_files import keep_private, make_private_folder
 from pipeline.storage.writer_lock import only_writer
 
 # A duckdb 1.5 command line opens files of this version, whichever library wrote them.
@@ -150,7 +150,7 @@ def _attach(path: Path, *, unlogged: bool = False, in_background: bool = False) 
         raise
     if is_new:
         # duckdb refuses a file that we would make for it, and has no option for its mode.
-        path.chmod(OWNER_ONLY)
+        keep_private(path)
     return connection
 
 
@@ -160,7 +160,7 @@ def _attach_copy(path: Path) -> Connection:
     try:
         connection.execute(f"attach {quoted(str(path))} as original (read_only)")
         connection.execute(f"attach {quoted(str(_beside(path)))} as warehouse ({_STORAGE})")
-        _beside(path).chmod(OWNER_ONLY)
+        keep_private(_beside(path))
         connection.execute("copy from database original to warehouse")
     except duckdb.Error:
         connection.close()
@@ -290,7 +290,7 @@ def _spill_folder(path: Path) -> Path:
 def _replace(path: Path) -> None:
     if path.exists():
         # Somebody may have opened it to a group on purpose.
-        _beside(path).chmod(stat.S_IMODE(path.stat().st_mode))
+        keep_private(_beside(path), stat.S_IMODE(path.stat().st_mode))
     _beside(path).replace(path)
     # The log belongs to the file that has just gone; its content was copied.
     _wal(path).unlink(missing_ok=True)

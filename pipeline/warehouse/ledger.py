@@ -12,16 +12,16 @@ KEPT_TABLES = ("cost_ledger", "repricings")
 # Touched runs that are sealed, and finished ones that archives tell of, which nothing will ever seal.
 _POSTED_RUNS = f"""
 create or replace temp table posted_runs as
-select source, run_id from runs
-semi join touched_runs using (source, run_id)
+select source, thread_id, run_id from runs
+semi join touched_runs using (source, thread_id, run_id)
 where sealed
     or (
         status in {TERMINAL_SQL}
-        and (source, run_id) in (
-            select (source, run_id) from walks where resource = 'steps' and verdict = 'imported'
+        and (source, thread_id, run_id) in (
+            select (source, thread_id, run_id) from walks where resource = 'steps' and verdict = 'imported'
         )
-        and (source, run_id) not in (
-            select (source, run_id) from walks where resource = 'steps' and verdict = 'complete'
+        and (source, thread_id, run_id) not in (
+            select (source, thread_id, run_id) from walks where resource = 'steps' and verdict = 'complete'
         )
     )
 """
@@ -29,24 +29,46 @@ where sealed
 # Through `step_costs`: a step that the ledger has keeps its price, a new one gets the price of today's book.
 _LEDGER_ROWS = """
 create or replace temp table ledger_rows as
-select step_costs.source, step_costs.step_id, step_costs.run_id, step_costs.price_id, step_costs.match,
-    step_costs.priced_model, step_costs.input_usd_per_mtok, step_costs.cached_input_usd_per_mtok,
+select step_costs.source, step_costs.thread_id, step_costs.run_id, step_costs.step_id, step_costs.price_id,
+    step_costs.match, step_costs.priced_model, step_costs.input_usd_per_mtok, step_costs.cached_input_usd_per_mtok,
+    step_costs.cache_write_usd_per_mtok,
     step_costs.output_usd_per_mtok, step_costs.discount, step_costs.input_cost_usd, step_costs.cached_cost_usd,
     step_costs.output_cost_usd, step_costs.cost_usd, walks.ended_at as sealed_at
 from step_costs
-semi join posted_runs on posted_runs.source = step_costs.source and posted_runs.run_id = step_costs.run_id
-left join run_steps on run_steps.source = step_costs.source and run_steps.step_id = step_costs.step_id
+semi join posted_runs using (source, thread_id, run_id)
+left join run_steps using (source, thread_id, run_id, step_id)
 left join walks on walks.walk_id = run_steps.walk_id
 """
 
-_DELETE_POSTED = "delete from cost_ledger where (source, run_id) in (select (source, run_id) from posted_runs)"
+_DELETE_POSTED = """
+delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
+"""
 
 _INSERT_ROWS = "insert into cost_ledger by name select columns(*) from ledger_rows"
 
+# Once for each step: one that is there twice, and all sums with it, was doubled by what was loaded twice.
+_KEEP_COSTS = """
+insert into cost_ledger by name
+select columns(*) from kept.cost_ledger
+qualify row_number() over (partition by source, thread_id, run_id, step_id order by sealed_at desc nulls last) = 1
+"""
+# Earlier versions kept no threads, and took a step's id for unique in its source.
+_KEEP_COSTS_OF_OLD = """
+insert into cost_ledger by name
+select columns(ledger.*), steps.thread_id
+from kept.cost_ledger as ledger
+inner join (select distinct source, thread_id, run_id, step_id from kept.run_steps) as steps
+    on steps.source = ledger.source and steps.run_id = ledger.run_id and steps.step_id = ledger.step_id
+where steps.thread_id is not null
+qualify row_number() over (
+    partition by ledger.source, steps.thread_id, ledger.run_id, ledger.step_id order by ledger.sealed_at desc nulls last
+) = 1
+"""
+
 _DROP_UNFINISHED = f"""
-delete from cost_ledger where (source, step_id) not in (
-    select (run_steps.source, run_steps.step_id) from run_steps
-    inner join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
+    select (source, thread_id, run_id, step_id) from run_steps
+    inner join runs using (source, thread_id, run_id)
     where runs.status in {TERMINAL_SQL}
 )
 """
@@ -67,8 +89,10 @@ def keep_ledger(connection: Connection, old: Path) -> int | None:
     with attached(connection, old, "kept") as tables:
         if not set(KEPT_TABLES) <= tables:
             return None
-        for table in KEPT_TABLES:
-            connection.execute(f"insert into {table} by name select columns(*) from kept.{table}")
+        connection.execute("insert into repricings by name select columns(*) from kept.repricings")
+        columns = connection.execute("describe kept.cost_ledger").fetchall()
+        has_threads = "thread_id" in {name for name, *_ in columns}
+        connection.execute(_KEEP_COSTS if has_threads else _KEEP_COSTS_OF_OLD)
     count: int = read_frame(connection, "select count(*) as steps from cost_ledger").item()
     return count
 

@@ -15,12 +15,13 @@ from pipeline.flatten.part_frames import Frames, frames_of
 from pipeline.raw.parts import Part, PartName, RawStore, batches_of
 from pipeline.raw.prune_record import forget_pruned
 from pipeline.sqlfiles.duck import Connection, frame_views, let_go, read_frame
+from pipeline.warehouse.copied_parts import each_walk_once
 from pipeline.warehouse.database import open_for_reading, open_for_writing, open_new
 from pipeline.warehouse.ledger import drop_unfinished, keep_ledger
 from pipeline.warehouse.loaded_parts import refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.warehouse.part_rewriting import leave_out_again
-from pipeline.warehouse.seals import settle
-from pipeline.warehouse.statements import begin_touching, put_frames
+from pipeline.warehouse.transaction.seals import settle
+from pipeline.warehouse.transaction.statements import begin_touching, put_frames
 
 # Bytes of bodies that are flattened and put in at a time: few batches are faster, large ones need memory.
 BATCH_BODY_BYTES = 16 * 2**20
@@ -226,7 +227,8 @@ def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]], *,
         begin_touching(connection)
         # Of some all parts are damaged.
         for parts in filter(None, batches):
-            frames = {f"new_{name}": pl.concat([frames[name] for frames in parts]) for name in parts[0]}
+            together = {name: pl.concat([frames[name] for frames in parts]) for name in parts[0]}
+            frames = {f"new_{name}": frame for name, frame in each_walk_once(connection, together).items()}
             show(frames)
             put_frames(connection, {name for name, frame in frames.items() if frame.height})
             if in_background:

@@ -105,7 +105,9 @@ def refuse_if_parts_are_gone(connection: Connection, store: RawStore, old: Path)
     with attached(connection, old, "before") as tables:
         if "loaded_parts" not in tables:
             return
-        held = set(read_frame(connection, "select part from before.loaded_parts")["part"])
+        loaded = read_frame(connection, "select columns(*) from before.loaded_parts")
+    # What a copy of another part has is there without it. Earlier versions did not know of copies.
+    held = set((loaded.filter(pl.col("copy_of").is_null()) if "copy_of" in loaded.columns else loaded)["part"])
     if gone := sorted(held - {part.name for part in store.list_parts()}):
         raise _incomplete(gone, "a rebuild")
 

@@ -41,12 +41,16 @@ run_counts as (
     select source, count(*) as runs, count(*) filter (where not sealed) as open_runs from runs group by source
 ),
 step_counts as (select source, count(*) as steps from run_steps group by source),
+lost_counts as (select source, count(*) as lost_values from lost_values group by source),
 last_syncs as (
     select source, max(started_at) as last_sync_at, max_by(coalesce(verdict, 'killed'), started_at) as last_verdict
     from syncs group by source
 )
-select source, threads, synced, waiting, missing, failed, imported, runs, open_runs, steps, last_sync_at, last_verdict
+select source, threads, synced, waiting, missing, failed, imported, runs, open_runs, steps,
+    coalesce(lost_values, 0) as lost_values,
+    last_sync_at, last_verdict
 from thread_counts
+left join lost_counts using (source)
 left join run_counts using (source)
 left join step_counts using (source)
 left join last_syncs using (source)

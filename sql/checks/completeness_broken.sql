@@ -1,10 +1,10 @@
--- Sealed runs whose steps do not add up to the run's own usage: steps are missing, or the server counts differently.
+-- Finished or imported runs whose steps do not add up to the run's own usage: steps are missing, or the server counts differently.
 -- severity: fail
 -- reads: completeness
 select
     source,
-    run_id,
     thread_id,
+    run_id,
     status,
     steps,
     walk_verdict,
@@ -16,5 +16,5 @@ select
     run_total_tokens,
     total_tokens_difference
 from completeness
-where sealed and state = 'usage_differs'
-order by source, run_id;
+where (sealed or walk_verdict = 'imported') and state = 'usage_differs'
+order by source, thread_id, run_id;

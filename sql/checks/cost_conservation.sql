@@ -3,13 +3,14 @@
 -- reads: step_costs, tool_call_costs, run_costs, thread_costs, daily_spend, assistant_spend
 -- Of a run: its calls and its steps without calls make its cost. Of a source: every level has the same sum.
 with calling_steps as (
-    select source, step_id, sum(cost_usd) as cost_usd
+    select source, thread_id, run_id, step_id, sum(cost_usd) as cost_usd
     from tool_call_costs
-    group by source, step_id
+    group by source, thread_id, run_id, step_id
 ),
 call_sums as (
     select
         step_costs.source,
+        step_costs.thread_id,
         step_costs.run_id,
         sum(
             case
@@ -19,8 +20,11 @@ call_sums as (
         ) as cost_usd
     from step_costs
     left join calling_steps
-        on calling_steps.source = step_costs.source and calling_steps.step_id = step_costs.step_id
-    group by step_costs.source, step_costs.run_id
+        on calling_steps.source = step_costs.source
+        and calling_steps.thread_id = step_costs.thread_id
+        and calling_steps.run_id = step_costs.run_id
+        and calling_steps.step_id = step_costs.step_id
+    group by step_costs.source, step_costs.thread_id, step_costs.run_id
 ),
 run_sums as (
     select source, thread_id, sum(cost_usd) as cost_usd
@@ -52,11 +56,14 @@ levels as (
 select
     'calls of run' as level,
     call_sums.source,
-    call_sums.run_id as id,
+    call_sums.thread_id || ' ' || call_sums.run_id as id,
     call_sums.cost_usd as parts_cost_usd,
     run_costs.cost_usd as whole_cost_usd
 from call_sums
-left join run_costs on run_costs.source = call_sums.source and run_costs.run_id = call_sums.run_id
+left join run_costs
+    on run_costs.source = call_sums.source
+    and run_costs.thread_id = call_sums.thread_id
+    and run_costs.run_id = call_sums.run_id
 where call_sums.cost_usd is distinct from run_costs.cost_usd
 union all
 select
@@ -67,7 +74,7 @@ select
     thread_costs.cost_usd
 from run_sums
 left join thread_costs
-    on thread_costs.source = run_sums.source and thread_costs.thread_id is not distinct from run_sums.thread_id
+    on thread_costs.source = run_sums.source and thread_costs.thread_id = run_sums.thread_id
 where run_sums.cost_usd is distinct from thread_costs.cost_usd
 union all
 select levels.level, sources.source, null, levels.cost_usd, sources.cost_usd

@@ -6,6 +6,7 @@ with usages as (
         'step' as record,
         source,
         step_id as id,
+        thread_id,
         run_id,
         least(prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, total_tokens) as least_tokens
     from run_steps
@@ -14,11 +15,12 @@ with usages as (
         'run',
         source,
         run_id,
+        thread_id,
         run_id,
         least(prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, total_tokens)
     from runs
 )
-select record, source, id, run_id, least_tokens
+select record, source, id, thread_id, run_id, least_tokens
 from usages
 where least_tokens < 0
-order by source, run_id, record, id;
+order by source, thread_id, run_id, record, id;

@@ -8,11 +8,13 @@ select
     valid_to,
     input_usd_per_mtok,
     cached_input_usd_per_mtok,
+    cache_write_usd_per_mtok,
     output_usd_per_mtok
 from prices
 where
     input_usd_per_mtok < 0
     or cached_input_usd_per_mtok < 0
+    or cache_write_usd_per_mtok < 0
     or output_usd_per_mtok < 0
     or cached_input_usd_per_mtok > input_usd_per_mtok
     or valid_to <= valid_from

@@ -6,6 +6,7 @@ with usages as (
         'step' as record,
         source,
         step_id as id,
+        thread_id,
         run_id,
         prompt_tokens,
         cached_tokens,
@@ -18,6 +19,7 @@ with usages as (
         'run',
         source,
         run_id,
+        thread_id,
         run_id,
         prompt_tokens,
         cached_tokens,
@@ -30,6 +32,7 @@ select
     record,
     source,
     id,
+    thread_id,
     run_id,
     prompt_tokens,
     cached_tokens,
@@ -41,4 +44,4 @@ where
     total_tokens <> cast(prompt_tokens as hugeint) + completion_tokens
     or cached_tokens > prompt_tokens
     or reasoning_tokens > completion_tokens
-order by source, run_id, record, id;
+order by source, thread_id, run_id, record, id;

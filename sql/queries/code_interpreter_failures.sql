@@ -4,6 +4,7 @@
 -- reads: tool_failures
 select
     source,
+    thread_id,
     run_id,
     step_id,
     call_index,
@@ -15,5 +16,5 @@ select
     ) as last_line
 from tool_failures
 where type = 'code_interpreter'
-order by created_at desc nulls last, source, step_id, call_index
+order by created_at desc nulls last, source, thread_id, run_id, step_id, call_index
 limit cast($limit as bigint);

@@ -5,13 +5,14 @@ with child_runs as (
     select
         source,
         name,
+        child_thread_id,
         child_run_id,
         count(*) as calls,
         sum(call_cost_usd) as call_cost_usd,
         bool_or(is_child_known) as is_child_known,
         max(child_cost_usd) as child_cost_usd
     from connected_agent_costs
-    group by source, name, child_run_id
+    group by source, name, child_thread_id, child_run_id
 )
 select
     source,

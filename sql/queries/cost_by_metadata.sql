@@ -5,6 +5,7 @@
 with keyed_runs as (
     select
         source,
+        thread_id,
         run_id,
         json_extract_string(metadata, '$."' || replace(cast($key as varchar), '"', '\"') || '"') as value
     from runs
@@ -18,7 +19,10 @@ select
     cast(sum(run_costs.unpriced_steps) as bigint) as unpriced_steps,
     round(sum(run_costs.cost_usd), 6) as cost_usd
 from run_costs
-left join keyed_runs on keyed_runs.source = run_costs.source and keyed_runs.run_id = run_costs.run_id
+left join keyed_runs
+    on keyed_runs.source = run_costs.source
+    and keyed_runs.thread_id = run_costs.thread_id
+    and keyed_runs.run_id = run_costs.run_id
 group by run_costs.source, keyed_runs.value
 order by cost_usd desc nulls last, run_costs.source, keyed_runs.value
 limit cast($limit as bigint);

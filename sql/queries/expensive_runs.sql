@@ -4,8 +4,8 @@
 -- reads: run_costs
 select
     source,
-    run_id,
     thread_id,
+    run_id,
     assistant_id,
     model,
     status,
@@ -16,5 +16,5 @@ select
     completion_tokens,
     round(cost_usd, 6) as cost_usd
 from run_costs
-order by run_costs.cost_usd desc nulls last, source, run_id
+order by run_costs.cost_usd desc nulls last, source, thread_id, run_id
 limit cast($limit as bigint);

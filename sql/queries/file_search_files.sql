@@ -7,8 +7,8 @@ select
     file_id,
     max(file_name) as file_name,
     count(*) as hits,
-    count(distinct (step_id, call_index)) as calls,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id, step_id, call_index)) as calls,
+    count(distinct (thread_id, run_id)) as runs,
     round(avg(score), 4) as mean_score,
     round(max(score), 4) as best_score
 from file_search_results

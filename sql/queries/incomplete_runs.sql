@@ -4,8 +4,8 @@
 -- reads: completeness
 select
     source,
-    run_id,
     thread_id,
+    run_id,
     state,
     status,
     sealed,
@@ -14,5 +14,5 @@ select
     total_tokens_difference
 from completeness
 where state <> 'complete'
-order by state, source, run_id
+order by state, source, thread_id, run_id
 limit cast($limit as bigint);

@@ -5,6 +5,7 @@
 with sized_steps as (
     select
         source,
+        thread_id,
         run_id,
         step_id,
         step_index,
@@ -13,15 +14,16 @@ with sized_steps as (
         cached_tokens,
         cost_usd,
         prompt_tokens
-        - lag(prompt_tokens) over (partition by source, run_id order by step_index, step_id) as growth_tokens,
-        max(prompt_tokens) over (partition by source, run_id)
-        - min(prompt_tokens) over (partition by source, run_id) as run_growth_tokens
+        - lag(prompt_tokens) over (partition by source, thread_id, run_id order by step_index, step_id) as growth_tokens,
+        max(prompt_tokens) over (partition by source, thread_id, run_id)
+        - min(prompt_tokens) over (partition by source, thread_id, run_id) as run_growth_tokens
     from step_costs
     where prompt_tokens > 0
 ),
 ranked_steps as (
     select
         source,
+        thread_id,
         run_id,
         step_id,
         step_index,
@@ -31,11 +33,12 @@ ranked_steps as (
         cost_usd,
         growth_tokens,
         run_growth_tokens,
-        dense_rank() over (order by run_growth_tokens desc, source, run_id) as run_rank
+        dense_rank() over (order by run_growth_tokens desc, source, thread_id, run_id) as run_rank
     from sized_steps
 )
 select
     source,
+    thread_id,
     run_id,
     step_index,
     step_id,

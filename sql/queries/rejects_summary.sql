@@ -20,7 +20,7 @@ select
     place,
     count(*) as rejects,
     count(distinct thread_id) as threads,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) filter (where run_id is not null) as runs,
     min(found) as example
 from places
 group by source, resource, reason, place

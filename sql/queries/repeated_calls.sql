@@ -7,7 +7,7 @@ select
     type,
     name,
     count(*) as repetitions,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) as runs,
     max(repetition) as most_in_one_run,
     round(sum(cost_usd), 6) as cost_usd
 from repeated_tool_calls

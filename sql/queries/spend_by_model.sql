@@ -4,7 +4,7 @@
 select
     source,
     model,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) as runs,
     count(*) as steps,
     count(*) - count(cost_usd) as unpriced_steps,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,

@@ -12,6 +12,7 @@ with costs as (
             when 'model' then model
             else error('by is model, assistant or tool')
         end as what,
+        thread_id,
         run_id,
         prompt_tokens,
         cached_tokens,
@@ -19,7 +20,7 @@ with costs as (
     from step_costs
     where $by <> 'tool'
     union all
-    select source, created_on, name, run_id, null, null, cost_usd
+    select source, created_on, name, thread_id, run_id, null, null, cost_usd
     from tool_call_costs
     where $by = 'tool'
 )
@@ -30,7 +31,7 @@ select
         else error('per is day, week or month')
     end as period,
     what,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) as runs,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
     round(sum(cached_tokens) / nullif(sum(prompt_tokens), 0), 4) as cached_share,
     count(*) - count(cost_usd) as unpriced,

@@ -8,7 +8,7 @@ select
     tool_call_costs.type,
     tool_call_costs.name,
     count(*) as calls,
-    count(distinct tool_call_costs.run_id) as runs,
+    count(distinct (tool_call_costs.thread_id, tool_call_costs.run_id)) as runs,
     count(tool_failures.reason) as failures,
     round(count(tool_failures.reason) / count(*), 4) as failure_share,
     round(sum(tool_call_costs.cost_usd), 6) as cost_usd,
@@ -16,6 +16,8 @@ select
 from tool_call_costs
 left join tool_failures
     on tool_failures.source = tool_call_costs.source
+    and tool_failures.thread_id = tool_call_costs.thread_id
+    and tool_failures.run_id = tool_call_costs.run_id
     and tool_failures.step_id = tool_call_costs.step_id
     and tool_failures.call_index = tool_call_costs.call_index
 group by tool_call_costs.source, tool_call_costs.assistant_id, tool_call_costs.type, tool_call_costs.name

@@ -4,8 +4,8 @@
 -- reads: waiting_runs
 select
     source,
-    run_id,
     thread_id,
+    run_id,
     assistant_id,
     created_at,
     expires_at,
@@ -14,5 +14,5 @@ select
     array_to_string(waiting_names, ', ') as waiting_names,
     round(cost_usd, 6) as cost_usd
 from waiting_runs
-order by created_at, source, run_id
+order by created_at, source, thread_id, run_id
 limit cast($limit as bigint);

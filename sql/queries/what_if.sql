@@ -1,4 +1,4 @@
--- What the same tokens would cost at another model's newest price.
+-- What the same tokens would cost at another model's newest price in the standard tier.
 -- units: US dollars rounded to 6 decimals; the difference is what it would cost more
 -- params: model=gpt-4o-mini
 -- reads: step_costs, price_periods
@@ -7,7 +7,7 @@
 with new_prices as (
     select source, price_id, input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok
     from price_periods
-    where model = cast($model as varchar)
+    where model = cast($model as varchar) and tier = 'standard' and min_input_tokens = 0
     qualify row_number() over (partition by source order by valid_from desc) = 1
 ),
 tokens as (

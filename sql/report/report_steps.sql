@@ -1,14 +1,14 @@
 -- Steps in the scope of a report, with their cost.
--- grain: source, step_id
+-- grain: source, thread_id, run_id, step_id
 -- units: US dollars, exact to 12 decimals; created_on is a UTC date
 -- params: source, since
 -- reads: step_costs
 create temp table report_steps as
 select
     source,
-    step_id,
-    run_id,
     thread_id,
+    run_id,
+    step_id,
     assistant_id,
     model,
     created_on,

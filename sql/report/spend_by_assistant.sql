@@ -6,7 +6,7 @@ select
     source,
     assistant_id,
     count(distinct thread_id) as threads,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) as runs,
     count(*) as steps,
     count(*) - count(cost_usd) as unpriced_steps,
     sum(cost_usd) as cost_usd

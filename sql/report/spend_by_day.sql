@@ -4,7 +4,7 @@
 -- reads: report_steps
 select
     created_on as day,
-    count(distinct (source, run_id)) as runs,
+    count(distinct (source, thread_id, run_id)) as runs,
     count(*) as steps,
     count(*) - count(cost_usd) as unpriced_steps,
     try_cast(sum(total_tokens) as bigint) as total_tokens,

@@ -7,21 +7,22 @@ with tool_steps as (
         type,
         name,
         source,
-        step_id,
+        thread_id,
         run_id,
+        step_id,
         count(*) as calls,
         count(failure) as failures,
         count(cost_usd) as priced_calls,
         any_value(duration_s) as duration_s,
         sum(cost_usd) as cost_usd
     from report_calls
-    group by type, name, source, step_id, run_id
+    group by type, name, source, thread_id, run_id, step_id
 )
 select
     name,
     type,
     cast(sum(calls) as bigint) as calls,
-    count(distinct (source, run_id)) as runs,
+    count(distinct (source, thread_id, run_id)) as runs,
     cast(sum(failures) as bigint) as failures,
     sum(failures) / sum(calls) as failure_share,
     quantile_cont(duration_s, 0.5) as p50_duration_s,

@@ -10,6 +10,8 @@ select
     sum(unfinished_run_costs.cost_usd) as cost_usd
 from unfinished_run_costs
 semi join report_runs
-    on report_runs.source = unfinished_run_costs.source and report_runs.run_id = unfinished_run_costs.run_id
+    on report_runs.source = unfinished_run_costs.source
+    and report_runs.thread_id = unfinished_run_costs.thread_id
+    and report_runs.run_id = unfinished_run_costs.run_id
 group by unfinished_run_costs.status, reason
 order by cost_usd desc nulls last, unfinished_run_costs.status, reason;

@@ -5,7 +5,7 @@
 select
     source,
     model,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) as runs,
     count(*) as steps,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
     try_cast(sum(completion_tokens) as bigint) as completion_tokens,

@@ -9,6 +9,9 @@ select
     cast(sum(waiting_runs.waiting_calls) as bigint) as waiting_calls,
     sum(waiting_runs.cost_usd) as cost_usd
 from waiting_runs
-semi join report_runs on report_runs.source = waiting_runs.source and report_runs.run_id = waiting_runs.run_id
+semi join report_runs
+    on report_runs.source = waiting_runs.source
+    and report_runs.thread_id = waiting_runs.thread_id
+    and report_runs.run_id = waiting_runs.run_id
 group by waiting_runs.source, waiting_runs.assistant_id
 order by runs desc, waiting_runs.source, waiting_runs.assistant_id;

@@ -1,11 +1,11 @@
 -- Steps of runs, all from the best walk of their run.
--- grain: source, step_id
+-- grain: source, thread_id, run_id, step_id
 -- units: tokens as the server counted them; instants are UTC; step_index is the server's ascending order in the run, from 0
 create table run_steps (
     source varchar not null,
-    step_id varchar not null,
+    thread_id varchar not null,
     run_id varchar not null,
-    thread_id varchar,
+    step_id varchar not null,
     assistant_id varchar,
     object varchar,
     step_index bigint not null,
@@ -23,6 +23,7 @@ create table run_steps (
     tool_call_count bigint,
     prompt_tokens bigint,
     cached_tokens bigint,
+    cache_write_tokens bigint,
     completion_tokens bigint,
     reasoning_tokens bigint,
     total_tokens bigint,

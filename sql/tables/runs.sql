@@ -1,15 +1,23 @@
 -- Runs in the newest state that any walk has seen; a terminal state is never replaced by an earlier one.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: tokens as the server counted them; instants are UTC; run_index is the server's ascending order in the thread, from 0
+-- protocol: assistants, responses or agents; a run is then a run, a response or a turn
+-- service_tier: what the server says it charged by (null: it does not say); is_batch: the run came out of a batch
+-- previous_run_id: the run that this one goes on from; subagent_id: who of a session's agents took the turn
 -- sealed: the run was terminal before its steps were walked to the end; it is never fetched again
 create table runs (
     source varchar not null,
+    thread_id varchar not null,
     run_id varchar not null,
-    thread_id varchar,
     assistant_id varchar,
     object varchar,
+    protocol varchar not null default 'assistants',
+    previous_run_id varchar,
+    subagent_id varchar,
     status varchar,
     model varchar,
+    service_tier varchar,
+    is_batch boolean,
     created_at timestamptz,
     started_at timestamptz,
     completed_at timestamptz,
@@ -21,6 +29,7 @@ create table runs (
     incomplete_reason varchar,
     prompt_tokens bigint,
     cached_tokens bigint,
+    cache_write_tokens bigint,
     completion_tokens bigint,
     reasoning_tokens bigint,
     total_tokens bigint,

@@ -12,7 +12,9 @@
 -- round), mixed, null (nothing)
 -- verdict: complete, missing (404), broken (the server's paging cannot be trusted), failed (the server refused or went away),
 -- imported (objects from archives: nobody knows whether there were more)
--- ended_by: has_more_false, empty_page, short_page, whole_answer; null unless complete
+-- ended_by: has_more_false, empty_page, short_page, whole_answer; null unless complete. Of archives: has_more_false where a recording
+-- shows the list from its start to its end; older_missing, newer_missing, gap where a page tells that more is missing, beyond or before
+-- after_id (such a walk has no items: see the view cut_lists)
 create table walks (
     walk_id varchar not null,
     sync_id varchar not null,

@@ -14,51 +14,57 @@ with fees as (
     ) as list_fees (provider, fee_usd)
 ),
 calling_steps as (
-    select source, step_id, count(*) as calls
+    select source, thread_id, run_id, step_id, count(*) as calls
     from tool_calls
     where type = 'code_interpreter'
-    group by source, step_id
+    group by source, thread_id, run_id, step_id
 ),
 uses as (
     select
         run_steps.source,
-        -- An empty text stands for an unknown thread while uses are matched; it is null again in the result.
-        coalesce(runs.thread_id, run_steps.thread_id, '') as thread_key,
+        run_steps.thread_id,
         epoch_us(coalesce(run_steps.created_at, runs.created_at)) as used_at_us,
         calling_steps.calls
     from calling_steps
-    inner join run_steps on run_steps.source = calling_steps.source and run_steps.step_id = calling_steps.step_id
-    left join runs on runs.source = run_steps.source and runs.run_id = run_steps.run_id
+    inner join run_steps
+        on run_steps.source = calling_steps.source
+        and run_steps.thread_id = calling_steps.thread_id
+        and run_steps.run_id = calling_steps.run_id
+        and run_steps.step_id = calling_steps.step_id
+    left join runs
+        on runs.source = run_steps.source
+        and runs.thread_id = run_steps.thread_id
+        and runs.run_id = run_steps.run_id
     where coalesce(run_steps.created_at, runs.created_at) is not null
 ),
 instants as (
-    select source, thread_key, used_at_us, count(*) as steps, cast(sum(calls) as bigint) as calls
+    select source, thread_id, used_at_us, count(*) as steps, cast(sum(calls) as bigint) as calls
     from uses
-    group by source, thread_key, used_at_us
+    group by source, thread_id, used_at_us
 ),
 gaps as (
     select
         source,
-        thread_key,
+        thread_id,
         used_at_us,
-        used_at_us - lag(used_at_us) over (partition by source, thread_key order by used_at_us) as gap_us
+        used_at_us - lag(used_at_us) over (partition by source, thread_id order by used_at_us) as gap_us
     from instants
 ),
 -- An hour without use always ends a session, so each island of uses can be walked on its own.
 islands as (
     select
         source,
-        thread_key,
+        thread_id,
         used_at_us,
         count(*) filter (where gap_us is null or gap_us >= 3600000000) over (
-            partition by source, thread_key order by used_at_us
+            partition by source, thread_id order by used_at_us
         ) as island
     from gaps
 ),
 walked_islands as (
     select
         source,
-        thread_key,
+        thread_id,
         list_reduce(
             list([used_at_us] order by used_at_us),
             lambda starts, used: case
@@ -67,16 +73,16 @@ walked_islands as (
             end
         ) as starts_us
     from islands
-    group by source, thread_key, island
+    group by source, thread_id, island
 ),
 sessions as (
-    select source, thread_key, unnest(starts_us) as started_at_us
+    select source, thread_id, unnest(starts_us) as started_at_us
     from walked_islands
 ),
 placed_uses as (
     select
         instants.source,
-        instants.thread_key,
+        instants.thread_id,
         sessions.started_at_us,
         instants.used_at_us,
         instants.steps,
@@ -84,12 +90,12 @@ placed_uses as (
     from instants
     asof join sessions
         on sessions.source = instants.source
-        and sessions.thread_key = instants.thread_key
+        and sessions.thread_id = instants.thread_id
         and instants.used_at_us >= sessions.started_at_us
 )
 select
     placed_uses.source,
-    nullif(placed_uses.thread_key, '') as thread_id,
+    placed_uses.thread_id,
     make_timestamptz(placed_uses.started_at_us) as started_at,
     make_timestamptz(max(placed_uses.used_at_us)) as last_used_at,
     cast(sum(placed_uses.steps) as bigint) as steps,
@@ -101,7 +107,7 @@ left join source_providers on source_providers.source = placed_uses.source
 left join fees on fees.provider = source_providers.provider
 group by
     placed_uses.source,
-    placed_uses.thread_key,
+    placed_uses.thread_id,
     placed_uses.started_at_us,
     source_providers.provider,
     fees.fee_usd;

@@ -1,45 +1,47 @@
 -- Whether all steps of a run are here, and how that is known.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: tokens as the server counted them; instants are UTC
--- reads: runs, run_steps, walks
--- state: run_missing (steps without a run), open (the run can still change), steps_missing (terminal, but no walk over its
+-- reads: runs, run_steps, walks, cut_lists
+-- state: list_cut (an archive has a page of its steps that says there are more, and they are not here), run_missing (steps without a run), open (the run can still change), steps_missing (terminal, but no walk over its
 -- steps was complete after that, and no import brought steps that can be compared with the run's usage), no_usage (the run has no usage to compare), usage_differs (the steps add up to something
 -- else than the run says), complete. The differences are the run's tokens minus the sum of its steps'.
 create or replace view completeness as
 with step_sums as (
     select
         source,
+        thread_id,
         run_id,
-        min(thread_id) as thread_id,
         count(*) as steps,
         -- Sums are wider than bigint here, so that absurd usage is told and breaks nothing.
         sum(prompt_tokens) as prompt_tokens,
         sum(completion_tokens) as completion_tokens,
         sum(coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens)) as total_tokens
     from run_steps
-    group by source, run_id
+    group by source, thread_id, run_id
 ),
 step_walks as (
     select
         source,
+        thread_id,
         run_id,
         count(*) as walks,
         arg_max(verdict, (ended_at, walk_id)) as walk_verdict,
         max(ended_at) as walked_at,
         bool_or(verdict = 'imported') as is_imported,
         bool_or(
-            verdict = 'complete'
+            -- An imported walk ends only where a recording shows the list from its start to its end.
+            (verdict = 'complete' or (verdict = 'imported' and ended_by = 'has_more_false'))
             and run_status in ('completed', 'failed', 'cancelled', 'expired', 'incomplete')
         ) as is_walked_when_terminal
     from walks
     where resource = 'steps'
-    group by source, run_id
+    group by source, thread_id, run_id
 ),
 comparisons as (
     select
         coalesce(runs.source, step_sums.source) as source,
-        coalesce(runs.run_id, step_sums.run_id) as run_id,
         coalesce(runs.thread_id, step_sums.thread_id) as thread_id,
+        coalesce(runs.run_id, step_sums.run_id) as run_id,
         runs.run_id is not null as has_run,
         runs.status,
         runs.sealed,
@@ -55,13 +57,16 @@ comparisons as (
             cast(runs.prompt_tokens as hugeint) + runs.completion_tokens
         ) as run_total_tokens
     from runs
-    full join step_sums on step_sums.source = runs.source and step_sums.run_id = runs.run_id
+    full join step_sums
+        on step_sums.source = runs.source
+        and step_sums.thread_id = runs.thread_id
+        and step_sums.run_id = runs.run_id
 ),
 differences as (
     select
         source,
-        run_id,
         thread_id,
+        run_id,
         has_run,
         status,
         sealed,
@@ -79,8 +84,8 @@ differences as (
 )
 select
     differences.source,
-    differences.run_id,
     differences.thread_id,
+    differences.run_id,
     differences.status,
     differences.sealed,
     differences.steps,
@@ -97,6 +102,11 @@ select
     try_cast(differences.run_total_tokens as bigint) as run_total_tokens,
     try_cast(differences.total_tokens_difference as bigint) as total_tokens_difference,
     case
+        when
+            (differences.source, differences.thread_id, differences.run_id) in (
+                select (source, thread_id, run_id) from cut_lists where resource = 'steps'
+            )
+        then 'list_cut'
         when not differences.has_run then 'run_missing'
         when differences.status in ('completed', 'failed', 'cancelled', 'expired', 'incomplete') is not true
         then 'open'
@@ -126,4 +136,7 @@ select
         else 'complete'
     end as state
 from differences
-left join step_walks on step_walks.source = differences.source and step_walks.run_id = differences.run_id;
+left join step_walks
+    on step_walks.source = differences.source
+    and step_walks.thread_id = differences.thread_id
+    and step_walks.run_id = differences.run_id;

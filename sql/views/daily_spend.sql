@@ -10,7 +10,7 @@ select
     created_on as day,
     assistant_id,
     model,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) as runs,
     count(*) as steps,
     count(cost_usd) as priced_steps,
     count(*) - count(cost_usd) as unpriced_steps,

@@ -1,7 +1,9 @@
 -- The one price that holds for a name on a day, as periods that never overlap; names are those of runs, bills and the list.
--- grain: source, model, valid_from
+-- grain: source, model, tier, min_input_tokens, valid_from
 -- units: US dollars per million tokens, after the discount; list prices are before it; valid_from is included, valid_to is not
 -- reads: prices, price_discounts, runs, billed_usage, model_names, source_providers
+-- Each tier of service has prices of its own. Of one tier's rows that won, each holds for requests of at least min_input_tokens
+-- and fewer than below_input_tokens (null: no end).
 -- A deployment's name stands for its model (model_names). Among the rows that hold that day wins: the user's own before the
 -- shipped, one for this source only before one for all, exact before alias before pattern, the source's own provider before
 -- another, the longer pattern, the later valid_from, the greater price_id. A source of Azure is priced by rows of azure and by
@@ -47,10 +49,13 @@ candidates as (
         prices.match,
         prices.model as priced_model,
         prices.stands_for,
+        prices.tier,
+        prices.min_input_tokens,
         prices.valid_from,
         prices.valid_to,
         prices.input_usd_per_mtok,
         prices.cached_input_usd_per_mtok,
+        prices.cache_write_usd_per_mtok,
         prices.output_usd_per_mtok,
         prices.discount,
         prices.origin,
@@ -87,29 +92,35 @@ discounts as (
     inner join price_discounts on meant_names.meant_model glob price_discounts.model
     where price_discounts.only_source is null or price_discounts.only_source = meant_names.source
 ),
+tiers as (
+    select distinct source, model, tier from candidates
+),
 boundaries as (
-    select source, model, valid_from as starts_on from candidates
+    select source, model, tier, valid_from as starts_on from candidates
     union
-    select source, model, valid_to from candidates where valid_to is not null
+    select source, model, tier, valid_to from candidates where valid_to is not null
     union
-    select source, model, valid_from from discounts
+    select source, model, tier, valid_from from tiers inner join discounts using (source, model)
     union
-    select source, model, valid_to from discounts where valid_to is not null
+    select source, model, tier, valid_to from tiers inner join discounts using (source, model) where valid_to is not null
 ),
 periods as (
     select
         source,
         model,
+        tier,
         starts_on,
-        lead(starts_on) over (partition by source, model order by starts_on) as ends_on
+        lead(starts_on) over (partition by source, model, tier order by starts_on) as ends_on
     from boundaries
 ),
 period_prices as (
     select
         periods.source,
         periods.model,
+        periods.tier,
         periods.starts_on,
         periods.ends_on,
+        candidates.min_input_tokens,
         candidates.price_id,
         candidates.provider,
         candidates.match,
@@ -118,6 +129,7 @@ period_prices as (
         candidates.origin,
         candidates.input_usd_per_mtok,
         candidates.cached_input_usd_per_mtok,
+        candidates.cache_write_usd_per_mtok,
         candidates.output_usd_per_mtok,
         case when candidates.origin = 'shipped' then discounts.discount_id end as discount_id,
         case
@@ -128,6 +140,7 @@ period_prices as (
     inner join candidates
         on candidates.source = periods.source
         and candidates.model = periods.model
+        and candidates.tier = periods.tier
         and candidates.valid_from <= periods.starts_on
         and periods.starts_on < coalesce(candidates.valid_to, 'infinity'::date)
     left join discounts
@@ -135,27 +148,34 @@ period_prices as (
         and discounts.model = periods.model
         and discounts.valid_from <= periods.starts_on
         and periods.starts_on < coalesce(discounts.valid_to, 'infinity'::date)
-    -- The best price, and beside it the best discount.
-    qualify row_number() over (
-        partition by periods.source, periods.model, periods.starts_on
+    -- The best price with all its steps, and beside it the best discount.
+    window by_rule as (
+        partition by periods.source, periods.model, periods.tier, periods.starts_on
         order by
             candidates.origin = 'own' desc,
             candidates.only_source is null,
             case candidates.match when 'exact' then 0 when 'alias' then 1 else 2 end,
             candidates.is_own_provider desc,
             length(candidates.priced_model) desc,
+            candidates.priced_model desc,
             candidates.valid_from desc,
-            candidates.price_id desc,
             discounts.only_source is null,
             discounts.pattern = periods.model desc,
             length(discounts.pattern) desc,
             discounts.valid_from desc,
             discounts.discount_id desc
-    ) = 1
+    )
+    qualify rank() over by_rule = 1
 )
 select
     source,
     model,
+    tier,
+    min_input_tokens,
+    min(min_input_tokens) over (
+        partition by source, model, tier, starts_on
+        order by min_input_tokens range between 1 following and unbounded following
+    ) as below_input_tokens,
     starts_on as valid_from,
     ends_on as valid_to,
     price_id,
@@ -166,10 +186,14 @@ select
     origin,
     cast(input_usd_per_mtok * discount as decimal(18, 6)) as input_usd_per_mtok,
     cast(cached_input_usd_per_mtok * discount as decimal(18, 6)) as cached_input_usd_per_mtok,
+    cast(cache_write_usd_per_mtok * discount as decimal(18, 6)) as cache_write_usd_per_mtok,
     cast(output_usd_per_mtok * discount as decimal(18, 6)) as output_usd_per_mtok,
     input_usd_per_mtok as list_input_usd_per_mtok,
     cached_input_usd_per_mtok as list_cached_input_usd_per_mtok,
+    cache_write_usd_per_mtok as list_cache_write_usd_per_mtok,
     output_usd_per_mtok as list_output_usd_per_mtok,
     discount,
     discount_id
-from period_prices;
+from period_prices
+-- Of two rows of one step the greater price_id.
+qualify row_number() over (partition by source, model, tier, starts_on, min_input_tokens order by price_id desc) = 1;

@@ -45,6 +45,8 @@ named_steps as (
         on price_periods.source = step_costs.source
         and price_periods.model = step_costs.model
         and price_periods.match <> 'pattern'
+        and price_periods.tier = 'standard'
+        and price_periods.min_input_tokens = 0
         and price_periods.valid_from <= step_costs.created_on
         and step_costs.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
 ),
@@ -103,6 +105,8 @@ billed_rows as (
     left join price_periods
         on price_periods.source = billed_usage.source
         and price_periods.model = billed_usage.model
+        and price_periods.tier = 'standard'
+        and price_periods.min_input_tokens = 0
         and price_periods.valid_from <= billed_usage.billed_on
         and billed_usage.billed_on < coalesce(price_periods.valid_to, 'infinity'::date)
 ),

@@ -1,5 +1,5 @@
 -- What each run cost: the exact sum of its steps, beside the counts that say how much of it is known.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: US dollars, exact to 12 decimals; tokens are the sums over the steps
 -- reads: step_costs, runs
 -- cost_usd sums the steps whose cost is known; unpriced_steps have none (usage unknown, or no price for the model).
@@ -8,28 +8,21 @@ create or replace view run_costs as
 with step_sums as (
     select
         source,
+        thread_id,
         run_id,
-        min(thread_id) as thread_id,
         min(assistant_id) as assistant_id,
         min(created_at) as first_step_at,
         count(*) as steps,
         count(cost_usd) as priced_steps,
-        try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
-        try_cast(sum(cached_tokens) as bigint) as cached_tokens,
-        try_cast(sum(completion_tokens) as bigint) as completion_tokens,
-        try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
-        try_cast(sum(total_tokens) as bigint) as total_tokens,
-        sum(input_cost_usd) as input_cost_usd,
-        sum(cached_cost_usd) as cached_cost_usd,
-        sum(output_cost_usd) as output_cost_usd,
-        sum(cost_usd) as cost_usd
+        try_cast(sum(columns('_tokens$')) as bigint) as '\0',
+        sum(columns('cost_usd$')) as '\0'
     from step_costs
-    group by source, run_id
+    group by source, thread_id, run_id
 )
 select
     coalesce(runs.source, step_sums.source) as source,
-    coalesce(runs.run_id, step_sums.run_id) as run_id,
     coalesce(runs.thread_id, step_sums.thread_id) as thread_id,
+    coalesce(runs.run_id, step_sums.run_id) as run_id,
     coalesce(runs.assistant_id, step_sums.assistant_id) as assistant_id,
     runs.model,
     runs.status,
@@ -48,4 +41,7 @@ select
     step_sums.output_cost_usd,
     step_sums.cost_usd
 from runs
-full join step_sums on step_sums.source = runs.source and step_sums.run_id = runs.run_id;
+full join step_sums
+    on step_sums.source = runs.source
+    and step_sums.thread_id = runs.thread_id
+    and step_sums.run_id = runs.run_id;

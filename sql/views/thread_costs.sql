@@ -10,20 +10,11 @@ with run_sums as (
         source,
         thread_id,
         count(*) as runs,
-        cast(sum(steps) as bigint) as steps,
-        cast(sum(priced_steps) as bigint) as priced_steps,
-        cast(sum(unpriced_steps) as bigint) as unpriced_steps,
+        cast(sum(columns('steps$')) as bigint) as '\0',
         min(created_at) as first_run_at,
         max(created_at) as last_run_at,
-        try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
-        try_cast(sum(cached_tokens) as bigint) as cached_tokens,
-        try_cast(sum(completion_tokens) as bigint) as completion_tokens,
-        try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
-        try_cast(sum(total_tokens) as bigint) as total_tokens,
-        sum(input_cost_usd) as input_cost_usd,
-        sum(cached_cost_usd) as cached_cost_usd,
-        sum(output_cost_usd) as output_cost_usd,
-        sum(cost_usd) as cost_usd
+        try_cast(sum(columns('_tokens$')) as bigint) as '\0',
+        sum(columns('cost_usd$')) as '\0'
     from run_costs
     group by source, thread_id
 ),
@@ -62,4 +53,4 @@ from threads
 full join run_sums on run_sums.source = threads.source and run_sums.thread_id = threads.thread_id
 left join fee_sums
     on fee_sums.source = coalesce(threads.source, run_sums.source)
-    and fee_sums.thread_id is not distinct from coalesce(threads.thread_id, run_sums.thread_id);
+    and fee_sums.thread_id = coalesce(threads.thread_id, run_sums.thread_id);

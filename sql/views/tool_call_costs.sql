@@ -1,10 +1,9 @@
 -- The cost of each step with tool calls, divided over its calls.
--- grain: source, step_id, call_index
+-- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals; sizes in bytes
--- reads: tool_calls, step_costs
+-- reads: tool_calls, step_costs, called_runs
 -- method: exact (the step has one call), by_bytes (by the size of the arguments, when every call of the step has some),
 -- else even. The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
--- A text that is hidden (content = "hashed") says its own size: hmac:HEX:BYTES, of several joined logs one in each line.
 -- Beside the cost, never added in, stand two more:
 -- carried_cost_usd estimates what the call's output cost again as prompt tokens of the later steps of its run:
 --     (output_bytes // 4) tokens * sum over the later steps of (input_cost_usd + cached_cost_usd) / prompt_tokens
@@ -15,9 +14,9 @@ create or replace view tool_call_costs as
 with costed_steps as materialized (
     select
         source,
-        step_id,
-        run_id,
         thread_id,
+        run_id,
+        step_id,
         assistant_id,
         model,
         step_index,
@@ -29,13 +28,41 @@ with costed_steps as materialized (
     from step_costs
 ),
 child_runs as (
-    select source, run_id, sum(cost_usd) as cost_usd
+    select source, thread_id, run_id, sum(cost_usd) as cost_usd
     from costed_steps
-    group by source, run_id
+    group by source, thread_id, run_id
+),
+-- The first call of each run that was called.
+first_calls as (
+    select
+        called_runs.source,
+        called_runs.thread_id,
+        called_runs.run_id,
+        called_runs.step_id,
+        called_runs.call_index,
+        called_runs.child_thread_id,
+        called_runs.child_run_id
+    from called_runs
+    left join costed_steps
+        on costed_steps.source = called_runs.source
+        and costed_steps.thread_id = called_runs.thread_id
+        and costed_steps.run_id = called_runs.run_id
+        and costed_steps.step_id = called_runs.step_id
+    qualify row_number() over (
+        partition by called_runs.source, called_runs.child_thread_id, called_runs.child_run_id
+        order by
+            costed_steps.created_at,
+            called_runs.thread_id,
+            called_runs.run_id,
+            called_runs.step_id,
+            called_runs.call_index
+    ) = 1
 ),
 carrying_steps as (
     select
         source,
+        thread_id,
+        run_id,
         step_id,
         count(*) over later_steps as later_steps,
         sum(
@@ -46,7 +73,7 @@ carrying_steps as (
         ) over later_steps as later_pico_usd_per_token
     from costed_steps
     window later_steps as (
-        partition by source, run_id
+        partition by source, thread_id, run_id
         order by step_index, step_id
         rows between 1 following and unbounded following
     )
@@ -54,38 +81,25 @@ carrying_steps as (
 sized_calls as (
     select
         source,
+        thread_id,
+        run_id,
         step_id,
         call_index,
         tool_call_id,
-        run_id,
-        thread_id,
         type,
         name,
-        child_run_id,
-        case
-            when starts_with(arguments, 'hmac:') and regexp_full_match(arguments, 'hmac:[0-9a-f]{32}:[0-9]{1,10}')
-            then cast(string_split(arguments, ':')[3] as bigint)
-            else strlen(arguments)
-        end as arguments_bytes,
-        case
-            when
-                starts_with(output, 'hmac:')
-                and regexp_full_match(output, '(hmac:[0-9a-f]{32}:[0-9]{1,10}(:[a-z]+)?(\n|$))+')
-            then
-                cast(list_sum(cast(regexp_extract_all(output, 'hmac:[0-9a-f]+:([0-9]+)', 1) as bigint[])) as bigint)
-                + len(regexp_extract_all(output, '\n'))
-            else strlen(output)
-        end as output_bytes
+        text_bytes(arguments) as arguments_bytes,
+        text_bytes(output) as output_bytes
     from tool_calls
 ),
 calls as (
     select
         sized_calls.source,
+        sized_calls.thread_id,
+        sized_calls.run_id,
         sized_calls.step_id,
         sized_calls.call_index,
         sized_calls.tool_call_id,
-        sized_calls.run_id,
-        coalesce(sized_calls.thread_id, costed_steps.thread_id) as thread_id,
         costed_steps.assistant_id,
         costed_steps.model,
         sized_calls.type,
@@ -94,41 +108,12 @@ calls as (
         costed_steps.created_on,
         sized_calls.arguments_bytes,
         sized_calls.output_bytes,
-        sized_calls.child_run_id,
-        row_number() over (
-            partition by sized_calls.source, sized_calls.child_run_id
-            order by costed_steps.created_at, sized_calls.step_id, sized_calls.call_index
-        ) = 1 as is_first_of_child,
         -- Whole numbers of 1e-12 dollars, because division of decimals makes doubles.
         cast(costed_steps.cost_usd * 1000000000000::decimal(13, 0) as hugeint) as step_pico_usd,
         count(*) over step_calls as step_call_count,
         coalesce(min(coalesce(sized_calls.arguments_bytes, 0)) over step_calls, 0) as least_bytes,
         sum(sized_calls.arguments_bytes) over step_calls as step_bytes,
-        sized_calls.call_index = max(sized_calls.call_index) over step_calls as is_last
-    from sized_calls
-    left join costed_steps on costed_steps.source = sized_calls.source and costed_steps.step_id = sized_calls.step_id
-    window step_calls as (partition by sized_calls.source, sized_calls.step_id)
-),
-methods as (
-    select
-        source,
-        step_id,
-        call_index,
-        tool_call_id,
-        run_id,
-        thread_id,
-        assistant_id,
-        model,
-        type,
-        name,
-        created_at,
-        created_on,
-        arguments_bytes,
-        output_bytes,
-        child_run_id,
-        is_first_of_child,
-        step_pico_usd,
-        is_last,
+        sized_calls.call_index = max(sized_calls.call_index) over step_calls as is_last,
         case
             when step_call_count = 1 then 'exact'
             when least_bytes > 0 then 'by_bytes'
@@ -136,19 +121,25 @@ methods as (
         end as method,
         case
             when step_call_count = 1 then step_pico_usd
-            when least_bytes > 0 then step_pico_usd * arguments_bytes // step_bytes
+            when least_bytes > 0 then step_pico_usd * sized_calls.arguments_bytes // step_bytes
             else step_pico_usd // step_call_count
         end as share_pico_usd
-    from calls
+    from sized_calls
+    left join costed_steps
+        on costed_steps.source = sized_calls.source
+        and costed_steps.thread_id = sized_calls.thread_id
+        and costed_steps.run_id = sized_calls.run_id
+        and costed_steps.step_id = sized_calls.step_id
+    window step_calls as (partition by sized_calls.source, sized_calls.thread_id, sized_calls.run_id, sized_calls.step_id)
 ),
 shares as (
     select
         source,
+        thread_id,
+        run_id,
         step_id,
         call_index,
         tool_call_id,
-        run_id,
-        thread_id,
         assistant_id,
         model,
         type,
@@ -158,22 +149,20 @@ shares as (
         arguments_bytes,
         output_bytes,
         method,
-        child_run_id,
-        is_first_of_child,
         case
             when is_last
-            then step_pico_usd - sum(share_pico_usd) over (partition by source, step_id) + share_pico_usd
+            then step_pico_usd - sum(share_pico_usd) over (partition by source, thread_id, run_id, step_id) + share_pico_usd
             else share_pico_usd
         end as share_pico_usd
-    from methods
+    from calls
 )
 select
     shares.source,
+    shares.thread_id,
+    shares.run_id,
     shares.step_id,
     shares.call_index,
     shares.tool_call_id,
-    shares.run_id,
-    shares.thread_id,
     shares.assistant_id,
     shares.model,
     shares.type,
@@ -196,7 +185,20 @@ select
         * 0.000000000001::decimal(13, 12)
         as decimal(38, 12)
     ) as carried_cost_usd,
-    cast(case when shares.is_first_of_child then child_runs.cost_usd end as decimal(38, 12)) as child_cost_usd
+    cast(child_runs.cost_usd as decimal(38, 12)) as child_cost_usd
 from shares
-left join carrying_steps on carrying_steps.source = shares.source and carrying_steps.step_id = shares.step_id
-left join child_runs on child_runs.source = shares.source and child_runs.run_id = shares.child_run_id;
+left join carrying_steps
+    on carrying_steps.source = shares.source
+    and carrying_steps.thread_id = shares.thread_id
+    and carrying_steps.run_id = shares.run_id
+    and carrying_steps.step_id = shares.step_id
+left join first_calls
+    on first_calls.source = shares.source
+    and first_calls.thread_id = shares.thread_id
+    and first_calls.run_id = shares.run_id
+    and first_calls.step_id = shares.step_id
+    and first_calls.call_index = shares.call_index
+left join child_runs
+    on child_runs.source = first_calls.source
+    and child_runs.thread_id = first_calls.child_thread_id
+    and child_runs.run_id = first_calls.child_run_id;

@@ -1,19 +1,20 @@
 -- Tool calls that failed, each with the reason.
--- grain: source, step_id, call_index
+-- grain: source, thread_id, run_id, step_id, call_index
 -- units: instants are UTC
 -- reads: tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
--- filled `error`), unanswered (a function whose run ended badly before its output came). A step that somebody cancelled
+-- filled `error`), unanswered (a function, or an mcp call that waited for approval, whose run
+-- ended badly before its output came). A step that somebody cancelled
 -- is no failure of its tool. An output that is hidden (content = "hashed") says itself that it was one of these.
 create or replace view tool_failures as
 with calls as (
     select
         tool_calls.source,
+        tool_calls.thread_id,
+        tool_calls.run_id,
         tool_calls.step_id,
         tool_calls.call_index,
         tool_calls.tool_call_id,
-        tool_calls.run_id,
-        tool_calls.thread_id,
         coalesce(runs.assistant_id, run_steps.assistant_id) as assistant_id,
         tool_calls.type,
         tool_calls.name,
@@ -31,57 +32,37 @@ with calls as (
             then json_extract_string(try_cast(tool_calls.output as json), '$.error')
         end as output_error
     from tool_calls
-    left join run_steps on run_steps.source = tool_calls.source and run_steps.step_id = tool_calls.step_id
-    left join runs on runs.source = tool_calls.source and runs.run_id = tool_calls.run_id
-),
-failures as (
-    select
-        source,
-        step_id,
-        call_index,
-        tool_call_id,
-        run_id,
-        thread_id,
-        assistant_id,
-        type,
-        name,
-        arguments,
-        output,
-        created_at,
-        step_status,
-        run_status,
-        error_code,
-        error_message,
-        output_error,
-        case
-            when step_status = 'failed' or has_step_error then 'step_failed'
-            when step_status = 'expired' then 'step_expired'
-            when type = 'code_interpreter' and contains(output, 'Traceback (most recent call last)') then 'traceback'
-            when
-                type = 'code_interpreter'
-                and starts_with(output, 'hmac:')
-                and regexp_matches(output, 'hmac:[0-9a-f]{32}:[0-9]{1,10}:traceback(\n|$)')
-            then 'traceback'
-            when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
-            when starts_with(output, 'hmac:') and regexp_full_match(output, 'hmac:[0-9a-f]{32}:[0-9]{1,10}:error')
-            then 'error_output'
-            when type = 'function' and output is null and run_status in ('expired', 'failed', 'incomplete')
-            then 'unanswered'
-        end as reason
-    from calls
+    left join run_steps
+        on run_steps.source = tool_calls.source
+        and run_steps.thread_id = tool_calls.thread_id
+        and run_steps.run_id = tool_calls.run_id
+        and run_steps.step_id = tool_calls.step_id
+    left join runs
+        on runs.source = tool_calls.source
+        and runs.thread_id = tool_calls.thread_id
+        and runs.run_id = tool_calls.run_id
 )
 select
     source,
+    thread_id,
+    run_id,
     step_id,
     call_index,
     tool_call_id,
-    run_id,
-    thread_id,
     assistant_id,
     type,
     name,
     created_at,
-    reason,
+    case
+        when step_status = 'failed' or has_step_error then 'step_failed'
+        when step_status = 'expired' then 'step_expired'
+        when type = 'code_interpreter' and contains(output, 'Traceback (most recent call last)') then 'traceback'
+        when type = 'code_interpreter' and is_hidden_as(output, 'traceback') then 'traceback'
+        when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
+        when is_hidden_as(output, 'error') then 'error_output'
+        when type in ('function', 'mcp') and output is null and run_status in ('expired', 'failed', 'incomplete')
+        then 'unanswered'
+    end as reason,
     step_status,
     run_status,
     -- The run's error is the step's only where the step itself came to a bad end.
@@ -92,5 +73,5 @@ select
     end as error_message,
     arguments,
     output
-from failures
+from calls
 where reason is not null;

@@ -25,6 +25,8 @@ with tool_steps as (
     from tool_call_costs
     left join tool_failures
         on tool_failures.source = tool_call_costs.source
+        and tool_failures.thread_id = tool_call_costs.thread_id
+        and tool_failures.run_id = tool_call_costs.run_id
         and tool_failures.step_id = tool_call_costs.step_id
         and tool_failures.call_index = tool_call_costs.call_index
     group by
@@ -38,6 +40,8 @@ with tool_steps as (
 step_durations as (
     select
         source,
+        thread_id,
+        run_id,
         step_id,
         step_index,
         epoch(coalesce(completed_at, failed_at, expired_at, cancelled_at)) - epoch(created_at) as duration_s
@@ -56,7 +60,8 @@ timed_steps as (
         least(
             tool_steps.calls,
             coalesce(lag(tool_steps.failures) over (
-                partition by tool_steps.source, tool_steps.run_id, tool_steps.type, tool_steps.name
+                partition by
+                    tool_steps.source, tool_steps.thread_id, tool_steps.run_id, tool_steps.type, tool_steps.name
                 order by step_durations.step_index, tool_steps.step_id
             ), 0)
         ) as retries,
@@ -68,7 +73,10 @@ timed_steps as (
         step_durations.duration_s
     from tool_steps
     left join step_durations
-        on step_durations.source = tool_steps.source and step_durations.step_id = tool_steps.step_id
+        on step_durations.source = tool_steps.source
+        and step_durations.thread_id = tool_steps.thread_id
+        and step_durations.run_id = tool_steps.run_id
+        and step_durations.step_id = tool_steps.step_id
 ),
 source_runs as (
     select source, count(*) as runs
@@ -81,9 +89,9 @@ select
     timed_steps.name,
     cast(sum(timed_steps.calls) as bigint) as calls,
     count(*) as steps,
-    count(distinct timed_steps.run_id) as runs,
+    count(distinct (timed_steps.thread_id, timed_steps.run_id)) as runs,
     count(distinct timed_steps.thread_id) as threads,
-    count(distinct timed_steps.run_id) / nullif(source_runs.runs, 0) as run_share,
+    count(distinct (timed_steps.thread_id, timed_steps.run_id)) / nullif(source_runs.runs, 0) as run_share,
     cast(sum(timed_steps.failures) as bigint) as failures,
     cast(sum(timed_steps.retries) as bigint) as retries,
     quantile_cont(timed_steps.duration_s, 0.5) as p50_duration_s,

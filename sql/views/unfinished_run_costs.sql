@@ -1,13 +1,13 @@
 -- Runs that were paid for and came to nothing: expired, failed, cancelled or incomplete.
--- grain: source, run_id
+-- grain: source, thread_id, run_id
 -- units: US dollars, exact to 12 decimals; tokens are the sums over the steps
 -- reads: run_costs, runs
 -- Runs that used tokens without a known price are here too, with no cost.
 create or replace view unfinished_run_costs as
 select
     run_costs.source,
-    run_costs.run_id,
     run_costs.thread_id,
+    run_costs.run_id,
     run_costs.assistant_id,
     run_costs.model,
     run_costs.status,
@@ -22,7 +22,10 @@ select
     run_costs.total_tokens,
     run_costs.cost_usd
 from run_costs
-inner join runs on runs.source = run_costs.source and runs.run_id = run_costs.run_id
+inner join runs
+    on runs.source = run_costs.source
+    and runs.thread_id = run_costs.thread_id
+    and runs.run_id = run_costs.run_id
 where
     run_costs.status in ('expired', 'failed', 'cancelled', 'incomplete')
     and (run_costs.cost_usd > 0 or (run_costs.cost_usd is null and run_costs.prompt_tokens > 0));

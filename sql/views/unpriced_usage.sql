@@ -9,7 +9,7 @@ select
     model,
     min(created_at) as first_seen_at,
     max(created_at) as last_seen_at,
-    count(distinct run_id) as runs,
+    count(distinct (thread_id, run_id)) as runs,
     count(*) as steps,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
     try_cast(sum(cached_tokens) as bigint) as cached_tokens,

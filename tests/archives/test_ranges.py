@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.archives.files import Damage, Document, read_documents
+from pipeline.archives.files import read_documents
 from pipeline.archives.landing import ImportProgress
+from pipeline.archives.large import Damage, Document
 from pipeline.archives.ranges import Scanned, hash_file, read_range, read_range_documents, scan_file
-from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.cluster.ray_import import RayImport
+from pipeline.cluster.ray_reading import FilesJob, FilesRead
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.raw.places import raw_store
+from pipeline.storage.writer_lock import is_being_written
+from pipeline.warehouse.database import warehouse_path
 from tests.archived import NOW, JsonObject, envelope, function_step, import_here, lines_of, run_object, step_object
 from tests.contents import assert_same_contents
 from tests.syncs import read_all
@@ -104,7 +108,7 @@ def import_cut(folder: Path, archive: Path, threads: ThreadCluster | None = None
     progress = ImportProgress(files_total=1)
     cluster: Any = threads or ThreadCluster()
     work = RayImport(cluster, folder, "archive", None, range_bytes=RANGE_BYTES)
-    work.run([archive], progress=progress, now=NOW, lock_wait_s=1.0)
+    work.run([archive], progress=progress, now=lambda: NOW, lock_wait_s=1.0)
     return progress
 
 
@@ -147,10 +151,16 @@ def damaged(name: str) -> list[Any]:
     return ["?", broken, {"id": 1}, *runs_far_apart(name), broken, broken | {"id": f"{name}_2"}, [1]]
 
 
-def test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "shapes",
+    [[runs_together, runs_far_apart, lists_far_apart, states_far_apart, damaged], [runs_backwards] * 20],
+    ids=["mixed", "backwards"],
+)
+def test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go(
+    tmp_path: Path, shapes: list[Callable[[str], list[Any]]]
+) -> None:
     path = tmp_path / "a.jsonl"
-    shapes = [runs_together, runs_far_apart, runs_backwards, lists_far_apart, states_far_apart, damaged]
-    path.write_bytes(b"".join(lines_of(shape(shape.__name__)) for shape in shapes))
+    path.write_bytes(b"".join(lines_of(shape(f"{shape.__name__}_{index}")) for index, shape in enumerate(shapes)))
     whole = import_here(tmp_path / "whole", path)
 
     cut = import_cut(tmp_path / "cut", path)
@@ -194,8 +204,8 @@ def test_only_the_first_places_that_nobody_could_read_are_named_and_all_are_coun
 
     [archive] = import_cut(tmp_path / "cut", path).archives
 
-    assert (archive.unrecognised, len(archive.first_unrecognised)) == (2_000, 20)
-    assert archive.first_unrecognised[-1] == "line 20: neither a run nor a step"
+    assert archive.unrecognised == 2_000
+    assert archive.first_unrecognised == ["line 1, line 2, line 3 and 1,997 more: neither a run nor a step"]
 
 
 @dataclass
@@ -209,6 +219,19 @@ class BreaksOff(ThreadCluster):
             if isinstance(job, FilesJob) and number == self.after:
                 raise KeyboardInterrupt
             yield work(job)
+
+
+@pytest.mark.parametrize("after", [2, 3])
+def test_an_import_that_breaks_off_lets_go_of_the_warehouse_before_anyone_hears_of_it(
+    tmp_path: Path, after: int
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of(runs_far_apart()))
+
+    with pytest.raises(KeyboardInterrupt):
+        import_cut(tmp_path / "cut", path, BreaksOff(after=after))
+
+    assert not is_being_written(warehouse_path(tmp_path / "cut"))
 
 
 def test_an_import_that_breaks_off_leaves_no_record_and_the_next_one_reads_the_file_again(tmp_path: Path) -> None:
@@ -265,3 +288,14 @@ def test_a_cut_archive_that_is_known_is_not_read_again(tmp_path: Path) -> None:
 
     assert (again.files_known, again.files_done, again.steps) == (1, 1, 0)
     assert read_all(tmp_path / "cut", "select count(*) from run_steps") == [(24,)]
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["in ranges", "in one go"])
+def test_all_that_an_import_records_is_of_the_clock_it_was_given(tmp_path: Path, cut: bool) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of(runs_together()))
+
+    (import_cut if cut else import_here)(tmp_path / "data", path)
+
+    recorded = "select distinct unnest([started_at, finished_at]) from syncs union select landed_at from loaded_parts"
+    assert read_all(tmp_path / "data", recorded) == [(NOW,)]

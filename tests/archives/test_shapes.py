@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import tracemalloc
 from collections import deque
@@ -14,8 +15,10 @@ import polars as pl
 import pytest
 from backports import zstd
 
-from pipeline.archives.files import Damage, Document, LineNumbers, find_archives, read_documents
-from pipeline.archives.shapes import Context, Unrecognised, read_content
+from pipeline.archives.files import LineNumbers, find_archives, read_documents
+from pipeline.archives.large import Damage, Document
+from pipeline.archives.shapes.content import Context, Unrecognised
+from pipeline.archives.shapes.objects import read_content
 from pipeline.errors import ConfigurationError
 from pipeline.extract.known_threads import read_thread_states
 from pipeline.flatten.part_frames import frames_of
@@ -528,20 +531,24 @@ def test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory(
 
 def test_an_interrupted_import_keeps_what_landed_and_the_next_one_completes_it(tmp_path: Path) -> None:
     logs = "log line " * 4_000
-    with (tmp_path / "steps.jsonl").open("wb") as file:
-        for number in range(1_300):
-            file.write(lines_of([step_object(f"step_{number:05}", at=number, metadata={"logs": logs})]))
+    steps = [step_object(f"step_{number:05}", at=number, metadata={"logs": logs}) for number in range(1_000)]
+    # More than a part of one run, and a file that nobody ever writes into: the import cannot come to its end.
+    (tmp_path / "1.jsonl").write_bytes(lines_of(steps[:800]))
+    os.mkfifo(tmp_path / "2.jsonl")
+    command = ("import", "1.jsonl", "2.jsonl", "--data-dir", "data")
 
-    with started_cli(tmp_path, "import", "steps.jsonl", "--data-dir", "data", environ=environ_for()) as process:
-        wait_until(lambda: bool(raw_files(tmp_path / "data")), what="the first part")
+    with started_cli(tmp_path, *command, environ=environ_for()) as process:
+        wait_until(lambda: bool(raw_files(tmp_path / "data")), what="the first part", of=process)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()
-    again = run_cli(tmp_path, "import", "steps.jsonl", "--data-dir", "data")
+    (tmp_path / "2.jsonl").unlink()
+    (tmp_path / "2.jsonl").write_bytes(lines_of(steps[800:]))
+    again = run_cli(tmp_path, *command)
 
     assert process.returncode == 130
     assert "run the same command again" in stderr
     assert again.returncode == 0
-    assert read_all(tmp_path / "data", "select count(*), max(step_index) from run_steps") == [(1_300, 1_299)]
+    assert read_all(tmp_path / "data", "select count(*), max(step_index) from run_steps") == [(1_000, 999)]
 
 
 class CountedText(str):

@@ -4,19 +4,20 @@ import asyncio
 import json
 import sys
 import tracemalloc
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pipeline.archives.files import Damage, read_documents
+from pipeline.archives.files import read_documents
 from pipeline.archives.landing import ImportProgress
+from pipeline.archives.large import Damage
 from pipeline.extract.fetching import Progress
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.protocol.endpoint import Endpoint
 from pipeline.verbs.archive_import import ImportRequest, run_import
 from pipeline.verbs.sync.flow import SyncOptions, run_sync
+from tests.archived import NOW
 from tests.fake_clock import FakeClock
 from tests.landed import run_of, step_of
 from tests.scripted_server import ScriptedServer, list_body, reply
@@ -55,7 +56,7 @@ def test_ids_of_an_archive_are_values_and_never_names_of_files(tmp_path: Path) -
     (tmp_path / "dump.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     request = ImportRequest([str(tmp_path / "dump.jsonl")], "archive", tmp_path / "data")
 
-    run_import(request, progress=ImportProgress(), now=datetime.now(UTC))
+    run_import(request, progress=ImportProgress(), now=lambda: NOW)
 
     found = read_all(tmp_path / "data", "select thread_id, run_id, step_id from run_steps order by all")
     assert found == [(odd, odd, odd) for odd in sorted(ODD_IDS)]
@@ -87,7 +88,7 @@ def test_a_data_folder_whose_name_looks_like_sql_is_a_folder(tmp_path: Path) -> 
     (tmp_path / "dump.jsonl").write_text(lines)
     request = ImportRequest([str(tmp_path / "dump.jsonl")], "archive", tmp_path / name)
 
-    run_import(request, progress=ImportProgress(), now=datetime.now(UTC))
+    run_import(request, progress=ImportProgress(), now=lambda: NOW)
 
     ended = run_cli(tmp_path, "query", "select count(*) as runs from runs", "--format", "csv", "--data-dir", name)
     assert (ended.returncode, ended.stdout) == (0, '"runs"\n1\n'), ended.stderr

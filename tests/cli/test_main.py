@@ -6,13 +6,12 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline import __version__
-from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
+from pipeline.emulator import Corpus, RunningEmulator, generate_corpus
 from tests.syncs import environ_for, hold_back, raw_files, read_all, run_cli, started_cli, wait_until
 
 Ended = subprocess.CompletedProcess[str]
@@ -21,12 +20,6 @@ Ended = subprocess.CompletedProcess[str]
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=12)
-
-
-@pytest.fixture
-def server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
 
 
 def sync(server: RunningEmulator, folder: Path, *arguments: str, given: str = "", **variables: str) -> Ended:
@@ -134,7 +127,13 @@ def test_an_error_that_ends_a_sync_is_a_json_log_line_too(server: RunningEmulato
 
 
 def test_a_full_disk_behind_stdout_is_named_and_no_bug(tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full:
+    device = Path("/dev/full")
+    found = stat.filemode(device.stat().st_mode) if device.exists() else "nothing"
+    assert found.startswith("c"), (
+        f"{device} is {found}, not the character device that is always full: something has replaced it, make it anew"
+        f" (as root on Linux: rm -f {device}; mknod -m 666 {device} c 1 7)"
+    )
+    with device.open("w") as full:
         command = [sys.executable, "-m", "pipeline", "status", "--config", "--json"]
         ended = subprocess.run(command, cwd=tmp_path, env=environ_for(), stdout=full, stderr=subprocess.PIPE, text=True)
 

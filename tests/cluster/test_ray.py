@@ -222,7 +222,7 @@ def test_the_actor_of_the_pace_killed_without_warning_ends_the_sync_with_all_tha
 
     def kill_it() -> None:
         wait_until(lambda: len(emulator.requests()) > 40, what="shares under way")
-        for pid in working_on("Desk"):
+        for pid in working_on("Coordinator"):
             os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_it)
@@ -242,10 +242,10 @@ def test_the_limit_of_a_key_holds_for_all_workers_together(
     sync_on(cluster, settings, emulator.corpus.thread_ids()[:8])
 
     times = sorted(entry["at_s"] for entry in emulator.requests() if entry["route"] != "list_threads")
-    # 30 a second: whatever stands between two requests, no second has more, but for what one batch is late.
-    most = max(sum(start <= at < start + 1 for at in times) for start in times)
-    assert len(times) > 30
-    assert most <= 45
+    # 30 a second, but for what is under way (a busy machine may serve it all at once) and for what one batch is late.
+    at_once = 8 * WORKERS + 15
+    assert len(times) > 4 * at_once
+    assert (len(times) - at_once) / 30 <= times[-1] - times[0]
 
 
 def test_a_cluster_that_does_not_see_the_folder_is_told_apart_from_one_that_does(
@@ -276,7 +276,7 @@ def test_an_import_on_a_cluster_comes_to_the_tables_of_one_process(
     progress = ImportProgress()
 
     work = RayImport(cluster, tmp_path / "ray", "archive", None, range_bytes=files[0].stat().st_size // 3)
-    work.run(files, progress=progress, now=NOW, lock_wait_s=1.0)
+    work.run(files, progress=progress, now=lambda: NOW, lock_wait_s=1.0)
 
     assert (progress.files_done, progress.unrecognised) == (len(files), 0)
     # What differs is what tells one import from another: walk_id, sync_id, part and times, which are left out.
@@ -309,7 +309,9 @@ def test_a_worker_killed_in_the_middle_of_an_import_loses_nothing_and_duplicates
     killer.start()
     files = [tmp_path / "a.jsonl.gz", pipe]
     progress = ImportProgress()
-    RayImport(cluster, tmp_path / "ray", "archive", None).run(files, progress=progress, now=NOW, lock_wait_s=1.0)
+    RayImport(cluster, tmp_path / "ray", "archive", None).run(
+        files, progress=progress, now=lambda: NOW, lock_wait_s=1.0
+    )
     killer.join()
 
     assert len(killed) == 1

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.archives.landing import ImportProgress
 from pipeline.cluster.ray_fleet import RayFleet
-from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.cluster.ray_import import RayImport
+from pipeline.cluster.ray_reading import FilesJob, FilesRead
 from pipeline.cluster.ray_session import count_tasks
 from pipeline.cluster.ray_tasks import check_version
 from pipeline.emulator import RunningEmulator, running_emulator
@@ -87,7 +88,7 @@ class Loses(ThreadCluster):
 
 def import_on(cluster: Any, folder: Path, archive: Path) -> None:
     work = RayImport(cluster, folder / "data", "archive", None)
-    work.run([archive], progress=ImportProgress(), now=NOW, lock_wait_s=1.0)
+    work.run([archive], progress=ImportProgress(), now=lambda: NOW, lock_wait_s=1.0)
 
 
 def test_an_import_whose_workers_have_another_folder_is_refused_and_says_so(tmp_path: Path, archive: Path) -> None:
@@ -203,9 +204,9 @@ def test_what_one_round_of_a_sync_has_learned_of_the_pace_the_next_one_keeps(
 
     asyncio.run(two_rounds())
 
-    [desk] = cluster.actors
+    [coordinator] = cluster.actors
     # Without a push-back nothing spaces the requests.
-    assert desk.owner.grant(Ask(8)).every_s > 0
+    assert coordinator.owner.grant(Ask(8)).every_s > 0
 
 
 def test_a_cluster_without_processors_is_given_tasks_that_wait_for_some() -> None:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
+from tests.syncs import PATIENCE_S
 
 Json = dict[str, Any]
 
@@ -51,7 +52,7 @@ def client(emulator: RunningEmulator) -> Iterator[httpx.Client]:
 
 def connect(emulator: RunningEmulator) -> httpx.Client:
     headers = {"Authorization": f"Bearer {emulator.api_key}"}
-    return httpx.Client(base_url=emulator.base_url, headers=headers, timeout=10)
+    return httpx.Client(base_url=emulator.base_url, headers=headers, timeout=60)
 
 
 def walk(client: httpx.Client, path: str, *, limit: int = 100, order: str = "asc") -> Iterator[Json]:
@@ -788,7 +789,7 @@ def test_the_process_says_where_it_listens_and_ends_with_its_parents_pipe() -> N
         status = httpx.get(f"{said['base_url']}/threads").status_code
         process.stdin.close()
 
-        assert process.wait(timeout=10) == 0
+        assert process.wait(PATIENCE_S) == 0
 
     assert status == 401
     assert said["pid"] == process.pid

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,6 @@ COUNTS = "select (select count(*) from runs), (select count(*) from run_steps), 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=27)
-
-
-@pytest.fixture(scope="module")
-def shared_server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeline.emulator import RunningEmulator
 # Between two looks; what is waited for may be there for a few milliseconds only.
 _LOOK_EVERY_S = 0.001
 _PATIENCE_S = 300.0
-_ORPHAN_PATIENCE_S = 5.0
+_ORPHAN_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def kill_at(moment: Moment, process: subprocess.Popen[bytes], *, whole_group: bo
 
 
 def find_orphans(session: int) -> list[int]:
-    """Processes of the session that do not end by themselves within a few seconds."""
+    """Processes of the session that do not end by themselves within a minute."""
     deadline = time.monotonic() + _ORPHAN_PATIENCE_S
     pause = threading.Event()
     while (left := list_session(session)) and time.monotonic() < deadline:

@@ -102,7 +102,7 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
             patched=lists.long_run,
         )
         rule = {"fault": "record", "kind": kind.kind, **kind.on, **steps.match}
-        yield Cell("Records", name, "steps", outcome, [rule], settings={"timeout_s": 20.0})
+        yield Cell("Records", name, "steps", outcome, [rule])
     for name, kind_name, rejects in (("id is null", "null_id", 24), ("id is missing", "missing_id", 12)):
         nameless = Outcome(
             exit_code=4,

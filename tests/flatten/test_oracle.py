@@ -93,7 +93,7 @@ def compare(frames: dict[str, pl.DataFrame], simple: Reading, fixed: dict[str, J
 def test_both_read_the_same_rows_and_rejects_from_odd_pages(pages: list[bytes]) -> None:
     frames = flatten([landed_bodies(pages, first=STEP)])
 
-    below = {**WALK, "run_id": "run_1"}
+    below = WALK | STEP_OWNER
     fixed: dict[str, Json] = {
         "run_steps": WALK | STEP_OWNER,
         "tool_calls": WALK | STEP_OWNER,

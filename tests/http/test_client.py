@@ -84,16 +84,11 @@ def test_a_port_where_nobody_listens_is_an_error_naming_the_path() -> None:
     assert slept == BACKOFF_S
 
 
-def test_a_silent_server_is_asked_again_after_the_timeout() -> None:
-    outcome = ask(SILENCE, OK, timeout_s=0.05)
-    assert outcome.ids == ["run_1"]
-    assert outcome.spacing_s == [0.5]
-
-
-def test_a_server_that_stays_silent_is_an_error_saying_how_long_we_waited() -> None:
+def test_a_silent_server_is_asked_again_after_the_timeout_and_then_named_with_how_long_we_waited() -> None:
     outcome = ask(SILENCE, timeout_s=0.05, policy=RetryPolicy(attempts=2))
     assert outcome.message == "/threads/thread_1/runs: no whole answer within 0.05 s"
-    assert len(outcome.seen) == 2
+    # What came to the server of the two requests depends on how fast the machine is.
+    assert outcome.retries == 1
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ class Server:
 
 
 async def wait_until(holds: Callable[[], bool]) -> None:
-    """Turns of the loop until it holds, for ten seconds at most."""
-    async with asyncio.timeout(10):
+    """Turns of the loop until it holds, for a minute at most."""
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 

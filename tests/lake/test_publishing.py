@@ -32,7 +32,7 @@ from tests.grown_lake import RUNS_PER_THREAD, THREAD, grow_lake, measure_publish
 from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
 from tests.landed import NOON, Listing, instant, land, run_of, step_of
 from tests.publish_parts import publish
-from tests.syncs import ROOT, environ_for, run_cli, wait_until
+from tests.syncs import PATIENCE_S, ROOT, environ_for, run_cli, wait_until
 from tests.warehouse.test_load import HISTORY, land_history
 
 # `LAKE_KILLS=100 pytest tests/lake/test_publishing.py -k killed_at_random` is the long form.
@@ -162,7 +162,7 @@ def test_two_publishers_killed_at_random_leave_exactly_one_copy_of_every_row(tmp
             running[victim].kill()
             running[victim].wait()
             running[victim] = publisher(data_dir, here)
-        codes = [process.wait(60) for process in running]
+        codes = [process.wait(PATIENCE_S) for process in running]
     finally:
         for process in running:
             process.kill()
@@ -422,12 +422,13 @@ def test_the_tables_say_what_they_are_and_what_their_keys_are(lake: Path) -> Non
 
     assert metadata.description == "Tool calls in the order of their step."
     assert metadata.partition_columns == ["source"]
-    assert metadata.configuration["run-steps-pipeline.key"] == "source,step_id,call_index"
+    assert metadata.configuration["run-steps-pipeline.key"] == "source,thread_id,run_id,step_id,call_index"
     assert [field.name for field in DeltaTable(str(lake / "tool_calls")).schema().fields if not field.nullable] == [
         "source",
+        "thread_id",
+        "run_id",
         "step_id",
         "call_index",
-        "run_id",
     ]
 
 
@@ -571,7 +572,7 @@ def test_many_rows_of_a_large_table_change_and_the_others_stay(lake: Path, tmp_p
     before = snapshot.scan("tool_calls").collect()
     chosen = many.filter(pl.col("number") < 2 * steps).select(before.columns)
     upserts = chosen.filter(pl.col("call_index") == 0).with_columns(output=pl.lit("changed"))
-    key = ["source", "step_id", "call_index"]
+    key = ["source", "thread_id", "run_id", "step_id", "call_index"]
     deletes = chosen.filter(pl.col("call_index") == 1).head(10).select(key)
 
     snapshot.commit("tool_calls", Change(upserts, deletes, only_new=False), epoch=snapshot.epochs["tool_calls"])

@@ -4,8 +4,8 @@ from tests.mutants.mutant import Mutant
 
 _LANDING = "pipeline/raw/parts.py"
 _FLATTEN = "pipeline/flatten/frames.py"
-_LOAD = "pipeline/warehouse/statements.py"
-_SETTLE = "pipeline/warehouse/seals.py"
+_LOAD = "pipeline/warehouse/transaction/statements.py"
+_SETTLE = "pipeline/warehouse/transaction/seals.py"
 _FLEET = "pipeline/cluster/fleet.py"
 _SHARE = "pipeline/extract/share.py"
 
@@ -14,7 +14,7 @@ LANDING = (
         "a part takes the place of one that is there",
         "landed pages are lost",
         _LANDING,
-        "os.link(aside, path)",
+        "name_once(aside, path)",
         "os.replace(aside, path), aside.touch()",
         ("cluster/test_fleet.py::test_a_part_is_never_put_in_the_place_of_another",),
     ),
@@ -66,8 +66,10 @@ FLATTENING = (
         "every cost is wrong",
         _FLATTEN,
         '        "cached_tokens": [_cached_tokens(usage) for usage in usages],\n'
+        '        "cache_write_tokens": [None] * len(usages),\n'
         '        "completion_tokens": [usage.completion_tokens for usage in usages],',
         '        "completion_tokens": [_cached_tokens(usage) for usage in usages],\n'
+        '        "cache_write_tokens": [None] * len(usages),\n'
         '        "cached_tokens": [usage.completion_tokens for usage in usages],',
         ("flatten/test_frames.py::test_cached_tokens_are_read_in_either_spelling",),
     ),

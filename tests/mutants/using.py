@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _QUERY = "pipeline/verbs/query.py"
+_READ_ONLY = "pipeline/sqlfiles/read_only.py"
 _REPORT = "pipeline/verbs/sync/outcome.py"
 _RANGES = "pipeline/archives/ranges.py"
 _ARCHIVES = "pipeline/archives/files.py"
@@ -11,10 +12,18 @@ QUERIES = (
     Mutant(
         "`query` takes statements that write",
         "the refusal no longer says where to do it",
-        _QUERY,
-        "if kind not in _READING:",
-        "if False:",
+        _READ_ONLY,
+        'if kind != "EXPLAIN":\n        raise WritingError(kind)',
+        'if kind != "EXPLAIN":\n        return statement.query',
         ("verbs/test_query.py::test_a_write_is_refused_with_exit_code_2_and_where_to_do_it",),
+    ),
+    Mutant(
+        "`query` runs a SELECT that has a COPY in its WITH",
+        "a file of the user's is overwritten",
+        _READ_ONLY,
+        "        if not reads:",
+        "        if False:",
+        ("verbs/test_query.py::test_anything_but_reading_is_refused_and_changes_nothing",),
     ),
     Mutant(
         "readers open the warehouse for writing",
@@ -137,7 +146,7 @@ ARCHIVES = (
     Mutant(
         "the bound on an item of an archive is 16 MiB late",
         "a small packed file fills the memory",
-        _ARCHIVES,
+        "pipeline/archives/large.py",
         "if self._left_bytes <= 0:",
         "if self._left_bytes <= -(2**24):",
         ("archives/test_shapes.py::test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory",),
@@ -169,17 +178,17 @@ ARCHIVES = (
     Mutant(
         "an import goes before a complete walk",
         "old copies take the place of what the server has",
-        "pipeline/warehouse/imported_steps.py",
-        "not in (select (source, run_id) from best_walks where verdict = 'complete')",
-        "not in (select (source, run_id) from best_walks where false)",
+        "pipeline/warehouse/transaction/imported_steps.py",
+        "select (source, thread_id, run_id) from best_walks where verdict = 'complete'",
+        "select (source, thread_id, run_id) from best_walks where false",
         ("archives/test_shapes.py::test_a_complete_walk_outranks_imports",),
     ),
     Mutant(
         "what was not recognised does not change the exit code",
         "half an import looks whole",
         "pipeline/verbs/archive_import.py",
-        "code = IncompleteError.exit_code if progress.unrecognised else 0",
-        "code = 0",
+        "not (progress.unrecognised or any_counted(lost) or evidence.is_broken)",
+        "not (any_counted(lost) or evidence.is_broken)",
         ("archives/test_shapes.py::test_what_is_not_recognised_is_named_with_file_and_line_and_the_exit_code_says_so",),
     ),
     Mutant(
@@ -201,7 +210,7 @@ ARCHIVES = (
     Mutant(
         "places begin anew in each part of an import",
         "steps of one second stand in another order than their archive has",
-        "pipeline/warehouse/imported_steps.py",
+        "pipeline/warehouse/transaction/imported_steps.py",
         "contributors.items_before + steps.page_index as place",
         "steps.page_index as place",
         ("archives/test_ranges.py::test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go",),

@@ -111,7 +111,7 @@ def test_totals_costs_waste_and_failures_are_those_of_full_mode(account: Corpus,
         "select columns(* exclude (last_error_message)) from unfinished_run_costs order by all",
         "select file_id, score, output_index from file_search_results natural full join code_interpreter_outputs"
         " order by all",
-        "select sum(cost_usd), count(*) from runs join run_costs using (source, run_id)"
+        "select sum(cost_usd), count(*) from runs join run_costs using (source, thread_id, run_id)"
         " group by metadata->>'customer' order by all",
     ):
         hashed, full = read_all(tmp_path / "hashed", sql), read_all(tmp_path / "full", sql)

@@ -141,6 +141,16 @@ def test_every_room_has_its_floor() -> None:
     assert rooms == {*FLOORS, APART}
 
 
+@pytest.mark.parametrize(
+    ("module", "known"),
+    [("protocol.wire", "warehouse.load"), ("http.client", "settings.lookup"), ("verbs.sync.flow", "cli.options")],
+)
+def test_an_import_that_runs_up_is_seen_and_the_way_down_is_free(module: str, known: str) -> None:
+    assert runs_up(module, known)
+    assert not runs_up(known, module)
+    assert not runs_up(module, module)
+
+
 @pytest.mark.parametrize("floor", FLOORS)
 def test_a_room_imports_only_from_the_floors_below(floor: str) -> None:
     modules = [name for name in ours() if room(name) == floor]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-_INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "HOME")
+_INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "HOME", "LD_PRELOAD")
 
 
 @pytest.fixture(scope="module")

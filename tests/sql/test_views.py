@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.sqlfiles.schema import open_in_memory
 from tests.warehouse_rows import (
     SQL,
     Row,
@@ -22,7 +23,6 @@ from tests.warehouse_rows import (
     add_step,
     add_thread,
     add_walk,
-    open_warehouse,
     post_ledger,
     read_rows,
     read_value,
@@ -34,7 +34,7 @@ Connection = duckdb.DuckDBPyConnection
 
 @pytest.fixture(scope="module")
 def warehouse() -> Iterator[Connection]:
-    with open_warehouse() as con:
+    with open_in_memory() as con:
         yield con
 
 
@@ -782,7 +782,7 @@ def add_uses(con: Connection, instants: list[str], thread_id: str = "thread_1") 
     for instant in instants:
         step_id = f"{thread_id}_{instant}"
         add_step(con, step_id=step_id, thread_id=thread_id, run_id=f"run_of_{thread_id}", created_at=instant)
-        add_call(con, step_id=step_id, run_id=f"run_of_{thread_id}", type="code_interpreter")
+        add_call(con, step_id=step_id, thread_id=thread_id, run_id=f"run_of_{thread_id}", type="code_interpreter")
 
 
 def session_starts(con: Connection) -> list[tuple[str, int]]:
@@ -1014,12 +1014,14 @@ def test_a_waiting_run_names_the_functions_that_it_waits_for(con: Connection) ->
 def test_the_heaviest_runs_are_one_per_cent_rounded_up(con: Connection, runs: int, heaviest: int) -> None:
     add_price(con)
     con.execute(
-        "insert into runs by name select 'main' as source, 'run_' || i as run_id, 'gpt-4o' as model, "
+        "insert into runs by name select 'main' as source, 'thread' as thread_id, 'run_' || i as run_id, "
+        "'gpt-4o' as model, "
         "true as sealed, now() as observed_at, 'w' as walk_id, 0 as page_index from range($1) as t (i)",
         [runs],
     )
     con.execute(
-        "insert into run_steps by name select 'main' as source, 'step_' || i as step_id, 'run_' || i as run_id, "
+        "insert into run_steps by name select 'main' as source, 'thread' as thread_id, 'run_' || i as run_id, "
+        "'step_' || i as step_id, "
         "0 as step_index, timestamptz '2024-11-20 12:00:00+00' as created_at, 1000 + i as prompt_tokens, "
         "0 as completion_tokens, 'w' as walk_id, 0 as page_index from range($1) as t (i)",
         [runs],
@@ -1172,7 +1174,7 @@ def test_the_conservation_check_sees_calls_that_lose_money(con: Connection) -> N
     add_costing_step(con)
     con.execute(
         "create or replace view tool_call_costs as "
-        "select source, step_id, cost_usd - 0.000000000001 as cost_usd from step_costs"
+        "select source, thread_id, run_id, step_id, cost_usd - 0.000000000001 as cost_usd from step_costs"
     )
 
     levels = [row["level"] for row in run_check(con, "cost_conservation")]
@@ -1227,18 +1229,24 @@ def test_no_money_appears_or_vanishes_between_calls_steps_runs_and_threads(
     with rolled_back(warehouse) as con:
         add_price(con, valid_from="2024-10-15", input_usd_per_mtok="2.499999", output_usd_per_mtok="9.777777")
         for run, model in enumerate(["gpt-4o", "gpt-4o", "my-deployment", None]):
-            add_run(con, run_id=f"run_{run}", thread_id=f"thread_{run % 2}", model=model)
+            add_run(con, **ids_of(run), model=model)
         for index, step in enumerate(steps):
-            ids: Row = {"step_id": f"step_{index}", "run_id": f"run_{step['run']}"}
+            numbered = sum(earlier["run"] == step["run"] for earlier in steps[:index])
+            ids: Row = {**ids_of(step["run"]), "step_id": f"step_{numbered}"}
             counted = usage(step["prompt"], step["completion"], step["cached"])
             add_step(con, **ids, step_index=index, created_at=f"2024-10-{step['day']:02}T12:00:00Z", **counted)
             for call, text in enumerate(step["arguments"]):
                 add_call(con, **ids, call_index=call, arguments=text)
-        costs = {row["step_id"]: row["cost_usd"] for row in read_rows(con, "select step_id, cost_usd from step_costs")}
+        costs = {row["step_index"]: row["cost_usd"] for row in read_rows(con, "from step_costs")}
         offending = run_check(con, "cost_conservation")
 
     assert offending == []
-    assert costs == {f"step_{index}": expected_cost(step) for index, step in enumerate(steps)}
+    assert costs == {index: expected_cost(step) for index, step in enumerate(steps)}
+
+
+def ids_of(run: int) -> Row:
+    """Of a server that numbers runs within their thread, and steps within their run."""
+    return {"thread_id": f"thread_{run % 2}", "run_id": f"run_{run // 2}"}
 
 
 def expected_cost(step: Row) -> Decimal | None:
@@ -1395,7 +1403,7 @@ def test_a_child_run_s_cost_stands_beside_the_first_call_that_names_it(con: Conn
     add_run(con)
     add_run(con, run_id="child", thread_id="thread_child")
     add_costing_step(con)
-    add_costing_step(con, step_id="child_step", run_id="child", prompt_tokens=2_000_000)
+    add_costing_step(con, step_id="child_step", run_id="child", thread_id="thread_child", prompt_tokens=2_000_000)
     for index in range(2):
         add_call(con, call_index=index, type="connected_agent", child_run_id="child")
 

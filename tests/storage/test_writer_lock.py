@@ -28,11 +28,18 @@ from tests.syncs import (
     wait_until,
 )
 
-# Opens the file, says so, and answers each line of its input with the number of runs that it sees.
+# Opens the file as soon as it is free, says so, and answers each line of its input with the number of runs it sees.
 _HOLDER = """
-import sys, duckdb
+import sys, time, duckdb
 path, mode = sys.argv[1:]
-connection = duckdb.connect(path, read_only=mode == "read")
+while True:
+    try:
+        connection = duckdb.connect(path, read_only=mode == "read")
+        break
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        time.sleep(0.01)
 print("open", flush=True)
 for line in sys.stdin:
     print(connection.sql("select count(*) from runs").fetchall()[0][0], flush=True)
@@ -75,12 +82,6 @@ def held(data_dir: Path, mode: str) -> Iterator[Holder]:
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=30)
-
-
-@pytest.fixture
-def server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
 
 
 def count_runs(data_dir: Path) -> int:
@@ -158,7 +159,7 @@ def test_a_writer_that_comes_during_a_sync_is_named_and_what_landed_is_kept(
             lambda: any(entry["route"] == "list_steps" for entry in server.requests()), what="a walk", of=process
         )
         wait_until(lambda: len(raw_files(tmp_path)) > earlier, what="the part with the plan", of=process)
-        with started_holder(tmp_path) as writer:
+        with held(tmp_path, "write") as writer:
             server.clear_faults()
             _, stderr = process.communicate()
 
@@ -173,22 +174,6 @@ def test_a_writer_that_comes_during_a_sync_is_named_and_what_landed_is_kept(
     requests = len(server.requests())
     assert read_all(tmp_path, "select count(*) from run_steps") == [(after.steps,)]
     assert len(server.requests()) == requests
-
-
-@contextmanager
-def started_holder(data_dir: Path) -> Iterator[Holder]:
-    """A writer, tried until the warehouse is free for it."""
-    opened: list[Iterator[Holder]] = []
-
-    def try_to_hold() -> bool:
-        command = [sys.executable, "-c", "import duckdb, sys; duckdb.connect(sys.argv[1])"]
-        free = subprocess.run([*command, str(warehouse_path(data_dir))], capture_output=True, check=False)
-        return free.returncode == 0
-
-    wait_until(try_to_hold, what="a free warehouse")
-    assert not opened
-    with held(data_dir, "write") as holder:
-        yield holder
 
 
 @pytest.mark.parametrize("arguments", [["load"], ["load", "--rebuild"], ["sync", "thread_1"]])

@@ -103,6 +103,30 @@ def test_sql_reads_the_warehouse_and_other_databases_and_changes_neither(tmp_pat
         ("create table t (x int); select 1", "only reads"),
         ("attach 'new.duckdb' as app; select 1", "only reads"),
         ("attach 'new.duckdb' as app (read_only false); select 1", "only reads"),
+        ("attach 'new.duckdb' as app /* (read_only) */; select 1", "only reads"),
+        ("attach 'new.duckdb' as app -- (read_only)\n; select 1", "only reads"),
+        ("attach 'new (read_only).duckdb' as app; select 1", "only reads"),
+        ("attach 'new.duckdb' as \"(read_only)\"; select 1", "only reads"),
+        ("attach 'new.duckdb' as app (block_size 16384, read_only false); select 1", "only reads"),
+        ("attach or replace 'new.duckdb' as app; select 1", "only reads"),
+        ("attach 'new.duckdb' as app (read_only); select 1", "there is no file new.duckdb"),
+        ("attach ':memory:' as app (read_only); select 1", "there is no file :memory:"),
+        ("attach 'https://127.0.0.1:9/x.db' as app (read_only); select 1", "there is no file https:"),
+        ("attach 'x.db' as app (read_only, type sqlite); select 1", "only reads"),
+        ("install httpfs; select 1", "only reads"),
+        ("load httpfs; select 1", "only reads"),
+        ("set threads = 1; select 1", "only reads"),
+        ("export database 'made'; select 1", "only reads"),
+        ("copy (select 1) to 'made.csv'; select 1", "only reads"),
+        ("explain analyze copy (select 1) to 'made.csv'", "takes a SELECT and this is EXPLAIN"),
+        ("select 1; copy (select 1) to 'made.csv'", "takes a SELECT and this is COPY"),
+        ("with made as (copy (select 1) to 'made.csv') select 't'", "only reads|cannot run this"),
+        ("with made as (copy (select 1) to 'made.csv') select * from made", "only reads|cannot run this"),
+        ("select 't' from enable_logging(storage = 'file', storage_path = 'made')", "only reads|cannot run this"),
+        ("select 't' from enable_profiling(save_location = 'made.json')", "only reads|cannot run this"),
+        ("select getenv('HOME')", "cannot run this"),
+        ("select * from 'https://127.0.0.1:9/x.csv'", "cannot run this"),
+        ("from sql", "cannot run this"),
         ("select * from nowhere", "cannot run this"),
         ("selct 1", "cannot run this"),
         ("", "this is nothing"),
@@ -110,11 +134,56 @@ def test_sql_reads_the_warehouse_and_other_databases_and_changes_neither(tmp_pat
         ("select '..' as thread_id", "row 1: '..' cannot be a thread id"),
     ],
 )
-def test_sql_that_does_not_read_ids_is_refused(tmp_path: Path, sql: str, message: str) -> None:
+def test_sql_that_does_not_read_ids_is_refused_and_makes_nothing(
+    tmp_path: Path, sql: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     with pytest.raises(PipelineError, match=message):
         list(query_thread_ids(sql, tmp_path / "none"))
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "create view ids as select 't' from enable_profiling(save_location = 'made.json')",
+        "create macro ids() as table select 't' from enable_profiling(save_location = 'made.json')",
+    ],
+)
+def test_what_a_database_of_others_has_in_store_does_not_write_either(
+    tmp_path: Path, statements: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect("app.duckdb") as connection:
+        connection.execute(statements)
+    name = "ids()" if "macro" in statements else "ids"
+
+    with pytest.raises(ConfigurationError):
+        list(query_thread_ids(f"attach 'app.duckdb' as app (read_only); from app.main.{name}", tmp_path / "none"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["app.duckdb"]
+
+
+@pytest.mark.parametrize(
+    "attach",
+    [
+        "attach '{file}' as app (read_only)",
+        "ATTACH DATABASE '{file}' AS \"app\" ( READ_ONLY ) ;",
+        "-- ours\n/* the app's */ attach '{file}' as app (read_only true)",
+    ],
+)
+def test_a_database_is_attached_by_us_and_stays_as_it_is(tmp_path: Path, attach: str) -> None:
+    file = tmp_path / "it's.duckdb"
+    with duckdb.connect(file) as connection:
+        connection.execute("create table chats as select 'thread_7' as thread_id")
+    before = file.read_bytes()
+    quoted = str(file).replace("'", "''")
+
+    ids = list(query_thread_ids(f"{attach.format(file=quoted)}; from app.chats", tmp_path / "none"))
+
+    assert (ids, file.read_bytes(), list(tmp_path.iterdir())) == (["thread_7"], before, [file])
 
 
 def three_threads(data_dir: Path) -> Path:

@@ -296,11 +296,35 @@ def test_later_syncs_leave_a_forgotten_thread_out_until_it_is_named(folder: Data
     forget(folder, Wanted(["thread_9k_a"]))
     everything = ["thread_9k_a", "thread_9k_b"]
 
-    assert leave_out_forgotten(folder.data_dir, "main", everything, ()) == ["thread_9k_b"]
-    assert leave_out_forgotten(folder.data_dir, "another", everything, ()) == everything
-    assert leave_out_forgotten(folder.data_dir, "main", everything, ["thread_9k_a"]) == everything
-    assert leave_out_forgotten(folder.data_dir, "main", everything, ()) == everything
+    assert leave_out_forgotten(folder.data_dir, "main", everything, (), wait_s=0) == ["thread_9k_b"]
+    assert leave_out_forgotten(folder.data_dir, "another", everything, (), wait_s=0) == everything
+    assert leave_out_forgotten(folder.data_dir, "main", everything, ["thread_9k_a"], wait_s=0) == everything
+    assert leave_out_forgotten(folder.data_dir, "main", everything, (), wait_s=0) == everything
     assert len(read_forgotten(folder.data_dir).threads) == 1
+
+
+def test_who_names_a_thread_again_waits_for_a_forget_that_is_at_work_and_changes_nothing(folder: DataFolder) -> None:
+    forget(folder, Wanted(["thread_9k_a"]))
+    with folder.alone(), pytest.raises(WarehouseLockedError, match="`forget` is at work"):
+        leave_out_forgotten(folder.data_dir, "main", ["thread_9k_a"], ["thread_9k_a"], wait_s=0)
+    with folder.alone():
+        assert leave_out_forgotten(folder.data_dir, "main", ["thread_9k_a"], [], wait_s=0) == []
+
+    assert read_forgotten(folder.data_dir).has("main", "thread_9k_a")
+
+
+def test_a_thread_takes_no_run_of_the_same_name_with_it(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path, raw_store(tmp_path), warehouse_path(tmp_path), 5)
+    for thread in ("thread_a", "thread_b"):
+        steps = [step_of("step_1", thread_id=thread, run_id="run_1")]
+        runs = Listing(0, [run_of("run_1", thread_id=thread)], thread_id=thread)
+        land(folder.store, runs, Listing(1, steps, thread_id=thread, run_id="run_1"), sync_id=f"sync_{thread}")
+
+    forget(folder, Wanted(["thread_a"]))
+
+    kept = [("main", "thread_b", "run_1")]
+    for table in ("runs", "run_steps", "tool_calls", "cost_ledger"):
+        assert read_all(tmp_path, f"select source, thread_id, run_id from {table}") == kept
 
 
 def test_the_record_names_no_thread(folder: DataFolder) -> None:

@@ -1,12 +1,11 @@
 """The verbs `runs` and `steps`: what a server sent, byte for byte, with every parameter of the protocol."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
+from pipeline.emulator import Corpus, RunningEmulator, generate_corpus
 from pipeline.verbs.objects import one_line
 from tests.syncs import environ_for, run_cli
 
@@ -14,12 +13,6 @@ from tests.syncs import environ_for, run_cli
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=27)
-
-
-@pytest.fixture(scope="module")
-def shared_server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
 
 
 @pytest.fixture

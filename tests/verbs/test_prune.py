@@ -25,7 +25,7 @@ from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts, rebuild
 from pipeline.warehouse.loaded_parts import find_prunable, prune_parts
 from tests.landed import Listing, instant, land, run_of, step_of
-from tests.syncs import environ_for, read_all, read_tables, run_cli
+from tests.syncs import PATIENCE_S, environ_for, read_all, read_tables, run_cli
 
 OLD, YOUNG = "sync_1-0-000001", "sync_2-0-000001"
 
@@ -298,7 +298,7 @@ def test_on_a_terminal_it_says_what_that_means_and_asks(
         command, cwd=tmp_path, env=environ_for(), stdin=theirs, stdout=subprocess.PIPE, text=True
     ) as process:
         os.write(ours, f"{answer}\n".encode())
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=PATIENCE_S)
     os.close(ours)
     os.close(theirs)
 

@@ -10,17 +10,21 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.console.tables import frame_table
 from pipeline.errors import ConfigurationError
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.catalog import read_sql_files
-from pipeline.verbs.query import run_query
+from pipeline.verbs.query import render, run_query
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
-from tests.syncs import environ_for, read_all, run_cli
+from tests.publish_parts import publish
+from tests.syncs import environ_for, run_cli
 
 USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
-COST = "select run_id, cost_usd, runs.created_at, sealed from run_costs inner join runs using (source, run_id)"
+COST = (
+    "select run_id, cost_usd, runs.created_at, sealed from run_costs inner join runs using (source, thread_id, run_id)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     land(store, Listing(1, [run]), Listing(2, [step], run_id="run_1"), started=0, verdict="complete")
     load_new_parts(store, warehouse_path(folder / "data"), wait_s=0)
     return folder
+
+
+@pytest.fixture(scope="module")
+def small_lake(folder: Path) -> Path:
+    """The same as a lake."""
+    publish(folder / "data", folder / "lake", batch_bytes=6_000)
+    return folder / "lake"
 
 
 def query(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -107,12 +118,78 @@ def test_parquet_keeps_the_types(folder: Path) -> None:
     assert frame["run_id"].to_list() == ["run_1"]
 
 
-@pytest.mark.parametrize("output", ["table", "csv", "json"])
-def test_a_duration_is_text_in_every_format(folder: Path, output: str) -> None:
-    ended = query(folder, "select completed_at - created_at as took from run_steps", "--format", output)
+# Values that were lost, made up or fatal in one format or all; and what JSON has of them.
+ODD_VALUES = {
+    "interval 2 day": "2 days",
+    "[interval 1 hour, null]": ["01:00:00", None],
+    "{'a': interval 1 day, 'b': 1.50::decimal(5, 2)}": {"a": "1 day", "b": "1.50"},
+    "map {'a': [interval 1 day]}": {"a": ["1 day"]},
+    "map {1: 2}": {"1": 2},
+    "map {[1]: {'x': null::int}}": {"[1]": {"x": None}},
+    "union_value(n := 1)": "1",
+    "[union_value(n := 1)]": ["1"],
+    "{'a': 1}::variant": "{'a': 1}",
+    "'POINT (1 2)'::geometry": "POINT (1 2)",
+    "'101'::bit": "101",
+    "['101'::bit]": ["101"],
+    "'\\x00a'::blob": "\\x00a",
+    "['b'::blob]": ["b"],
+    "123456789012345678901234567890123456789012345::bignum": "123456789012345678901234567890123456789012345",
+    "170141183460469231731687303715884105727::hugeint": "170141183460469231731687303715884105727",
+    "[170141183460469231731687303715884105727::hugeint]": ["170141183460469231731687303715884105727"],
+    "340282366920938463463374607431768211455::uhugeint": "340282366920938463463374607431768211455",
+    "12345678901234567890123456789.123456789::decimal(38, 9)": "12345678901234567890123456789.123456789",
+    "'10:00:00+02'::timetz": "10:00:00+02",
+    "time '24:00:00'": "24:00:00",
+    "time_ns '10:00:00.123456789'": "10:00:00.123456789",
+    "'2020-01-01 10:00:00.123456789'::timestamp_ns": "2020-01-01 10:00:00.123456789",
+    "'2020-01-01 10:00:00'::timestamp_s": "2020-01-01 10:00:00",
+    "'2020-01-01 10:00:00.123'::timestamp_ms": "2020-01-01 10:00:00.123",
+    "'infinity'::timestamp_ns": "infinity",
+    "'infinity'::timestamptz": "infinity",
+    "['-infinity'::timestamp, null]": ["-infinity", None],
+    "{'a': ['infinity'::date]}": {"a": ["infinity"]},
+    "map {'a': 'infinity'::timestamp}": {"a": "infinity"},
+    "'0044-03-15 (BC)'::date": "0044-03-15 (BC)",
+    "'12020-01-01'::date": "12020-01-01",
+    "'nan'::double": "NaN",
+    "'-inf'::float": "-Infinity",
+    "['inf'::double, 1.5, null]": ["Infinity", 1.5, None],
+    "map {'a': 'nan'::double}": {"a": "NaN"},
+    "'b'::enum('a', 'b')": "b",
+    "['b'::enum('a', 'b')]": ["b"],
+    "row(1, 'a')": "(1, a)",
+    "'7d2d6c3a-0000-4000-8000-000000000000'::uuid": "7d2d6c3a-0000-4000-8000-000000000000",
+    "'{\"a\": 1}'::json": '{"a": 1}',
+    "[null]": [None],
+    "[]::int[]": [],
+    "[[1], null, []]": [[1], None, []],
+    "null": None,
+}
 
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "00:00:02" in ended.stdout
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+def test_a_value_of_any_type_is_in_every_format_and_is_not_another(folder: Path, value: str) -> None:
+    frame = run_query(warehouse_path(folder / "data"), f"select {value} as found", {})
+
+    assert json.loads(render(frame, "json")) == [{"found": ODD_VALUES[value]}]
+    assert (len(render(frame, "csv")) > len('"found"\n""\n')) is (ODD_VALUES[value] is not None)
+    assert pl.read_parquet(io.BytesIO(render(frame, "parquet"))).height == 1
+    assert frame_table(frame).row_count == 1
+
+
+@pytest.mark.parametrize("output", ["csv", "json", "parquet"])
+def test_all_types_that_duckdb_has_are_in_every_format(folder: Path, output: str) -> None:
+    frame = run_query(warehouse_path(folder / "data"), "select * from test_all_types()", {})
+
+    assert len(render(frame, output)) > 1000
+    assert (frame_table(frame).row_count, frame.height) == (3, 3)
+
+
+def test_a_duration_of_a_step_is_text(folder: Path) -> None:
+    ended = query(folder, "select completed_at - created_at as took from run_steps", "--format", "json")
+
+    assert (json.loads(ended.stdout), ended.stderr) == ([{"took": "00:00:02"}], "")
 
 
 def test_columns_with_one_name_are_numbered(folder: Path) -> None:
@@ -145,31 +222,137 @@ def test_a_table_says_how_many_rows_it_left_out(folder: Path) -> None:
     assert everything.stdout.split() == ["n", "0", "1", "2", "3", "4", "5", "6"]
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "delete from runs",
-        "drop table runs",
-        "update runs set model = 'x'",
-        "create table x as select 1",
-        "insert into prices select * from prices",
-        "attach 'other.duckdb' as other",
-        "copy runs to 'runs.csv'",
-        "install httpfs",
-        "pragma disable_progress_bar",
-        "set threads = 1",
-        "begin transaction",
-        "explain analyze delete from runs",
-    ],
-)
-def test_anything_but_reading_is_refused_and_changes_nothing(folder: Path, sql: str) -> None:
-    before = {path for path in folder.rglob("*") if path.is_file()}
+WRITING = [
+    "delete from runs",
+    "truncate runs",
+    "drop table runs",
+    "update runs set model = 'x'",
+    "alter table runs add column x int",
+    "comment on table runs is 'x'",
+    "create table x as select 1",
+    "create temp table x as select 1",
+    "create secret s (type s3)",
+    "insert into prices select * from prices",
+    "merge into runs using runs as r on true when matched then delete",
+    "attach 'made.duckdb' as other",
+    "copy runs to 'made.csv'",
+    "copy runs from 'made.csv'",
+    "export database 'made'",
+    "import database 'made'",
+    "install httpfs",
+    "load httpfs",
+    "force install httpfs",
+    "pragma enable_profiling",
+    "pragma disable_progress_bar",
+    "call enable_logging(storage = 'file', storage_path = 'made')",
+    "set threads = 1",
+    "set variable x = 1",
+    "reset threads",
+    "use memory",
+    "begin transaction",
+    "checkpoint data",
+    "vacuum runs",
+    "prepare p as copy runs to 'made.csv'",
+    "execute p",
+    # What is explained may do more, and with ANALYZE it is run.
+    "explain delete from runs",
+    "explain analyze delete from runs",
+    "explain analyze copy (select 1) to 'made.csv'",
+    "EXPLAIN /* a select */ ANALYZE COPY (select 1) TO 'made.csv'",
+    "-- select\nexplain analyze copy (select 1) to 'made.csv'",
+    "explain (analyze) copy (select 1) to 'made.csv'",
+    "explain (analyze, format json) copy (select 1) to 'made.csv'",
+    "explain analyze create table x as select 1",
+    "explain analyze attach 'made.duckdb' as other",
+    "explain analyze export database 'made'",
+    "explain analyze select * from enable_logging(storage = 'file', storage_path = 'made')",
+    # A SELECT by its kind.
+    "select * from enable_logging(storage = 'file', storage_path = 'made')",
+    "select (select count(*) from enable_logging(storage = 'file', storage_path = 'made'))",
+    "describe select * from enable_logging(storage = 'file', storage_path = 'made')",
+    "summarize select * from enable_profiling(save_location = 'made.json')",
+    "select * from enable_profiling(format = 'json', save_location = 'made.json')",
+    "select * from query('select * from enable_profiling(save_location = ''made.json'')')",
+    "select * from json_execute_serialized_sql(json_serialize_sql('select 1'))",
+    "select * from checkpoint()",
+    "select nextval('s')",
+    "with made as (copy (select 1) to 'made.csv') select 1",
+    "with made as (copy (select 1) to 'made.csv') select * from made",
+    "explain analyze with made as (copy (select 1) to 'made.csv') select 1",
+    "select * from (with made as (copy (select 1) to 'made.csv') select * from made)",
+    "with made as (insert into prices select * from prices returning *) select * from made",
+    "with made as (delete from runs returning *) select * from made",
+    # What no SELECT can see: the environment, other hosts, the variables of this program.
+    "select getenv('HOME')",
+    "select * from 'https://127.0.0.1:9/x.csv'",
+    "select * from read_csv('s3://bucket/x.csv')",
+    "select * from values",
+]
 
-    with pytest.raises(ConfigurationError, match=r"only reads|DuckDB cannot"):
+
+@pytest.mark.parametrize("sql", WRITING)
+def test_anything_but_reading_is_refused_and_changes_nothing(
+    folder: Path, sql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(ConfigurationError, match=r"only reads|DuckDB cannot|one statement"):
         run_query(warehouse_path(folder / "data"), sql, {})
 
-    assert read_all(folder / "data", "select run_id, model from runs") == [("run_1", "gpt-4o")]
-    assert {path for path in folder.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("sql", [sql for sql in WRITING if "made" in sql])
+def test_a_lake_takes_no_more_than_a_warehouse(
+    folder: Path, small_lake: Path, sql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(ConfigurationError, match=r"only reads|DuckDB cannot|one statement"):
+        run_query(str(small_lake), sql, {})
+
+    assert not list(folder.glob("made*"))
+
+
+READING = [
+    "from runs",
+    "table runs",
+    "values (1)",
+    "(select 1)",
+    "describe runs",
+    "describe select * from runs",
+    "show tables",
+    "summarize runs",
+    "from (summarize runs)",
+    "explain select * from runs",
+    "explain (format json) select * from runs",
+    "explain analyze from runs",
+    "explain analyze with one as (select 1) select * from one",
+    "/* all */ explain -- of them\n select 1;",
+    "select * from runs using sample 1",
+    "select * from (pivot runs on model in ('gpt-4o') using count(*))",
+    "with recursive n(i) as (select 1 union all select i + 1 from n where i < 3) select * from n",
+    "select * from run_costs as a asof join run_costs as b on a.run_id >= b.run_id",
+    "select i, unnest([1, 2]) from range(2) as r(i), lateral (select i + 1)",
+    "select * from duckdb_settings()",
+    "select * from pragma_table_info('runs')",
+    "select * from query('select 1')",
+    "select * from query_table('runs')",
+    'select \'copy\', "copy" from (select 1 as "copy")',
+    "select key, value from json_each('{\"a\": 1}')",
+    "select * from 'ids.csv'",
+    "select * from read_text('ids.csv')",
+    "select * from glob('*.csv')",
+]
+
+
+@pytest.mark.parametrize("sql", READING)
+def test_whatever_only_reads_is_answered(folder: Path, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "ids.csv").write_text("thread_id\nthread_1\n")
+    monkeypatch.chdir(folder)
+
+    assert run_query(warehouse_path(folder / "data"), sql, {}).width > 0
 
 
 def test_a_write_is_refused_with_exit_code_2_and_where_to_do_it(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,12 +28,6 @@ PLACE = ["walk_id", "page_index", "observed_at"]
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=40)
-
-
-@pytest.fixture
-def server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
 
 
 def assert_same(tables: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]) -> None:

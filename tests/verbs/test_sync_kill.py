@@ -2,13 +2,12 @@
 
 import random
 import signal
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
+from pipeline.emulator import Corpus, RunningEmulator, generate_corpus
 from tests.landed_pairs import asked_pairs, landed_pairs
 from tests.measuring import measured
 from tests.syncs import (
@@ -28,12 +27,6 @@ BODY_BYTES = 2_000_000
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=12, seed=11)
-
-
-@pytest.fixture
-def server(corpus: Corpus) -> Iterator[RunningEmulator]:
-    with running_emulator(corpus) as server:
-        yield server
 
 
 def sync_arguments(server: RunningEmulator) -> list[str]:

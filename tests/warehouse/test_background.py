@@ -59,7 +59,7 @@ def test_what_lands_while_a_load_is_open_is_loaded_in_the_same_one(tmp_path: Pat
     count = load_new_parts(store, path, wait_s=0, more=asked(land_another, lambda: None, lambda: land_run(store, 3)))
 
     assert count == 3
-    steps = "select step_id, sealed from run_steps inner join runs using (source, run_id) order by step_id"
+    steps = "select step_id, sealed from run_steps inner join runs using (source, thread_id, run_id) order by step_id"
     assert read_all(tmp_path, steps) == [("step_1", True), ("step_2", True), ("step_3", True)]
     assert read_all(tmp_path, "select count(*) from threads where status = 'synced'") == [(3,)]
     assert read_all(tmp_path, "select count(*) from cost_ledger") == [(3,)]

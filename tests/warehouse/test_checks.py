@@ -63,7 +63,10 @@ def test_a_row_that_is_there_twice_breaks_the_grain_of_its_table(con: Connection
 
     found = {finding.name: finding.message for finding in check_grains(con)}
 
-    assert found["run_steps"] == "there more than once: 1 key of (source, step_id), for example main step_1"
+    assert (
+        found["run_steps"]
+        == "there more than once: 1 key of (source, thread_id, run_id, step_id), for example main thread_1 run_1 step_1"
+    )
 
 
 def test_nulls_are_equal_in_a_grain(con: Connection) -> None:
@@ -86,7 +89,7 @@ def test_a_warning_comes_after_what_fails_and_names_what_offends(con: Connection
     findings = run_checks(con)
 
     assert [finding.level for finding in findings] == sorted(finding.level for finding in findings)
-    assert findings[0].line.startswith("fail  check negative_tokens: 1 row: Usage below zero (step_1 run_1")
+    assert findings[0].line.startswith("fail  check negative_tokens: 1 row: Usage below zero (step_1 thread_1 run_1")
 
 
 # Budgets

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any, Final, Literal
@@ -22,20 +22,6 @@ _HOUR_WEIGHTS: Final = (1, 1, 1, 1, 1, 2, 4, 9, 16, 22, 24, 22, 17, 20, 23, 22, 
 class Assistant:
     """One assistant: what it is called, which models it ran on, and how often it uses which tool."""
 
-    assistant_id: str
-    name: str
-    feature: str
-    models: tuple[str, ...]
-    tool_weights: Mapping[str, int]
-    usage_style: UsageStyle
-    traffic: int
-    context_tokens: int
-    tools: list[dict[str, Any]]
-    instructions: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Profile:
     name: str
     feature: str
     models: tuple[str, ...]
@@ -43,10 +29,21 @@ class _Profile:
     usage_style: UsageStyle = "full"
     traffic: int = 10
     context_tokens: int = 1200
+    assistant_id: str = ""
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        """What a run says that it may call."""
+        return _describe_tools(self.tool_weights)
+
+    @property
+    def instructions(self) -> str:
+        """What a run was told."""
+        return f"You are the {self.name}. Answer briefly, say which source you used, never guess."
 
 
-_PROFILES: Final = (
-    _Profile(
+_ASSISTANTS: Final = (
+    Assistant(
         "Support Concierge",
         "support-chat",
         ("gpt-4o-2024-05-13", "gpt-4o"),
@@ -63,7 +60,7 @@ _PROFILES: Final = (
         traffic=34,
         context_tokens=900,
     ),
-    _Profile(
+    Assistant(
         "Data Analyst",
         "self-service-analytics",
         ("gpt-4o", "gpt-4.1"),
@@ -78,7 +75,7 @@ _PROFILES: Final = (
         traffic=18,
         context_tokens=2400,
     ),
-    _Profile(
+    Assistant(
         "Travel Planner",
         "trip-builder",
         ("gpt-4o-mini",),
@@ -86,7 +83,7 @@ _PROFILES: Final = (
         traffic=16,
         context_tokens=700,
     ),
-    _Profile(
+    Assistant(
         "Contract Reviewer",
         "contract-review",
         ("gpt-4.1",),
@@ -101,7 +98,7 @@ _PROFILES: Final = (
         traffic=9,
         context_tokens=5200,
     ),
-    _Profile(
+    Assistant(
         "Finance Copilot",
         "month-end-close",
         ("gpt-4-1106-preview", "gpt-4-turbo"),
@@ -110,7 +107,7 @@ _PROFILES: Final = (
         traffic=6,
         context_tokens=3100,
     ),
-    _Profile(
+    Assistant(
         "Legacy FAQ Bot",
         "faq",
         ("gpt-3.5-turbo-0125",),
@@ -119,7 +116,7 @@ _PROFILES: Final = (
         traffic=5,
         context_tokens=600,
     ),
-    _Profile(
+    Assistant(
         "Research Desk",
         "research",
         ("o3-mini",),
@@ -133,7 +130,7 @@ _PROFILES: Final = (
         traffic=5,
         context_tokens=1800,
     ),
-    _Profile(
+    Assistant(
         "Intranet Guide",
         "intranet",
         ("gpt-35-turbo",),
@@ -142,7 +139,7 @@ _PROFILES: Final = (
         traffic=6,
         context_tokens=1100,
     ),
-    _Profile(
+    Assistant(
         "Operations Orchestrator",
         "operations",
         ("contoso-chat-prod",),
@@ -157,22 +154,7 @@ _PROFILES: Final = (
 def build_assistants(seed: int) -> tuple[Assistant, ...]:
     """All assistants of the business; names and tools are fixed, ids come from the seed."""
     rng = random.Random(f"{seed}:assistants")
-    return tuple(_build_assistant(rng, profile) for profile in _PROFILES)
-
-
-def _build_assistant(rng: random.Random, profile: _Profile) -> Assistant:
-    return Assistant(
-        assistant_id=make_id(rng, "asst_"),
-        name=profile.name,
-        feature=profile.feature,
-        models=profile.models,
-        tool_weights=profile.tool_weights,
-        usage_style=profile.usage_style,
-        traffic=profile.traffic,
-        context_tokens=profile.context_tokens,
-        tools=_describe_tools(profile.tool_weights),
-        instructions=f"You are the {profile.name}. Answer briefly, say which source you used, never guess.",
-    )
+    return tuple(replace(assistant, assistant_id=make_id(rng, "asst_")) for assistant in _ASSISTANTS)
 
 
 def _describe_tools(variants: Mapping[str, int]) -> list[dict[str, Any]]:

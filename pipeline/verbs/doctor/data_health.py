@@ -20,6 +20,7 @@ from pipeline.storage.writer_lock import is_being_written
 from pipeline.verbs.doctor.diagnosis import Diagnosis
 from pipeline.warehouse.database import open_for_reading
 from pipeline.warehouse.loaded_parts import all_folders, folders_of
+from pipeline.warehouse.lost_values import LostValue, read_lost
 
 # So much of the raw parts is read where not all of them are asked for.
 READ_BYTES = 256 * 2**20
@@ -54,6 +55,7 @@ class Contents:
     parts: frozenset[str]
     unpriced: Sequence[str]
     still_open: int
+    lost: Sequence[LostValue]
     thread_id: str | None
 
 
@@ -63,7 +65,8 @@ def read_contents(warehouse: Path, *, source: str | None, now: datetime) -> Cont
         parts = read_frame(connection, "select part from loaded_parts")["part"].to_list()
         unpriced = read_frame(connection, _UNPRICED)["model"].to_list()
         still_open = read_frame(connection, _STILL_OPEN, {"before": now - _OPEN_FOR}).item()
-        return Contents(frozenset(parts), unpriced, still_open, _known_thread(connection, source))
+        lost = read_lost(connection)
+        return Contents(frozenset(parts), unpriced, still_open, lost, _known_thread(connection, source))
 
 
 def _known_thread(connection: Connection, source: str | None) -> str | None:
@@ -233,7 +236,12 @@ def examine_leftovers(folder: Folder) -> Diagnosis:
 
 
 def examine_contents(contents: Contents) -> Iterator[Diagnosis]:
-    """Prices that are missing, and runs that have not ended for long."""
+    """Prices that are missing, values that could not be read, and runs that have not ended for long."""
+    if contents.lost:
+        found = f"{contents.lost[0].line}; {sum(value.rejects for value in contents.lost):,} in all"
+        yield Diagnosis("values", "warn", found, "see python -m pipeline query rejects_summary")
+    else:
+        yield Diagnosis("values", "ok", "all could be read")
     if contents.unpriced:
         found = f"{count_of(len(contents.unpriced), 'models')} without a price: {_some(contents.unpriced)}"
         advice = "add rows to own-prices.csv, or map deployments with `models` in the profile, then `prices reprice`"

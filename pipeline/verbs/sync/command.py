@@ -31,6 +31,7 @@ from pipeline.verbs.sync.dry_run import plan_sync, print_plan
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from pipeline.verbs.sync.outcome import exit_code_of, report_end, report_interruption
 from pipeline.verbs.sync.sample import sample_server
+from pipeline.warehouse.background import in_daemon_thread
 from pipeline.warehouse.database import warehouse_path
 
 
@@ -149,28 +150,13 @@ async def _run(
         with _open_plan(settings, request) as warehouse:
             selection = request.naming.select(named.ids, warehouse, source=settings.source, now=client.clock.now())
         progress.threads_not_due = selection.not_due
-        options = SyncOptions(
-            source=settings.source,
-            data_dir=settings.data_dir,
-            thread_ids=selection.thread_ids,
-            full=request.full,
-            lock_wait_s=request.lock_wait_s,
-            # The sample plays a server of the protocol's own provider.
-            kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
-            project=settings["project"],
-            models=settings["models"],
-            extract=ExtractOptions(
-                concurrency=settings["concurrency"],
-                include_content=settings["include_content"],
-                content_key=request.content_key,
-                settle_s=request.settle_s,
-            ),
-            plan=_plan_source(settings, request),
-        )
+        options = _sync_options(settings, request, selection.thread_ids)
 
         async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
-            ids = _leave_out(settings, request, ids, progress)
-            of_round = replace(options, thread_ids=ids)
+            kept: list[str] = []
+            # It may have to wait.
+            await in_daemon_thread(lambda: kept.extend(_leave_out(settings, request, ids, progress)))
+            of_round = replace(options, thread_ids=kept)
             return await run_sync(client, of_round, progress=progress, choose_fleet=fleets.choose)
 
         fleets = Fleets(
@@ -196,9 +182,34 @@ async def _run(
             )
 
 
+def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence[str]) -> SyncOptions:
+    """What the settings and the command line come to for these threads."""
+    return SyncOptions(
+        source=settings.source,
+        data_dir=settings.data_dir,
+        thread_ids=thread_ids,
+        full=request.full,
+        lock_wait_s=request.lock_wait_s,
+        # The sample plays a server of the protocol's own provider.
+        kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
+        project=settings["project"],
+        models=settings["models"],
+        odd_fields=settings["odd_fields"],
+        extract=ExtractOptions(
+            concurrency=settings["concurrency"],
+            include_content=settings["include_content"],
+            content_key=request.content_key,
+            settle_s=request.settle_s,
+        ),
+        plan=_plan_source(settings, request),
+    )
+
+
 def _leave_out(settings: Settings, request: SyncRequest, ids: Sequence[str], progress: Progress) -> Sequence[str]:
     """Those of the threads that were not forgotten, unless a person names them again."""
-    kept = leave_out_forgotten(settings.data_dir, settings.source, ids, request.naming.thread_ids)
+    kept = leave_out_forgotten(
+        settings.data_dir, settings.source, ids, request.naming.thread_ids, wait_s=request.lock_wait_s
+    )
     if len(kept) < len(ids):
         left_out = count_of(len(ids) - len(kept), "threads")
         progress.hints.add(f"left out: {left_out} that `forget` removed; name them as THREAD_ID to have them again")

@@ -27,7 +27,7 @@ with calls as (
 select distinct calls.thread_id
 from calls
 left join threads on threads.source = $source and threads.thread_id = calls.thread_id
-left join runs on runs.source = $source and runs.run_id = calls.run_id
+left join runs on runs.source = $source and runs.thread_id = calls.thread_id and runs.run_id = calls.run_id
 where $full or threads.status is null or threads.status not in ('synced', 'missing')
     or (threads.status = 'synced' and calls.run_id is not null and runs.run_id is null)
     or calls.thread_id in (select thread_id from runs where source = $source and not sealed)
@@ -94,6 +94,7 @@ def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
         finished_at=then.finished_at,
         seconds=seconds,
         error=then.error,
+        lost=[*first.lost, *then.lost],
         kept=_both(first.kept, then.kept),
     )
 

@@ -18,13 +18,13 @@ from pipeline.warehouse.database import open_for_reading
 # Grain: one named thread. Requests at least: pages of its runs that are not sealed, and of their steps as last seen.
 _THREAD_PLANS = f"""
 with run_steps_known as (
-    select run_id, count(*) as steps from run_steps where source = $source group by run_id
+    select thread_id, run_id, count(*) as steps from run_steps where source = $source group by thread_id, run_id
 ),
 run_pages as (
     select runs.thread_id, runs.run_id, runs.sealed,
         greatest(1, cast(ceil(coalesce(run_steps_known.steps, 0) / {PAGE_LIMIT}) as bigint)) as pages
     from runs
-    left join run_steps_known using (run_id)
+    left join run_steps_known using (thread_id, run_id)
     where runs.source = $source
 ),
 thread_runs as (
@@ -38,7 +38,7 @@ thread_runs as (
 pending as (
     select states.thread_id, sum(run_pages.pages) as pages
     from (select thread_id, unnest(pending_runs).run_id as run_id from thread_states where is_listed) as states
-    join run_pages using (run_id)
+    join run_pages using (thread_id, run_id)
     group by states.thread_id
 ),
 plans as (
@@ -69,7 +69,7 @@ from plans
 # What a thread has cost that was fetched from its first run: the pages of its runs and of their steps.
 _TYPICAL_REQUESTS = f"""
 with run_steps_known as (
-    select run_id, count(*) as steps from run_steps where source = $source group by run_id
+    select thread_id, run_id, count(*) as steps from run_steps where source = $source group by thread_id, run_id
 ),
 thread_pages as (
     select threads.thread_id,
@@ -78,7 +78,7 @@ thread_pages as (
                 filter (where runs.run_id is not null), 0) as pages
     from threads
     left join runs on runs.source = threads.source and runs.thread_id = threads.thread_id
-    left join run_steps_known on run_steps_known.run_id = runs.run_id
+    left join run_steps_known on run_steps_known.thread_id = runs.thread_id and run_steps_known.run_id = runs.run_id
     where threads.source = $source and threads.status = 'synced'
     group by threads.thread_id
 )

@@ -35,6 +35,7 @@ from pipeline.warehouse.background import Loader, in_daemon_thread, loading
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
+from pipeline.warehouse.lost_values import LostValue, any_counted, lost_by_sync, lost_in_frames
 from pipeline.warehouse.part_rewriting import leave_out_again
 
 
@@ -55,6 +56,7 @@ class SyncOptions:
     kind: str | None = None
     project: str | None = None
     models: Mapping[str, str] | None = None
+    odd_fields: Sequence[str] = ()
     extract: ExtractOptions = field(default_factory=ExtractOptions)
     plan: PlanSource | None = None
 
@@ -73,8 +75,8 @@ class SyncOptions:
 class SyncResult:
     """How a sync ended: verdict is complete, incomplete, refused or interrupted.
 
-    `damage` tells of parts of earlier syncs that had to be set aside when it began, `kept` (None where nothing is
-    loaded) what of all that was fetched is in the warehouse.
+    `damage` tells of parts of earlier syncs that had to be set aside when it began, `lost` of values that could not be
+    read, `kept` (None where nothing is loaded) of what is in the warehouse of all that was fetched.
     """
 
     sync_id: str
@@ -84,6 +86,7 @@ class SyncResult:
     seconds: float
     error: PipelineError | None = None
     damage: DamagedPartError | None = None
+    lost: Sequence[LostValue] = ()
     kept: Kept | None = None
 
 
@@ -109,42 +112,52 @@ async def run_sync(
         hide = hiding_with(options.extract.content_key)
         lander = Lander(PartWriter(store, source=options.source, sync_id=sync_id, hide=hide), landed=receiver.wake)
         await lander.open(options.thread_ids, _opening(options, started_at))
-        fleet = choose_fleet(states)
-        if fleet is None:
-            outcome = await extract_threads(
-                client,
-                thread_tasks(states, full=options.full),
-                lander=lander,
-                options=options.extract,
-                progress=progress,
-            )
-        else:
-            outcome = await fleet.extract(
-                Assignment(
-                    states,
-                    sync_id,
-                    started_at,
-                    progress=progress,
-                    traffic=client.traffic,
-                    before=replace(client.traffic),
-                    landed=receiver.wake,
-                )
-            )
+        work = Assignment(
+            states,
+            sync_id,
+            started_at,
+            progress=progress,
+            traffic=client.traffic,
+            before=replace(client.traffic),
+            landed=receiver.wake,
+        )
+        outcome = await _fetch(client, options, work, lander, choose_fleet(states))
         finished_at, seconds = client.clock.stamp(), client.clock.monotonic() - started_s
         verdict = _verdict(outcome, progress)
         await lander.close(
             _summary(client, options, progress, started_at=started_at, finished_at=finished_at, verdict=verdict),
             finished_at,
         )
+    lost: Sequence[LostValue] = ()
     kept = None
     if not outcome.interrupted:
         await in_daemon_thread(receiver.join)
-        kept = await _finish(receiver, store, options, sync_id, progress)
-        if kept is not None and kept.dropped is not None:
-            progress.failed_threads |= kept.thread_ids
-            progress.failures.append(kept.dropped)
-            verdict = "incomplete" if verdict == "complete" else verdict
-    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, kept)
+        lost = await _finish(receiver, store, options, sync_id, progress)
+        kept = await _compare(options, sync_id, progress)
+        is_short = any_counted(lost) or bool(kept and kept.dropped)
+        verdict = "incomplete" if verdict == "complete" and is_short else verdict
+    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost, kept)
+
+
+async def _fetch(
+    client: ApiClient, options: SyncOptions, work: Assignment, lander: Lander, fleet: Extraction | None
+) -> Outcome:
+    """Walk what the plan asks for: a fleet does, or else this process."""
+    if fleet is not None:
+        return await fleet.extract(work)
+    tasks = thread_tasks(work.states, full=options.full)
+    return await extract_threads(client, tasks, lander=lander, options=options.extract, progress=work.progress)
+
+
+async def _compare(options: SyncOptions, sync_id: str, progress: Progress) -> Kept | None:
+    """What is kept of all that was fetched, threads noted as failed where that is less; None if nothing is loaded."""
+    if options.plan is not None:
+        return None
+    kept = await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=options.source)
+    if kept.dropped is not None:
+        progress.failed_threads |= kept.thread_ids
+        progress.failures.append(kept.dropped)
+    return kept
 
 
 def _receiving(
@@ -162,19 +175,20 @@ def _parts_of(store: RawStore, options: SyncOptions, sync_id: str) -> list[PartN
 
 async def _finish(
     receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, progress: Progress
-) -> Kept | None:
+) -> list[LostValue]:
+    """Load or flatten what is left, see that every walk is there, and say which values could not be read."""
     if isinstance(receiver, Flattener):
         await in_daemon_thread(lambda: leave_out_again(store, _parts_of(store, options, sync_id)))
         await in_daemon_thread(receiver.finish)
         where, found = f"the flattened parts of {store.folder}", receiver.count_walks()
         _check_walks(found, where, sync_id, walks=_walks_to_find(options, progress))
-        return None
+        return lost_in_frames(receiver.read_frames(("rejects", "walks", "syncs")))
     await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
     if receiver.damage is not None:
         raise receiver.damage
     found = _count_walks(options.warehouse, sync_id)
     _check_walks(found, str(options.warehouse), sync_id, walks=_walks_to_find(options, progress))
-    return await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=options.source)
+    return lost_by_sync(options.warehouse, sync_id)
 
 
 def _walks_to_find(options: SyncOptions, progress: Progress) -> int:
@@ -240,6 +254,7 @@ def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
         kind=options.kind,
         project=options.project,
         models=dict(options.models) if options.models else None,
+        odd_fields=list(options.odd_fields),
         **content_notes(options.extract.content_key),
     )
 

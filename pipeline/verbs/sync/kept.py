@@ -24,8 +24,8 @@ order by walked.thread_id, walked.run_id
 """
 _CALLS = """
 select count(*) as calls from tool_calls
-where source = $source and (run_id, step_id) in (
-    select (run_id, step_id) from run_steps
+where source = $source and (thread_id, run_id, step_id) in (
+    select (thread_id, run_id, step_id) from run_steps
     where source = $source and walk_id in (
         select walk_id from walks where sync_id = $sync_id and source = $source and resource = 'steps'
     )

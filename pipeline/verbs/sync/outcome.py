@@ -13,6 +13,7 @@ from pipeline.verbs.progress import Meter, Reporter
 from pipeline.verbs.status import print_outcome
 from pipeline.verbs.sync.flow import SyncResult
 from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.lost_values import summary_of, warnings_of
 
 _NOT_FOUND = 404
 
@@ -41,6 +42,8 @@ def report_end(
     if result.damage is not None:
         reporter.say(str(result.damage), level="warning")
     _report_faults(reporter, progress, result)
+    for warning in warnings_of(result.lost):
+        reporter.say(warning, level="warning")
     for hint in _hints(settings, progress):
         reporter.say(hint, level="warning")
     if as_json:
@@ -105,6 +108,7 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
         if result.kept is None
         else {"runs": result.kept.runs, "steps": result.kept.steps, "tool_calls": result.kept.calls},
         "failures": meter.progress.failures,
+        **summary_of(result.lost),
         "error": None if result.error is None else str(result.error),
     }
 

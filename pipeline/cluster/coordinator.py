@@ -9,35 +9,35 @@ from pipeline.http.shared_pace import Ask, Grant, PaceBudget
 
 
 @dataclass(slots=True)
-class _Seat:
+class _Begun:
     attempts: int = 0
     report: Report | None = None
 
 
 @dataclass(slots=True)
-class Desk:
+class Coordinator:
     """One for all extractions of a sync, so that each goes on with the pace that the one before has learned.
 
     Any number of processes may call it, one after another.
     """
 
     budget: PaceBudget
-    seats: dict[int, _Seat] = field(default_factory=dict)
+    begun: dict[int, _Begun] = field(default_factory=dict)
     dead: list[Report] = field(default_factory=list)
     stopping: bool = False
 
     def open(self) -> None:
         """Begin an extraction: what was said in the one before is forgotten, but for the pace."""
-        self.seats, self.dead, self.stopping = {}, [], False
+        self.begun, self.dead, self.stopping = {}, [], False
 
     def begin(self, share: int) -> int:
         """How many processes have begun this share before: each but the last of them died."""
-        seat = self.seats.setdefault(share, _Seat())
-        attempt, seat.attempts = seat.attempts, seat.attempts + 1
-        if seat.report is not None:
+        state = self.begun.setdefault(share, _Begun())
+        attempt, state.attempts = state.attempts, state.attempts + 1
+        if state.report is not None:
             # What it landed its successor counts; what it asked the server for is nobody else's.
-            self.dead.append(Report(Progress(), seat.report.traffic, 0))
-            seat.report = Report(seat.report.progress, Traffic(), seat.report.parts)
+            self.dead.append(Report(Progress(), state.report.traffic, 0))
+            state.report = Report(state.report.progress, Traffic(), state.report.parts)
         return attempt
 
     def grant(self, ask: Ask) -> Grant:
@@ -46,10 +46,10 @@ class Desk:
 
     def report(self, share: int, attempt: int, report: Report) -> bool:
         """Take the state of a share; whether it may go on."""
-        seat = self.seats.get(share)
-        if seat is None or attempt + 1 != seat.attempts:
+        state = self.begun.get(share)
+        if state is None or attempt + 1 != state.attempts:
             return False
-        seat.report = report
+        state.report = report
         return not self.stopping
 
     def stop(self) -> None:
@@ -58,4 +58,4 @@ class Desk:
 
     def read(self) -> list[Report]:
         """The last words of everybody."""
-        return [*(seat.report for seat in self.seats.values() if seat.report is not None), *self.dead]
+        return [*(state.report for state in self.begun.values() if state.report is not None), *self.dead]

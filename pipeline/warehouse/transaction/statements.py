@@ -5,8 +5,8 @@ from collections.abc import Set
 from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, has_rows
-from pipeline.warehouse.bills import load_bills
-from pipeline.warehouse.imported_steps import delete_outranked_rejects, merge_imported_steps
+from pipeline.warehouse.transaction.bills import load_bills
+from pipeline.warehouse.transaction.imported_steps import delete_outranked_rejects, merge_imported_steps
 
 _STEP_TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
 
@@ -15,19 +15,19 @@ _STEP_TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_sea
 _BEST_WALKS = """
 create or replace temp table best_walks as
 with touched_walks as (
-    select walks.source, walks.run_id, walks.walk_id, walks.verdict, walks.started_at,
+    select walks.source, walks.thread_id, walks.run_id, walks.walk_id, walks.verdict, walks.started_at,
         walks.walk_id in (select walk_id from new_walks) as is_new,
         walks.verdict <> 'imported' and (walks.verdict = 'complete' or walks.items > 0) as counts
     from walks
-    semi join (select source, run_id from new_walks where resource = 'steps') as touched
-        on walks.source = touched.source and walks.run_id = touched.run_id
+    semi join (select source, thread_id, run_id from new_walks where resource = 'steps') as touched
+        using (source, thread_id, run_id)
     where walks.resource = 'steps'
 )
-select source, run_id, walk_id, verdict, is_new,
-    bool_or(not is_new) over (partition by source, run_id) as was_walked
+select source, thread_id, run_id, walk_id, verdict, is_new,
+    bool_or(not is_new) over (partition by source, thread_id, run_id) as was_walked
 from touched_walks
 qualify counts and row_number() over (
-    partition by source, run_id
+    partition by source, thread_id, run_id
     order by counts desc, verdict = 'complete' desc, started_at desc, walk_id desc
 ) = 1
 """
@@ -35,18 +35,19 @@ qualify counts and row_number() over (
 # The walks of the batch whose rows go into the tables as they are.
 _CHOSEN_WALKS = """
 create or replace temp table chosen_walks as
-select source, run_id, walk_id, was_walked from best_walks where is_new
+select source, thread_id, run_id, walk_id, was_walked from best_walks where is_new
 """
-_NOT_MERGED = "and (source, run_id) not in (select (source, run_id) from merged_runs)"
+_NOT_MERGED = "and (source, thread_id, run_id) not in (select (source, thread_id, run_id) from merged_runs)"
 
 _DELETE_REPLACED = """
 delete from {table} using chosen_walks
-where chosen_walks.was_walked and {table}.source = chosen_walks.source and {table}.run_id = chosen_walks.run_id
+where chosen_walks.was_walked and {table}.source = chosen_walks.source
+    and {table}.thread_id = chosen_walks.thread_id and {table}.run_id = chosen_walks.run_id
 """
 
 _DELETE_REJECTS = """
 delete from rejects where resource = 'steps'
-    and (source, run_id) in (select (source, run_id) from best_walks)
+    and (source, thread_id, run_id) in (select (source, thread_id, run_id) from best_walks)
     and walk_id not in (select walk_id from best_walks)
     and walk_id not in (select walk_id from walks where verdict = 'imported')
 """
@@ -56,13 +57,14 @@ delete from rejects where resource = 'steps'
 _IMPORTED = "(select walk_id from walks where resource = 'runs' and verdict = 'imported')"
 _BEST_RUNS = """
 create or replace temp table best_runs as
-select new_runs.source, new_runs.run_id, new_runs.walk_id, runs.run_id is not null as was_seen
+select new_runs.source, new_runs.thread_id, new_runs.run_id, new_runs.walk_id, runs.run_id is not null as was_seen
 from new_runs
-left join runs on runs.source = new_runs.source and runs.run_id = new_runs.run_id
+left join runs
+    on runs.source = new_runs.source and runs.thread_id = new_runs.thread_id and runs.run_id = new_runs.run_id
 where runs.run_id is null
     or ({of_new}, new_runs.observed_at, new_runs.walk_id) > ({of_held}, runs.observed_at, runs.walk_id)
 qualify row_number() over (
-    partition by new_runs.source, new_runs.run_id
+    partition by new_runs.source, new_runs.thread_id, new_runs.run_id
     order by {of_new} desc, new_runs.observed_at desc, new_runs.walk_id desc
 ) = 1
 """
@@ -70,18 +72,19 @@ _WEIGHT = f"(coalesce({{rows}}.status in {TERMINAL_SQL}, false) or {{rows}}.walk
 
 _DELETE_OLD_RUNS = """
 delete from runs using best_runs
-where best_runs.was_seen and runs.source = best_runs.source and runs.run_id = best_runs.run_id
+where best_runs.was_seen and runs.source = best_runs.source
+    and runs.thread_id = best_runs.thread_id and runs.run_id = best_runs.run_id
 """
 
 # What a load has touched and `settle` has not seen to yet.
 _UNSETTLED = """
-create or replace temp table touched_runs (source varchar, run_id varchar);
+create or replace temp table touched_runs (source varchar, thread_id varchar, run_id varchar);
 create or replace temp table sightings (source varchar, thread_id varchar, seen_at timestamptz);
 """
 _TOUCH_WALKED = """
-insert into touched_runs select distinct source, run_id from new_walks where resource = 'steps'
+insert into touched_runs select distinct source, thread_id, run_id from new_walks where resource = 'steps'
 """
-_TOUCH_SEEN = "insert into touched_runs select source, run_id from best_runs"
+_TOUCH_SEEN = "insert into touched_runs select source, thread_id, run_id from best_runs"
 _SEE_THREADS = "insert into sightings select source, thread_id, min({instant}) from {frame} group by source, thread_id"
 
 _DELETE_OPENED_SYNCS = """
@@ -152,7 +155,7 @@ def _put_runs(connection: Connection, *, has_imports: bool) -> None:
     connection.execute(_BEST_RUNS.format(of_new=of_new, of_held=of_held))
     if has_rows(connection, "best_runs where was_seen"):
         connection.execute(_DELETE_OLD_RUNS)
-    best = "(source, run_id, walk_id) in (select (source, run_id, walk_id) from best_runs)"
+    best = "(source, thread_id, run_id, walk_id) in (select (source, thread_id, run_id, walk_id) from best_runs)"
     where = best if has_rows(connection, f"new_runs where not {best}") else "true"
     connection.execute(_insert("runs", "new_runs", where=where, sealed="false"))
     connection.execute(_TOUCH_SEEN)

@@ -11,18 +11,20 @@ SETTLE_S = 86_400
 _SEALS = f"""
 create or replace temp table seals as
 with step_walks as (
-    select walks.source, walks.run_id, walks.run_status, walks.run_ended_at, walks.is_settled, walks.started_at,
+    select walks.source, walks.thread_id, walks.run_id, walks.run_status, walks.run_ended_at, walks.is_settled,
+        walks.started_at,
         coalesce(walks.settle_s, {SETTLE_S}) as settle_s,
         min(walks.started_at) filter (where walks.run_status in {TERMINAL_SQL})
-            over (partition by walks.source, walks.run_id, walks.run_ended_at) as first_started_at
+            over (partition by walks.source, walks.thread_id, walks.run_id, walks.run_ended_at) as first_started_at
     from walks
-    semi join touched_runs using (source, run_id)
+    semi join touched_runs using (source, thread_id, run_id)
     where walks.resource = 'steps' and walks.verdict = 'complete'
     qualify row_number() over (
-        partition by walks.source, walks.run_id order by walks.started_at desc, walks.walk_id desc
+        partition by walks.source, walks.thread_id, walks.run_id
+        order by walks.started_at desc, walks.walk_id desc
     ) = 1
 )
-select runs.source, runs.run_id,
+select runs.source, runs.thread_id, runs.run_id,
     step_walks.run_status in {TERMINAL_SQL}
     and coalesce(step_walks.run_ended_at = coalesce(runs.completed_at, runs.failed_at, runs.cancelled_at), true)
     and (
@@ -30,12 +32,14 @@ select runs.source, runs.run_id,
         or date_diff('millisecond', step_walks.first_started_at, step_walks.started_at) >= step_walks.settle_s * 1000
     ) as sealed
 from runs
-join step_walks on step_walks.source = runs.source and step_walks.run_id = runs.run_id
+join step_walks
+    on step_walks.source = runs.source and step_walks.thread_id = runs.thread_id and step_walks.run_id = runs.run_id
 where runs.status in {TERMINAL_SQL}
 """
 _SEAL = """
 update runs set sealed = true
-where not sealed and (source, run_id) in (select (source, run_id) from seals where sealed)
+where not sealed
+    and (source, thread_id, run_id) in (select (source, thread_id, run_id) from seals where sealed)
 """
 
 _TOUCHED_THREADS = """
@@ -80,8 +84,8 @@ run_counts as (
     from runs
     semi join touched_threads using (source, thread_id)
     left join (
-        select distinct source, run_id from touched_walks where resource = 'steps' and verdict <> 'imported'
-    ) as walked on walked.source = runs.source and walked.run_id = runs.run_id
+        select distinct source, thread_id, run_id from touched_walks where resource = 'steps' and verdict <> 'imported'
+    ) as walked on walked.source = runs.source and walked.thread_id = runs.thread_id and walked.run_id = runs.run_id
     group by runs.source, runs.thread_id
 )
 select touched_threads.source, touched_threads.thread_id,

@@ -1,0 +1,78 @@
+"""What recorded pages of a list prove: that it is here to its end, or that something of it is missing; pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.archives.shapes.content import Listed
+
+# How a list is cut, as `ended_by` of a walk says it.
+OLDER_MISSING, NEWER_MISSING, GAP = "older_missing", "newer_missing", "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Evidence that a list goes on where the archives have nothing: beyond `at_id` in that direction, or before it."""
+
+    how: str
+    at_id: str | None
+    listed: Listed
+
+    @property
+    def where(self) -> str:
+        """The place of the page that tells."""
+        return self.listed.context.where
+
+
+def find_cuts(pages: Sequence[tuple[str, Listed]], places: Mapping[str, int]) -> Iterator[tuple[str, Cut]]:
+    """Cuts that pages of one list, with their files, tell of; `places` are the ascending ones of its items.
+
+    Of several that are cut in one direction, the one that reaches furthest.
+    """
+    ends: dict[str, tuple[str, Cut]] = {}
+    for file, page in pages:
+        cursor = page.context.cursor
+        if cursor is not None and cursor not in places:
+            ends[f"{GAP} {cursor}"] = file, Cut(GAP, cursor, page)
+        if not page.has_more:
+            continue
+        known = [places[item_id] for item_id in page.ids if item_id in places]
+        is_backwards = _is_backwards(page, known)
+        if not known:
+            # It says that there is something, and there is nothing.
+            ends[f"{GAP} {cursor} {page.context.where}"] = file, Cut(GAP, None, page)
+        elif (min(known) == 0) if is_backwards else (max(known) == len(places) - 1):
+            at = min(known) if is_backwards else max(known)
+            at_id = next(item_id for item_id in page.ids if places.get(item_id) == at)
+            how = OLDER_MISSING if is_backwards else NEWER_MISSING
+            ends.setdefault(how, (file, Cut(how, at_id, page)))
+    yield from ends.values()
+
+
+def begins_whole_list(pages: Sequence[Listed]) -> Listed | None:
+    """The page with which a recording of the whole list begins, asked from its start and followed to its end."""
+    for first in pages:
+        page, seen = first, {id(first)}
+        is_start = first.context.is_recorded and first.context.cursor is None
+        while is_start and page.is_whole and page.has_more and page.ids:
+            after = (each for each in pages if each.context.cursor == page.ids[-1] and id(each) not in seen)
+            following = next(after, None)
+            if following is None:
+                break
+            seen.add(id(following))
+            page = following
+        if is_start and page.is_whole and not page.has_more:
+            return first
+    return None
+
+
+def is_before(ended_at: datetime | None, page: Listed) -> bool:
+    """Whether a run was over when the page was recorded."""
+    return ended_at is not None and page.context.seen_at is not None and ended_at <= page.context.seen_at
+
+
+def _is_backwards(page: Listed, known: Sequence[int]) -> bool:
+    if len(known) > 1:
+        return known[0] > known[-1]
+    # The API's own order is newest first.
+    return page.context.order != "asc"

@@ -1,0 +1,94 @@
+"""What documents hold, as it is handed on: objects that were found, lists that were seen, places that were not read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pipeline.archives.shapes.heads import Head
+from pipeline.protocol.pages import Resource
+
+Order = Literal["asc", "desc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of an object from around it.
+
+    `in_list` says that a list envelope had it, `list_place` which one. Of a recorded request there is its order, and
+    whether its answer begins the list (`is_recorded` and no `cursor`); `cursor` is the id it was asked to go on from.
+    `is_search`: this is inside something that is not known, so that what is neither run nor step is no matter.
+    `read_beside` gives the content of a file beside the archive's, None if there is none.
+    """
+
+    where: str
+    thread_id: str | None = None
+    run_id: str | None = None
+    resource: Resource | None = None
+    order: Order | None = None
+    seen_at: datetime | None = None
+    in_list: bool = False
+    list_place: str | None = None
+    is_recorded: bool = False
+    cursor: str | None = None
+    is_search: bool = False
+    read_beside: Callable[[str], bytes | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run or a step as sent. `run_id` is None for a run; the context's `seen_at` is when a recording saw it."""
+
+    resource: Resource
+    object_id: str
+    thread_id: str
+    run_id: str | None
+    body: bytes
+    head: Head
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of a list as it was answered: its items' ids in their order, and whether it says that more follow.
+
+    `is_whole`: every item of it was found.
+    """
+
+    resource: Resource
+    thread_id: str
+    run_id: str | None
+    ids: tuple[str, ...]
+    has_more: bool
+    is_whole: bool
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something known that is neither a run nor a step: a message, a refused request, a request for something else."""
+
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """Something that is not known, with where it stands and why; `reason` repeats nothing of what is there."""
+
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+Content = Found | Listed | LeftOut | Unrecognised
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A text that a shape holds and that is to be read in turn; an event stream if it says so."""
+
+    body: bytes
+    context: Context
+    is_stream: bool = False

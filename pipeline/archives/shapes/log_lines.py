@@ -1,0 +1,44 @@
+"""Lines of logs: JSON with words before and behind it."""
+
+import json
+import re
+from collections.abc import Iterator
+
+# Words before the JSON of a line have no quotes: lines of a document that was broken do.
+_BEFORE = re.compile(r"(?:\[[^\[\]{}\"']*\]|[^\"'{}\[\]])[^\"'{}]*?(?=[{\[])")
+_PLAIN = re.compile(rb"[^\[\]{}\"]+")
+# Of places where JSON can begin in one line.
+_MOST_STARTS = 50
+
+
+def read_log_line(line: bytes) -> Iterator[bytes]:
+    """The JSON objects and lists in a line that begins with other words; none if it is no such line."""
+    text = line.decode("utf-8", errors="surrogateescape")
+    match = _BEFORE.match(text)
+    at = match.end() if match else len(text)
+    decoder = json.JSONDecoder()
+    for _ in range(_MOST_STARTS):
+        if at >= len(text):
+            return
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            if text[at] == "{":
+                # What follows is a piece of what is broken.
+                return
+            end = at + 1
+        else:
+            if value and isinstance(value, dict | list):
+                yield text[at:end].encode("utf-8", errors="surrogateescape")
+        starts = [place for sign in "{[" if (place := text.find(sign, end)) >= 0]
+        at = min(starts, default=len(text))
+
+
+def is_log_line(line: bytes) -> bool:
+    """Whether a line has an object behind other words."""
+    return any(found.startswith(b"{") for found in read_log_line(line))
+
+
+def is_words(line: bytes) -> bool:
+    """Whether a line holds nothing that could be of an object: no brackets and no quotes, and more than one value."""
+    return _PLAIN.fullmatch(line) is not None and b" " in line.strip()

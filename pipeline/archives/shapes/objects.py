@@ -1,0 +1,290 @@
+"""Runs and steps out of JSON documents of any shape that people keep them in; pure, nothing is passed over silently."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+from msgspec import Raw, UnsetType
+
+from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Listed, Unrecognised, Within
+from pipeline.archives.shapes.event_streams import is_stream_line, read_stream
+from pipeline.archives.shapes.foreign import is_json, is_python, why_not_json
+from pipeline.archives.shapes.heads import (
+    Head,
+    decode_masked,
+    fields_of,
+    has_error,
+    is_error,
+    is_exchange,
+    is_unicode,
+    raw_or_null,
+    read_head,
+    text_or_none,
+)
+from pipeline.archives.shapes.http_recordings import read_exchange, read_interactions, read_recording
+from pipeline.archives.shapes.log_lines import is_words, read_log_line
+from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values, mask_numbers, unmask_numbers
+from pipeline.protocol.pages import Resource
+from pipeline.protocol.spellings import own_name, snake_case
+from pipeline.protocol.wire import Run, Step
+
+_OBJECTS: dict[str, Resource] = {"thread.run": "runs", "thread.run.step": "steps"}
+# Other objects of the protocol: known, and not what we keep.
+_OTHER_OBJECTS = re.compile(
+    r"thread(\.message(\.\w+)*|\.run\.step\.delta|\.deleted)?|assistant(\.\w+)*|file|vector_store(\.\w+)*|model"
+)
+# Signs of a run or a step in a text of JSON, in any spelling.
+_MARKS = re.compile(
+    rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"', re.IGNORECASE
+)
+# Signs of an object that holds others of them.
+_INNER_MARKS = (b'teps"', b'"runs"', b'"Runs"')
+# Fields that hold the runs of a thread or the steps of a run, whatever their items say of themselves.
+_LISTS: dict[str, Resource] = {"steps": "steps", "run_steps": "steps", "runs": "runs", "thread_runs": "runs"}
+_ENVELOPE = frozenset({"object", "data", "first_id", "last_id", "has_more", "error"})
+_OWN_OBJECTS = (b'"thread.run"', b'"thread.run.step"')
+_LOG_MARKS = frozenset({"level", "severity", "levelname", "log_level", "lvl"})
+_ITEM_NAMES: dict[Resource, frozenset[str]] = {
+    "runs": frozenset(Run.__struct_fields__),
+    "steps": frozenset(Step.__struct_fields__),
+}
+_NOT_UNICODE = "bytes that are not UTF-8: U+FFFD stands in their place"
+
+
+def read_content(body: bytes, context: Context) -> Iterator[Content]:
+    """Everything that one document holds: JSON, an event of a stream, or a line of a log."""
+    try:
+        yield from _read_text(body, context)
+    except RecursionError:
+        yield Unrecognised(context.where, "nested too deeply")
+
+
+def _read_text(body: bytes, context: Context) -> Iterator[Content]:
+    text = body.lstrip()
+    if has_too_many_values(body):
+        yield Unrecognised(context.where, f"more than {MOST_VALUES:,} values in one document: split it")
+    elif text.startswith((b"{", b"[")):
+        json_text = body if is_json(body) else mask_numbers(body)
+        if is_json(json_text):
+            yield from _read_value(json_text, context)
+        elif not is_python(body) and (pieces := list(read_log_line(text))):
+            # A line that begins with a word in brackets.
+            yield from _read_pieces(pieces, text, context)
+        else:
+            yield Unrecognised(context.where, why_not_json(body))
+    elif is_stream_line(text):
+        for within in read_stream(body, context):
+            yield from _read_text(within.body, within.context)
+    elif pieces := list(read_log_line(text)):
+        yield from _read_pieces(pieces, text, context)
+    elif is_words(text) or context.is_search:
+        yield LeftOut(context.where)
+    else:
+        yield Unrecognised(context.where, why_not_json(body))
+
+
+def _read_pieces(pieces: list[bytes], text: bytes, context: Context) -> Iterator[Content]:
+    """What the JSON in a line of a log holds; a line that speaks of no run or step is left out."""
+    within = replace(context, is_search=True)
+    found = [content for piece in pieces for content in _read_text(piece, within)]
+    yield from found
+    if not found:
+        lost = Unrecognised(context.where, "a run or step behind other words that cannot be read")
+        yield lost if b"thread.run" in text else LeftOut(context.where)
+
+
+def _read_value(body: bytes, context: Context) -> Iterator[Content]:
+    text = body.lstrip()
+    if text.startswith(b"["):
+        for index, item in enumerate(msgspec.json.decode(body, type=list[Raw])):
+            yield from _read_value(bytes(item), replace(context, where=f"{context.where}[{index}]"))
+    elif text.startswith(b"{"):
+        yield from _read_object(body, context)
+    elif text.startswith(b'"') and _MARKS.search(text):
+        # An object that was kept as a text of JSON, in a log or a column of a data base.
+        inner = decode_masked(body, str).encode("utf-8", errors="replace")
+        yield from _read_text(inner, replace(context, where=f"{context.where} (in a text)", is_search=True))
+    elif not context.is_search:
+        yield Unrecognised(context.where, "no JSON object or list")
+
+
+def _read_object(body: bytes, context: Context) -> Iterator[Content]:
+    head = read_head(body, is_owned=context.thread_id is not None)
+    is_list = not isinstance(head.data, UnsetType) and bytes(head.data).lstrip().startswith(b"[")
+    if (resource := _resource_of(head, context)) is not None:
+        yield from _read_item(resource, body, head, context)
+    elif is_list:
+        yield from _read_page(body, head, context)
+    elif not isinstance(head.log, UnsetType) and b'"entries"' in bytes(head.log):
+        yield from _read_within(read_recording(head.log, context))
+    elif not isinstance(head.interactions, UnsetType) or not isinstance(head.http_interactions, UnsetType):
+        yield from _read_within(read_interactions(head, context))
+    elif is_exchange(head):
+        yield from _read_within(read_exchange(head, context))
+    else:
+        yield from _read_wrapper(body, head, context)
+
+
+def _read_within(shapes: Iterator[Within | LeftOut | Unrecognised]) -> Iterator[Content]:
+    for shape in shapes:
+        if not isinstance(shape, Within):
+            yield shape
+        elif shape.is_stream:
+            for event in read_stream(shape.body, shape.context):
+                yield from _read_text(event.body, event.context)
+        else:
+            yield from _read_text(shape.body, shape.context)
+
+
+def _read_page(body: bytes, head: Head, context: Context) -> Iterator[Content]:
+    """A list envelope: its items, how it says that the list goes on, and what stands beside them."""
+    place = f"{context.where}.data"
+    within = replace(context, where=place, in_list=head.object == "list", list_place=place)
+    found: list[Found] = []
+    items = msgspec.json.decode(raw_or_null(head.data), type=list[Raw])
+    for index, item in enumerate(items):
+        for content in _read_value(bytes(item), replace(within, where=f"{place}[{index}]")):
+            if isinstance(content, Found) and content.context.where == f"{place}[{index}]":
+                found.append(content)
+            yield content
+    if (listed := _listed(head, found, within, item_count=len(items))) is not None:
+        yield listed
+    beside = {name: raw for name, raw in fields_of(body).items() if snake_case(name) not in _ENVELOPE}
+    for name, raw in beside.items():
+        yield from _search(name, raw, replace(context, resource=None, is_recorded=False, in_list=False))
+
+
+def _listed(head: Head, found: list[Found], context: Context, *, item_count: int) -> Listed | None:
+    """The page of a list, if it says whether more follow and is of one thread or run."""
+    owners = {(item.resource, item.thread_id, item.run_id) for item in found}
+    if not owners and context.is_recorded and context.resource is not None and context.thread_id is not None:
+        owners = {(context.resource, context.thread_id, context.run_id)}
+    if not isinstance(head.has_more, bool) or len(owners) != 1 or has_error(head):
+        return None
+    [(resource, thread_id, run_id)] = owners
+    ids = tuple(item.object_id for item in found)
+    return Listed(resource, thread_id, run_id, ids, head.has_more, len(found) == item_count, context)
+
+
+def _read_item(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:
+    """A run or a step, and what it holds of others: those are not of it, and its body is what is left."""
+    # Most objects by far say once what they are, and hold nothing else.
+    if body.count(b"thread.run") > 1 or any(mark in body for mark in _INNER_MARKS):
+        fields = fields_of(body)
+        known = _ITEM_NAMES[resource]
+        own_run = text_or_none(head.id) if resource == "runs" else text_or_none(head.run_id)
+        within = replace(
+            context,
+            thread_id=text_or_none(head.thread_id) or context.thread_id,
+            run_id=own_run or context.run_id,
+            resource=None,
+            is_recorded=False,
+        )
+        inner: list[Content] = []
+        for name, raw in list(fields.items()):
+            if own_name(name, known) is None and (found := list(_search(name, raw, within))):
+                inner += found
+                del fields[name]
+        if inner:
+            body = (
+                b"{" + b",".join(msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in fields.items()) + b"}"
+            )
+        yield from _found(resource, body, head, context)
+        yield from inner
+    else:
+        yield from _found(resource, body, head, context)
+
+
+def _read_wrapper(body: bytes, head: Head, context: Context) -> Iterator[Content]:
+    """An object that is neither run nor step: whatever is in it."""
+    is_other = isinstance(head.object, str) and _OTHER_OBJECTS.fullmatch(head.object) is not None
+    if is_other:
+        yield LeftOut(context.where)
+    # What a message says is no object, whatever it looks like.
+    is_looked_into = not is_other or head.object == "thread" or any(sign in body for sign in _OWN_OBJECTS)
+    fields = fields_of(body) if is_looked_into and _MARKS.search(body) else {}
+    found = list(_read_fields(fields, head, context))
+    yield from found
+    if is_other or found or context.is_search:
+        return
+    names = {snake_case(name) for name in (fields or fields_of(body))}
+    if is_error(head) or (names & _LOG_MARKS and b"thread.run" not in body):
+        yield LeftOut(context.where)
+    else:
+        yield Unrecognised(context.where, "neither a run nor a step")
+
+
+def _read_fields(fields: dict[str, Raw], head: Head, context: Context) -> Iterator[Content]:
+    """What the fields of a wrapper hold; a run or a thread among them tells whose the others are."""
+    near = {
+        snake_case(name): read_head(bytes(raw), is_owned=context.thread_id is not None)
+        for name, raw in fields.items()
+        if snake_case(name) in ("thread", "run") and bytes(raw).startswith(b"{")
+    }
+    thread, run = near.get("thread"), near.get("run")
+    own_thread = head.id if head.object == "thread" else head.thread_id
+    within = replace(
+        context,
+        thread_id=text_or_none(own_thread)
+        or (thread and text_or_none(thread.id))
+        or (run and text_or_none(run.thread_id))
+        or context.thread_id,
+        run_id=text_or_none(head.run_id) or (run and text_or_none(run.id)) or context.run_id,
+        resource=None,
+        is_recorded=False,
+    )
+    for name, raw in fields.items():
+        yield from _search(name, raw, within)
+
+
+def _search(name: str, raw: Raw, context: Context) -> Iterator[Content]:
+    """Runs and steps in a field that may hold some; what is neither is no matter here."""
+    body = bytes(raw)
+    if body[:1] not in (b"{", b"[", b'"') or not _MARKS.search(body):
+        named = _LISTS.get(snake_case(name))
+        if named is None or body[:1] != b"[" or body.strip(b"[] \t\r\n") == b"":
+            return
+    within = replace(
+        context,
+        where=f"{context.where}.{name}",
+        resource=_LISTS.get(snake_case(name)),
+        is_search=True,
+        list_place=f"{context.where}.{name}",
+    )
+    yield from _read_value(body, within)
+
+
+def _resource_of(head: Head, context: Context) -> Resource | None:
+    if isinstance(head.object, str) and head.object:
+        return _OBJECTS.get(head.object)
+    if not isinstance(head.data, UnsetType) or not isinstance(head.log, UnsetType) or is_error(head):
+        return None
+    if not isinstance(head.step_details, UnsetType):
+        return "steps"
+    if isinstance(head.id, str) and head.id and not isinstance(head.role, str):
+        if context.resource is not None:
+            return context.resource
+        if isinstance(head.run_id, str):
+            return None if context.is_search else "steps"
+        if isinstance(head.assistant_id, str) and isinstance(head.thread_id, str) and isinstance(head.status, str):
+            return "runs"
+    return None
+
+
+def _found(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:
+    thread_id = text_or_none(head.thread_id) or context.thread_id
+    run_id = (text_or_none(head.run_id) or context.run_id) if resource == "steps" else None
+    object_id = text_or_none(head.id)
+    noun = resource.removesuffix("s")
+    if object_id is None:
+        yield Unrecognised(context.where, f"a {noun} without an id")
+    elif resource == "steps" and run_id is None:
+        yield Unrecognised(context.where, "a step that does not say of which run")
+    elif thread_id is None:
+        yield Unrecognised(context.where, f"a {noun} that does not say of which thread")
+    else:
+        sent = unmask_numbers(body)
+        yield Found(resource, object_id, thread_id, run_id, sent, head, context)
+        if not is_unicode(sent):
+            yield Unrecognised(context.where, f"a {noun} with {_NOT_UNICODE}")

@@ -1,0 +1,96 @@
+"""What imported archives prove, read from the warehouse: what is missing, and of what nothing tells either way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.console.tables import count_of
+from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.database import open_for_reading
+
+# Of what is missing, these many are named.
+NAMED_GAPS = 20
+
+_CUT_LISTS = """
+select where_found || case when run_id is null then ' (runs of ' else ' (steps of ' || run_id || ' in ' end
+    || thread_id || ')' as gap
+from cut_lists where source = $source order by gap
+"""
+# Runs whose steps come from archives.
+_DIFFERENCES = """
+select run_id || ' in ' || coalesce(thread_id, '?') || ': its steps have '
+    || format('{:,}', step_total_tokens) || ' of the ' || format('{:,}', run_total_tokens) || ' tokens of the run'
+    as gap
+from completeness
+where source = $source and state = 'usage_differs' and walk_verdict = 'imported'
+order by run_id
+"""
+_UNPROVEN = """
+select
+    count(*) filter (where state = 'steps_missing' and steps = 0) as runs_without_steps,
+    count(*) filter (where state = 'steps_missing' and steps > 0) as runs_without_usage,
+    count(*) filter (where state = 'run_missing') as steps_without_run,
+    count(*) filter (where state = 'open') as open_runs
+from completeness where source = $source and coalesce(walk_verdict, 'imported') = 'imported'
+"""
+_WORDS = {
+    "runs_without_steps": ("run has no steps here", "runs have no steps here"),
+    "runs_without_usage": ("run has steps and no usage to compare", "runs have steps and no usage to compare"),
+    "steps_without_run": ("run is not here, only its steps", "runs are not here, only their steps"),
+    "open_runs": ("run had not ended", "runs had not ended"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Of one source: lists that are cut, runs whose steps do not reach their usage, and what nothing tells of."""
+
+    cut_lists: list[str]
+    differences: list[str]
+    unproven: dict[str, int]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether something is missing for certain."""
+        return bool(self.cut_lists or self.differences)
+
+    @property
+    def gaps(self) -> list[str]:
+        """A line for each place where something is missing."""
+        return [*self.cut_lists, *self.differences]
+
+    def values(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "cut_lists": len(self.cut_lists),
+            "usage_differs": len(self.differences),
+            "missing": self.gaps[:NAMED_GAPS],
+            "unproven": self.unproven,
+        }
+
+    def summary(self) -> str:
+        """How much is missing, in one line."""
+        counts = [
+            (count_of(len(self.cut_lists), "lists"), "cut", self.cut_lists),
+            (count_of(len(self.differences), "runs"), "with other usage than their steps", self.differences),
+        ]
+        return "archives are not whole: " + ", ".join(f"{count} {what}" for count, what, found in counts if found)
+
+    def unproven_line(self) -> str | None:
+        """Of what nothing tells whether it is whole, in one line."""
+        parts = [f"{count:,} {_WORDS[name][count != 1]}" for name, count in self.unproven.items() if count]
+        return f"nothing tells whether more is missing: {', '.join(parts)}" if parts else None
+
+
+NO_EVIDENCE = Evidence([], [], {})
+
+
+def read_evidence(warehouse: Path, *, source: str) -> Evidence:
+    """What the archives of a source prove; nothing where there is no warehouse."""
+    if not warehouse.exists():
+        return NO_EVIDENCE
+    with open_for_reading(warehouse) as connection:
+        cuts = read_frame(connection, _CUT_LISTS, {"source": source})["gap"].to_list()
+        differences = read_frame(connection, _DIFFERENCES, {"source": source})["gap"].to_list()
+        unproven = read_frame(connection, _UNPROVEN, {"source": source}).row(0, named=True)
+    return Evidence(cuts, differences, unproven)

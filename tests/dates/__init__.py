@@ -1,0 +1,1 @@
+"""The suite with the machine's calendar moved on, in every process that a test starts: `make test-dates`."""
