@@ -137,6 +137,21 @@ def test_a_run_is_its_newest_observation(history: list[Part], connection: Connec
     ]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_open_run_of_an_archive_never_takes_the_place_of_its_end(
+    order: tuple[int, int], connection: Connection, tmp_path: Path
+) -> None:
+    store = RawStore(tmp_path / "more")
+    names = [
+        land(store, Listing(1, [run_of("run_1")])),
+        land(store, Listing(9, [run_of("run_1", "in_progress")], verdict="imported"), sync_id="sync_2"),
+    ]
+    for place in order:
+        load_in(connection, [[store.read_part(names[place])]])
+
+    assert read_frame(connection, "select status from runs").rows() == [("completed",)]
+
+
 def test_rejects_are_those_of_the_walks_that_the_rows_come_from(history: list[Part], connection: Connection) -> None:
     load_in(connection, [history])
 
