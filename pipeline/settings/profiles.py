@@ -56,6 +56,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     cold_after: str | None = None
     cold_share: float | None = None
     cold_longest: str | None = None
+    settle_after: str | None = None
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

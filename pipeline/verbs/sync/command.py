@@ -40,6 +40,7 @@ class SyncRequest:
     """What the command line asked for beside the settings."""
 
     naming: Naming
+    settle_s: float | None = None
     sample: bool = False
     full: bool = False
     dry_run: bool = False
@@ -198,6 +199,7 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
             concurrency=settings["concurrency"],
             include_content=settings["include_content"],
             content_key=request.content_key,
+            settle_s=request.settle_s,
         ),
         plan=_plan_source(settings, request),
     )

@@ -1,5 +1,6 @@
 """The main job: load what landed, plan, extract and land while loading, load the rest, say how it went."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from pipeline.raw.parts import PartName, RawStore, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.writer import PartWriter
 from pipeline.sqlfiles.duck import read_frame
+from pipeline.verbs.sync.kept import Kept, read_kept
 from pipeline.warehouse.background import Loader, in_daemon_thread, loading
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
@@ -74,7 +76,7 @@ class SyncResult:
     """How a sync ended: verdict is complete, incomplete, refused or interrupted.
 
     `damage` tells of parts of earlier syncs that had to be set aside when it began, `lost` of values that could not be
-    read.
+    read, `kept` (None where nothing is loaded) of what is in the warehouse of all that was fetched.
     """
 
     sync_id: str
@@ -85,6 +87,7 @@ class SyncResult:
     error: PipelineError | None = None
     damage: DamagedPartError | None = None
     lost: Sequence[LostValue] = ()
+    kept: Kept | None = None
 
 
 async def run_sync(
@@ -126,11 +129,14 @@ async def run_sync(
             finished_at,
         )
     lost: Sequence[LostValue] = ()
+    kept = None
     if not outcome.interrupted:
         await in_daemon_thread(receiver.join)
         lost = await _finish(receiver, store, options, sync_id, progress)
-        verdict = "incomplete" if verdict == "complete" and any_counted(lost) else verdict
-    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost)
+        kept = await _compare(options, sync_id, progress)
+        is_short = any_counted(lost) or bool(kept and kept.dropped)
+        verdict = "incomplete" if verdict == "complete" and is_short else verdict
+    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost, kept)
 
 
 async def _fetch(
@@ -141,6 +147,17 @@ async def _fetch(
         return await fleet.extract(work)
     tasks = thread_tasks(work.states, full=options.full)
     return await extract_threads(client, tasks, lander=lander, options=options.extract, progress=work.progress)
+
+
+async def _compare(options: SyncOptions, sync_id: str, progress: Progress) -> Kept | None:
+    """What is kept of all that was fetched, threads noted as failed where that is less; None if nothing is loaded."""
+    if options.plan is not None:
+        return None
+    kept = await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=options.source)
+    if kept.dropped is not None:
+        progress.failed_threads |= kept.thread_ids
+        progress.failures.append(kept.dropped)
+    return kept
 
 
 def _receiving(
