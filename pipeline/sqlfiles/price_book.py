@@ -1,6 +1,7 @@
 """The price book: the list that ships with the package and the rows and discounts of the user's own file."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +22,9 @@ PRICES_SCHEMA: dict[str, pl.DataType] = {
     "match": pl.String(),
     "stands_for": pl.String(),
     "tier": pl.String(),
+    "sku": pl.String(),
     "min_input_tokens": pl.Int64(),
+    "max_input_tokens": pl.Int64(),
     "valid_from": pl.Date(),
     "valid_to": pl.Date(),
     "input_usd_per_mtok": pl.Decimal(18, 6),
@@ -46,6 +49,7 @@ DISCOUNTS_SCHEMA: dict[str, pl.DataType] = {
 # The tier of rows and runs that name none.
 STANDARD = "standard"
 _MATCHES = ("exact", "alias", "pattern")
+SKUS = ("global", "datazone", "regional", "provisioned")
 _OWN_COLUMNS = frozenset(PRICES_SCHEMA) - {"origin"}
 # A row without a day holds for as long as there have been models.
 _ALWAYS = date(2020, 1, 1)
@@ -117,17 +121,19 @@ def _price_of(row: Row, where: str, *, origin: str) -> Row:
     model, valid_from, only_source = _text(row, "model", where), _day(row, "valid_from", where), row.get("only_source")
     match = row.get("match") or ("pattern" if _is_pattern(model) else "exact")
     discount = _money(row, "discount", where, highest=_MOST_DISCOUNT)
-    tier, least = row.get("tier", STANDARD).lower(), _tokens(row, "min_input_tokens", where)
+    tier, sku, least = row.get("tier", STANDARD).lower(), _sku(row, where), _tokens(row, "min_input_tokens", where) or 0
     if match not in _MATCHES:
         raise ConfigurationError(f"{where}: match {match!r} is not one of {', '.join(_MATCHES)}")
     return {
-        "price_id": row.get("price_id") or _id(origin, model, valid_from, only_source, *_step_of(tier, least)),
+        "price_id": row.get("price_id") or _id(origin, model, valid_from, only_source, *_step_of(tier, sku, least)),
         "provider": row.get("provider"),
         "model": model,
         "match": match,
         "stands_for": row.get("stands_for"),
         "tier": tier,
+        "sku": sku,
         "min_input_tokens": least,
+        "max_input_tokens": _tokens(row, "max_input_tokens", where),
         "valid_from": valid_from or _ALWAYS,
         "valid_to": _day(row, "valid_to", where),
         "input_usd_per_mtok": _needed(_money(row, "input_usd_per_mtok", where), "input_usd_per_mtok", where),
@@ -165,9 +171,9 @@ def _id(kind: str, model: str, valid_from: date | None, only_source: str | None,
     return ":".join(str(part) for part in (kind, model, valid_from or "always", only_source, *step) if part)
 
 
-def _step_of(tier: str, least: int) -> tuple[str, ...]:
+def _step_of(tier: str, sku: str | None, least: int) -> tuple[str, ...]:
     """What tells rows of one model and day apart: nothing for the usual one."""
-    return ("" if tier == STANDARD else tier, f"from {least} input tokens" if least else "")
+    return (sku or "", "" if tier == STANDARD else tier, f"from {least} input tokens" if least else "")
 
 
 def _is_pattern(model: str) -> bool:
@@ -196,8 +202,15 @@ def _day(row: Row, column: str, where: str) -> date | None:
         raise ConfigurationError(f"{where}: {column} {text!r} is not a day like 2024-10-02") from None
 
 
-def _tokens(row: Row, column: str, where: str) -> int:
-    text = row.get(column, "0")
+def _sku(row: Row, where: str) -> str | None:
+    if (sku := row.get("sku")) is not None and sku not in SKUS:
+        raise ConfigurationError(f"{where}: sku {sku!r} is not one of {', '.join(SKUS)}")
+    return sku
+
+
+def _tokens(row: Row, column: str, where: str) -> int | None:
+    if (text := row.get(column)) is None:
+        return None
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_TOKEN_DIGITS):
         raise ConfigurationError(f"{where}: {column} {text!r} is not a count of tokens like 272001")
     return int(text)
@@ -219,5 +232,5 @@ def _money(row: Row, column: str, where: str, *, highest: Decimal = _HIGHEST) ->
 
 
 def _check_ids(ids: Sequence[str], path: Path) -> None:
-    for price_id in {name for name in ids if ids.count(name) > 1}:
+    for price_id in (name for name, count in Counter(ids).items() if count > 1):
         raise ConfigurationError(f"{path}: two rows are {price_id!r}: give them different days or a price_id each")
