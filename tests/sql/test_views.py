@@ -17,6 +17,7 @@ from tests.warehouse_rows import (
     SQL,
     Row,
     add_call,
+    add_list_fees,
     add_list_prices,
     add_price,
     add_run,
@@ -35,6 +36,7 @@ Connection = duckdb.DuckDBPyConnection
 @pytest.fixture(scope="module")
 def warehouse() -> Iterator[Connection]:
     with open_in_memory() as con:
+        add_list_fees(con)
         yield con
 
 
@@ -458,10 +460,15 @@ def test_the_shipped_list_has_the_documented_header() -> None:
         "model",
         "match",
         "stands_for",
+        "tier",
+        "sku",
+        "min_input_tokens",
+        "max_input_tokens",
         "valid_from",
         "valid_to",
         "input_usd_per_mtok",
         "cached_input_usd_per_mtok",
+        "cache_write_usd_per_mtok",
         "output_usd_per_mtok",
         "source",
         "read_on",
@@ -1430,8 +1437,8 @@ def test_a_call_after_a_failed_one_of_the_same_tool_is_a_retry(con: Connection) 
     [
         ("openai", "openai", Decimal("0.03")),
         ("portkey", "openai", Decimal("0.03")),
-        ("azure-openai", "azure", Decimal("0.033")),
-        ("foundry", "azure", Decimal("0.033")),
+        ("azure-openai", "azure", Decimal("0.03")),
+        ("foundry", "azure", Decimal("0.03")),
         ("compatible", None, None),
     ],
 )

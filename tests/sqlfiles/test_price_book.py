@@ -207,7 +207,7 @@ def test_a_discount_of_zero_makes_it_free(tmp_path: Path) -> None:
         ("model,valid_from,discount", "gpt-4o,yesterday,1", "valid_from 'yesterday' is not a day"),
         ("model,discount", ",0.9", "model is missing"),
         ("model,discount", "gpt[4],0.9", "has a bracket"),
-        ("model,price", "gpt-4o,1", "there is no price column 'price'"),
+        ("model,price", "gpt-4o,1", "there is no column 'price'"),
     ],
 )
 def test_a_mistake_in_an_own_file_is_named_with_its_place(tmp_path: Path, header: str, line: str, message: str) -> None:
