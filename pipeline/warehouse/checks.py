@@ -6,9 +6,11 @@ from typing import Literal
 from pipeline.console.tables import count_of
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.sqlfiles.near_names import did_you_mean
 
 Level = Literal["warn", "fail"]
 _EXAMPLES = 3
+_UNPRICED = "unpriced_models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,17 @@ def _run_check(connection: Connection, check: SqlFile) -> Finding | None:
     summary = check.summary.rstrip(".")
     more = ", ..." if rows.height > _EXAMPLES else ""
     message = f"{count_of(rows.height, 'rows')}: {summary} ({examples}{more})"
+    if check.name == _UNPRICED:
+        message += _nearest(connection, rows["model"].drop_nulls().unique(maintain_order=True).to_list())
     level: Level = "warn" if check.fields.get("severity") == "warn" else "fail"
     return Finding("check", check.name, level, message, rows.height)
+
+
+def _nearest(connection: Connection, names: list[str]) -> str:
+    """What the first of the names may have meant."""
+    priced = read_frame(connection, "select distinct model from prices")["model"].to_list()
+    hints = [f"{name}: {hint}" for name in names[:_EXAMPLES] if (hint := did_you_mean(name, priced))]
+    return f"; {'; '.join(hints)}" if hints else ""
 
 
 def _check_grain(connection: Connection, found: SqlFile) -> Finding | None:

@@ -1,7 +1,7 @@
 -- Who charges for a source, and for which deployment: as its newest sync says, else from the kind of server that it spoke to.
 -- grain: source
 -- units: none; provider is openai, azure or null (a compatible server: nobody knows its fees); sku is global, datazone,
--- regional, provisioned or null (not said: priced as global)
+-- regional, provisioned or null (not said: priced as global); is_told: a sync has said something of it
 -- reads: runs, syncs
 -- A source that no sync has told the kind of (imported archives) is taken for the protocol's own provider, and so are gateways.
 create or replace view source_providers as
@@ -25,6 +25,7 @@ select
         when told.kind = 'compatible' then null
         else 'openai'
     end as provider,
-    told.sku
+    told.sku,
+    told.source is not null as is_told
 from sources
 left join told on told.source = sources.source;

@@ -477,6 +477,7 @@ def test_the_shipped_list_has_the_documented_header() -> None:
 
 def test_every_dated_snapshot_costs_what_its_alias_costs_at_the_end_of_the_list(con: Connection) -> None:
     add_list_prices(con)
+    add_run(con)
 
     rows = read_rows(
         con,
@@ -486,6 +487,8 @@ def test_every_dated_snapshot_costs_what_its_alias_costs_at_the_end_of_the_list(
         inner join price_periods as snapshot
             on regexp_matches(snapshot.model, '^' || alias.model || '-20[0-9-]+$')
             and snapshot.valid_to is null
+            and snapshot.tier = alias.tier
+            and snapshot.min_input_tokens = alias.min_input_tokens
         where
             alias.valid_to is null
             and snapshot.model <> 'gpt-4o-2024-05-13'

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.money.repricing import explain_price
+from pipeline.money.repricing import Charged, explain_price
 from pipeline.sqlfiles.price_book import PriceBook, read_price_book
 from tests.syncs import run_cli
 
@@ -125,7 +125,7 @@ def test_an_own_row_that_names_another_provider_does_not_price_a_source_of_azure
     header = "model,provider,input_usd_per_mtok,output_usd_per_mtok"
     book = own_book(tmp_path, f"gpt-4o,{provider},1,2", header=header)
 
-    price = explain_price("gpt-4o", DAY, book=book, kind=kind).price
+    price = explain_price("gpt-4o", DAY, book=book, charged=Charged(kind)).price
 
     assert price is not None
     assert price["price_id"] == price_id
@@ -257,6 +257,8 @@ def test_explain_prints_the_row_and_the_rule(tmp_path: Path) -> None:
         "  input        5.00 USD per million tokens",
         "  cached input none: charged like input",
         "  output       15.00 USD per million tokens",
+        "  other rates  input / cached / cache write / output, USD per million tokens",
+        "  batch        2.50 / - / - / 7.50",
     ]
 
 
