@@ -8,11 +8,11 @@ _OFFERED = 3
 _TOLD_INSIDE = 4
 # difflib compares each sign with each; no model is called by a page of text.
 _LONGEST = 200
-_LIKENESS = 0.7
+_LIKENESS, _SLIP = 0.7, 0.93
 
 
 def nearest_names(name: str, priced: Iterable[str]) -> list[str]:
-    """The priced names most like this one, the likeliest first: those inside it, then those written alike.
+    """The priced names most like this one, the likeliest first: those a slip away, those inside it, those written alike.
 
     Capitals, blanks, slashes and underscores count for nothing; patterns are never offered.
     """
@@ -24,7 +24,8 @@ def nearest_names(name: str, priced: Iterable[str]) -> list[str]:
     # Of gpt-4o-mini and gpt-4o in prod-gpt-4o-mini the longer is meant.
     told = [one for one in inside if not any(one != other and one in other for other in inside)]
     alike = get_close_matches(wanted, known, n=_OFFERED, cutoff=_LIKENESS) if len(wanted) <= _LONGEST else []
-    found = dict.fromkeys([*sorted(told, key=len, reverse=True), *alike])
+    slips = get_close_matches(wanted, alike, n=1, cutoff=_SLIP)
+    found = dict.fromkeys([*slips, *sorted(told, key=len, reverse=True), *alike])
     return [known[one] for one in found if known[one] != name][:_OFFERED]
 
 
