@@ -90,10 +90,12 @@ bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/REA
 test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
 	tests/browser/run
 
-prices:  ## compare data/prices.csv with genai-prices, in a venv of its own
+prices:  ## compare data/prices.csv with three lists of others, in a venv of its own; fails on a difference nobody judged
 	$(PYTHON) -m venv .venv-prices
 	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r scripts/prices-requirements.txt
+	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		-r scripts/litellm-requirements.txt
 	.venv-prices/bin/python scripts/check_prices.py
 
 licences: $(DEV)  ## write docs/licences.md from what is installed
@@ -117,7 +119,8 @@ lock:  ## pin requirements anew
 		--no-emit-index-url --no-emit-find-links -o requirements.txt
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt -o requirements-dev.txt
-	scripts/lock_tool genai-prices scripts/prices-requirements.txt $(UV)
+	scripts/lock_tool "genai-prices azure-genai-prices" scripts/prices-requirements.txt $(UV)
+	scripts/lock_tool litellm scripts/litellm-requirements.txt $(UV) --no-deps
 	scripts/lock_tool pip-audit scripts/audit-requirements.txt $(UV)
 
 clean:

@@ -26,7 +26,7 @@ from tests.syncs import read_all, read_tables
 BROKEN_STEP: Json = step_of("step_bad", created_at="yesterday", usage=5)
 LONE_STEP: Json = {**BROKEN_STEP, "id": "step_lone"}
 # The ledger posts a sealed run at the price that held when it was loaded: there the time of loading is meant to count.
-KEPT = ("prices", "price_discounts", "schema_version")
+KEPT = ("prices", "price_discounts", "fees", "schema_version")
 LEDGER = ("cost_ledger", "repricings")
 # Two threads, runs that were open and then terminal, walks that broke, were empty, came late or twice.
 HISTORY: list[tuple[str, list[Listing]]] = [
