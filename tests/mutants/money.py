@@ -12,8 +12,8 @@ PRICES = (
         "cached tokens cost the input price",
         "cached input is charged in full",
         _STEP_COSTS,
-        "coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount",
-        "input_usd_per_mtok * discount",
+        "paid_price(coalesce(cached_input_usd_per_mtok, input_usd_per_mtok), discount)",
+        "paid_price(input_usd_per_mtok, discount)",
         ("sql/test_views.py::test_a_step_costs_its_uncached_cached_and_output_tokens",),
     ),
     Mutant(
@@ -28,8 +28,8 @@ PRICES = (
         "without a cached price cached tokens cost nothing",
         "old models are too cheap",
         _STEP_COSTS,
-        "coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount",
-        "coalesce(cached_input_usd_per_mtok, 0) * discount",
+        "paid_price(coalesce(cached_input_usd_per_mtok, input_usd_per_mtok), discount)",
+        "paid_price(coalesce(cached_input_usd_per_mtok, 0), discount)",
         ("sql/test_views.py::test_cached_tokens_cost_the_input_price_where_there_is_no_cached_price",),
     ),
     Mutant(
@@ -127,8 +127,8 @@ COSTS = (
         "calls share evenly, whatever they were given",
         "a small call pays for a large one",
         _CALL_COSTS,
-        "when least_bytes > 0 then step_pico_usd * sized_calls.arguments_bytes // step_bytes",
-        "when least_bytes > 0 then step_pico_usd // step_call_count",
+        "step_pico_usd // step_bytes * sized_calls.arguments_bytes\n",
+        "step_pico_usd // step_call_count\n",
         ("sql/test_views.py::test_calls_share_their_step_s_cost_by_the_bytes_of_their_arguments",),
     ),
     Mutant(
