@@ -32,9 +32,9 @@ class Grouping:
     key: str = ""
 
     @property
-    def noun(self) -> str:
-        """What a group is called."""
-        return self.key or self.by
+    def plural(self) -> str:
+        """What groups are called."""
+        return f"{self.key or self.by}s"
 
 
 @dataclass(frozen=True, slots=True)

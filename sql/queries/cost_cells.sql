@@ -18,7 +18,7 @@ with steps as (
             when 'model' then step_costs.model
             when 'assistant' then step_costs.assistant_id
             when 'metadata'
-            then json_extract_string(runs.metadata, '$."' || replace(cast($key as varchar), '"', '\"') || '"')
+            then json_extract_string(runs.metadata, '/' || replace(replace(cast($key as varchar), '~', '~0'), '/', '~1'))
             when 'tool' then null
             else error('by is all, model, assistant, tool or metadata')
         end as what,
