@@ -17,6 +17,7 @@ select
     count(distinct run_costs.thread_id) as threads,
     try_cast(sum(run_costs.total_tokens) as bigint) as total_tokens,
     cast(sum(run_costs.unpriced_steps) as bigint) as unpriced_steps,
+    cast(sum(run_costs.unpriced_rests) as bigint) as unpriced_rests,
     round(sum(run_costs.cost_usd), 6) as cost_usd
 from run_costs
 left join keyed_runs

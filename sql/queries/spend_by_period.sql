@@ -1,7 +1,7 @@
 -- Spend per day, week or month, by model, assistant or tool.
 -- units: US dollars rounded to 6 decimals; period is its first UTC day, weeks begin on Monday; cached_share from 0 to 1
 -- params: per=week, by=model, periods=12
--- reads: step_costs, tool_call_costs
+-- reads: usage_costs, tool_call_costs
 -- By tool it is the cost of the steps that called it, divided over their calls; such rows have no cached_share.
 with costs as (
     select
@@ -17,7 +17,7 @@ with costs as (
         prompt_tokens,
         cached_tokens,
         cost_usd
-    from step_costs
+    from usage_costs
     where $by <> 'tool'
     union all
     select source, created_on, name, thread_id, run_id, null, null, cost_usd
