@@ -1,6 +1,6 @@
--- Money that appears or vanishes between levels: calls, steps, rests, runs, threads, days and assistants add up to the last digit.
+-- Money that appears or vanishes between levels: calls, steps, rests, runs, threads, days and assistants add up, and fees beside them, to the last digit.
 -- severity: fail
--- reads: usage_costs, tool_call_costs, run_costs, thread_costs, daily_spend, assistant_spend
+-- reads: usage_costs, spending, tool_call_costs, run_costs, thread_costs, daily_spend, assistant_spend
 -- Of a run: its calls, its steps without calls and the rest that no step tells make its cost. Of a source: every level has the same sum.
 with calling_steps as (
     select source, thread_id, run_id, step_id, sum(cost_usd) as cost_usd
@@ -32,24 +32,24 @@ run_sums as (
     group by source, thread_id
 ),
 sources as (
-    select source, sum(cost_usd) as cost_usd
-    from usage_costs
+    select source, sum(cost_usd) as cost_usd, sum(fee_usd) as fee_usd
+    from spending
     group by source
 ),
 levels as (
-    select 'run_costs' as level, source, sum(cost_usd) as cost_usd
+    select 'run_costs' as level, source, sum(cost_usd) as cost_usd, sum(fee_usd) as fee_usd
     from run_costs
     group by source
     union all
-    select 'thread_costs', source, sum(cost_usd)
+    select 'thread_costs', source, sum(cost_usd), sum(fee_usd)
     from thread_costs
     group by source
     union all
-    select 'daily_spend', source, sum(cost_usd)
+    select 'daily_spend', source, sum(cost_usd), sum(fee_usd)
     from daily_spend
     group by source
     union all
-    select 'assistant_spend', source, sum(cost_usd)
+    select 'assistant_spend', source, sum(cost_usd), sum(fee_usd)
     from assistant_spend
     group by source
 )
@@ -81,4 +81,9 @@ select levels.level, sources.source, null, levels.cost_usd, sources.cost_usd
 from sources
 inner join levels on levels.source = sources.source
 where levels.cost_usd is distinct from sources.cost_usd
+union all
+select 'fees of ' || levels.level, sources.source, null, levels.fee_usd, sources.fee_usd
+from sources
+inner join levels on levels.source = sources.source
+where levels.fee_usd is distinct from sources.fee_usd
 order by level, source, id;

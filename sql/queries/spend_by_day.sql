@@ -14,7 +14,8 @@ select
     try_cast(sum(completion_tokens) as bigint) as completion_tokens,
     round(sum(cached_tokens) / nullif(sum(prompt_tokens), 0), 4) as cached_share,
     round(sum(unattributed_cost_usd), 6) as unattributed_cost_usd,
-    round(sum(cost_usd), 6) as cost_usd
+    round(sum(cost_usd), 6) as cost_usd,
+    round(sum(fee_usd), 6) as fee_usd
 from daily_spend
 group by source, day
 qualify dense_rank() over (partition by source order by day desc nulls last) <= cast($days as bigint)

@@ -1,10 +1,11 @@
 -- What each run cost: the exact sum of its steps and of the rest that no step tells, beside what says how much of it is known.
 -- grain: source, thread_id, run_id
 -- units: US dollars, exact to 12 decimals; tokens are the sums over the steps and the rest
--- reads: usage_costs, runs
+-- reads: usage_costs, tool_fees, runs
 -- cost_usd sums what is known; unpriced_steps have no cost (usage unknown, or no price for the model), and unpriced_rests is 1
 -- where the rest has none. unattributed_tokens and unattributed_cost_usd are the rest's part: the run's own usage beyond its
 -- steps' (null: the steps tell all). They are in the run's tokens and in cost_usd.
+-- fee_usd, what tools cost beside tokens, is not; unknown_fees counts those that nobody knows.
 -- Steps whose run is not in the warehouse still make a run here, so that no money is lost.
 create or replace view run_costs as
 with usage_sums as (
@@ -25,6 +26,16 @@ with usage_sums as (
         ) as unattributed_tokens,
         sum(cost_usd) filter (where kind = 'run_rest') as unattributed_cost_usd
     from usage_costs
+    group by source, thread_id, run_id
+),
+fee_sums as (
+    select
+        source,
+        thread_id,
+        run_id,
+        cast(sum(fee_usd) as decimal(38, 12)) as fee_usd,
+        count(*) - count(fee_usd) as unknown_fees
+    from tool_fees
     group by source, thread_id, run_id
 )
 select
@@ -50,9 +61,15 @@ select
     usage_sums.output_cost_usd,
     usage_sums.cost_usd,
     usage_sums.unattributed_tokens,
-    usage_sums.unattributed_cost_usd
+    usage_sums.unattributed_cost_usd,
+    fee_sums.fee_usd,
+    coalesce(fee_sums.unknown_fees, 0) as unknown_fees
 from runs
 full join usage_sums
     on usage_sums.source = runs.source
     and usage_sums.thread_id = runs.thread_id
-    and usage_sums.run_id = runs.run_id;
+    and usage_sums.run_id = runs.run_id
+left join fee_sums
+    on fee_sums.source = coalesce(runs.source, usage_sums.source)
+    and fee_sums.thread_id = coalesce(runs.thread_id, usage_sums.thread_id)
+    and fee_sums.run_id = coalesce(runs.run_id, usage_sums.run_id);
