@@ -28,7 +28,7 @@ from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.flatten.cache import FlatStore
 from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import ArchiveFile
+from pipeline.protocol.pages import ArchiveFile, SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, PartName, RawStore, new_sync_id
 from pipeline.raw.places import open_raw, raw_store
 from pipeline.raw.prune_record import read_imported
@@ -110,6 +110,7 @@ class RayImport:
     content_key: ContentKey | None
     range_bytes: int = RANGE_BYTES
     odd_fields: Sequence[str] = ()
+    facts: SourceFacts | None = None
 
     def run(
         self, files: Sequence[Path], *, progress: ImportProgress, now: Callable[[], datetime], lock_wait_s: float
@@ -150,6 +151,7 @@ class RayImport:
             content_key=self.content_key,
             sync_id=sync_id,
             odd_fields=self.odd_fields,
+            facts=self.facts,
         )
         job = FilesJob([], store.folder, lander.open(), sync_id, started_at, self.content_key, __version__)
         cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}

@@ -130,11 +130,21 @@ class LandedWalk(Struct, frozen=True):
     pages: list[Page]
 
 
+class SourceFacts(Struct, frozen=True, kw_only=True):
+    """What a profile says of a source: as in `SyncSummary`."""
+
+    kind: str | None = None
+    project: str | None = None
+    models: dict[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
     """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
 
     `kind` is the kind of server, `project` the one of its organization, `models` what its deployments' names stand for,
-    `odd_fields` what is known to be unreadable.
+    `provider` and `sku` who charges and for which deployment, `odd_fields` what is known to be unreadable.
     `content` is full or hashed (None: full, of an earlier version), `content_key` the fingerprint of the key.
     """
 
@@ -149,6 +159,8 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     kind: str | None = None
     project: str | None = None
     models: dict[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
     odd_fields: list[str] | None = None
     content: str | None = None
     content_key: str | None = None
