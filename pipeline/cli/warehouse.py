@@ -157,7 +157,8 @@ def report(
     path = out or folder / "report.html"
     since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
     write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
-    print(path)
+    # What is no plain file may be where this would be printed.
+    print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)
 
 
 def _rows_to_print(output: Output, limit: int | None) -> int | None:

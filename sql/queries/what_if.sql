@@ -37,10 +37,10 @@ answers as (
             )
         end as price_id,
         (
-            cast(tokens.uncached_tokens as decimal(20, 0)) * new_prices.input_usd_per_mtok
-            + cast(tokens.cached_tokens as decimal(20, 0))
+            try_cast(tokens.uncached_tokens as decimal(20, 0)) * new_prices.input_usd_per_mtok
+            + try_cast(tokens.cached_tokens as decimal(20, 0))
             * coalesce(new_prices.cached_input_usd_per_mtok, new_prices.input_usd_per_mtok)
-            + cast(tokens.completion_tokens as decimal(20, 0)) * new_prices.output_usd_per_mtok
+            + try_cast(tokens.completion_tokens as decimal(20, 0)) * new_prices.output_usd_per_mtok
         ) as micro_usd
     from tokens
     left join new_prices on new_prices.source = tokens.source
@@ -52,9 +52,9 @@ select
     round(cost_usd, 6) as cost_usd,
     cast($model as varchar) as other_model,
     price_id as other_price_id,
-    cast(cast(micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 6)) as other_cost_usd,
+    cast(try_cast(micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) as decimal(38, 6)) as other_cost_usd,
     cast(
-        cast(micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) - cost_usd as decimal(38, 6)
+        try_cast(micro_usd as decimal(31, 6)) * 0.000001::decimal(7, 6) - cost_usd as decimal(38, 6)
     ) as difference_usd
 from answers
 order by answers.cost_usd desc nulls last, source, model;

@@ -39,7 +39,9 @@ items as (
         run_steps.step_index as place,
         run_steps.walk_id
     from run_steps
-    where (run_steps.source, run_steps.run_id) in (select (source, run_id) from cuts where resource = 'steps')
+    where
+        (run_steps.source, run_steps.thread_id, run_steps.run_id)
+        in (select (source, thread_id, run_id) from cuts where resource = 'steps')
     union all
     select
         runs.source,

@@ -237,15 +237,15 @@ select
     reasoning_tokens,
     total_tokens,
     token_cost(
-        charged_write_tokens, coalesce(cache_write_usd_per_mtok, input_usd_per_mtok) * discount
+        charged_write_tokens, paid_price(coalesce(cache_write_usd_per_mtok, input_usd_per_mtok), discount)
     ) as cache_write_cost_usd,
     cast(
-        token_cost(charged_prompt_tokens, input_usd_per_mtok * discount) + cache_write_cost_usd as decimal(38, 12)
+        token_cost(charged_prompt_tokens, paid_price(input_usd_per_mtok, discount)) + cache_write_cost_usd as decimal(38, 12)
     ) as input_cost_usd,
     token_cost(
-        charged_cached_tokens, coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount
+        charged_cached_tokens, paid_price(coalesce(cached_input_usd_per_mtok, input_usd_per_mtok), discount)
     ) as cached_cost_usd,
-    token_cost(charged_completion_tokens, output_usd_per_mtok * discount) as output_cost_usd,
+    token_cost(charged_completion_tokens, paid_price(output_usd_per_mtok, discount)) as output_cost_usd,
     cast(input_cost_usd + cached_cost_usd + output_cost_usd as decimal(38, 12)) as cost_usd,
     case
         when cost_usd is not null then null

@@ -221,8 +221,8 @@ CREDENTIALS = (
         "a redirect is followed with the key",
         "another host gets the key",
         _CLIENT,
-        "            raise _FaultError(Fault(_redirect_reason(response), retry=False, status=response.status_code))",
-        '            request.url = httpx.URL(response.headers["location"])\n'
+        "raise _FaultError(Fault(self._redirect_reason(response), retry=False, status=response.status_code))",
+        'request.url = httpx.URL(response.headers["location"])\n'
         "            return await self._try_once(request, decode)",
         ("http/test_client.py::test_a_redirect_is_not_followed_and_the_other_host_sees_nothing",),
     ),

@@ -4,8 +4,8 @@ from tests.mutants.mutant import Mutant
 
 _LANDING = "pipeline/raw/parts.py"
 _FLATTEN = "pipeline/flatten/frames.py"
-_LOAD = "pipeline/warehouse/statements.py"
-_SETTLE = "pipeline/warehouse/seals.py"
+_LOAD = "pipeline/warehouse/transaction/statements.py"
+_SETTLE = "pipeline/warehouse/transaction/seals.py"
 _FLEET = "pipeline/cluster/fleet.py"
 _SHARE = "pipeline/extract/share.py"
 
@@ -13,9 +13,9 @@ LANDING = (
     Mutant(
         "a part takes the place of one that is there",
         "landed pages are lost",
-        _LANDING,
-        "os.link(aside, path)",
-        "os.replace(aside, path), aside.touch()",
+        "pipeline/storage/whole_files.py",
+        "        os.link(aside, path)",
+        "        os.replace(aside, path)",
         ("cluster/test_fleet.py::test_a_part_is_never_put_in_the_place_of_another",),
     ),
     Mutant(

@@ -42,8 +42,8 @@ class SyncOptions:
     """What to sync and where to put it; `lock_wait_s` is how long a load waits for another process that writes.
 
     `kind`, `project`, `models`, `provider` and `sku` tell the warehouse what kind of server it is, which project of its
-    organization is billed, what its deployments' names stand for, who charges and for which deployment. With a `plan` to plan from nothing is loaded, only landed and
-    flattened.
+    organization is billed, what its deployments' names stand for, who charges and for which deployment.
+    With a `plan` to plan from nothing is loaded, only landed and flattened.
     """
 
     source: str

@@ -5,8 +5,8 @@ from collections.abc import Set
 from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, has_rows
-from pipeline.warehouse.bills import load_bills
-from pipeline.warehouse.imported_steps import delete_outranked_rejects, merge_imported_steps
+from pipeline.warehouse.transaction.bills import load_bills
+from pipeline.warehouse.transaction.imported_steps import delete_outranked_rejects, merge_imported_steps
 
 _STEP_TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
 
