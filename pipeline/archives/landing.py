@@ -21,7 +21,7 @@ from pipeline.flatten.cache import FlatStore
 from pipeline.privacy.content import content_notes, hiding_with
 from pipeline.privacy.forget_record import read_forgotten
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import ArchiveFile, SyncSummary
+from pipeline.protocol.pages import ArchiveFile, SourceFacts, SyncSummary
 from pipeline.raw.landing import PART_BYTES
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.writer import PartWriter
@@ -152,11 +152,13 @@ class ArchiveLander:
         flat: FlatStore | None = None,
         first_place: int = 0,
         odd_fields: Sequence[str] = (),
+        facts: SourceFacts | None = None,
     ) -> None:
         hide = hiding_with(content_key)
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
         self._flat = flat
         self._odd_fields = list(odd_fields)
+        self._facts = facts or SourceFacts()
         self.content_key = content_key
         self._source = source
         self._forgotten = read_forgotten(store.folder.parent)
@@ -219,6 +221,7 @@ class ArchiveLander:
             started_at=self._now,
             pipeline_version=__version__,
             odd_fields=self._odd_fields,
+            **msgspec.structs.asdict(self._facts),
             **content_notes(self.content_key),
         )
 

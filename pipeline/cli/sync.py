@@ -221,5 +221,6 @@ def import_(
         ray_address=ray_address,
         workers=workers or 0,
         odd_fields=settings["odd_fields"],
+        facts=settings.source_facts(is_named=profile is not None),
     )
     raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))

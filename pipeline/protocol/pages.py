@@ -138,6 +138,16 @@ class LandedWalk(Struct, frozen=True):
     pages: list[Page]
 
 
+class SourceFacts(Struct, frozen=True, kw_only=True):
+    """What a profile says of a source: as in `SyncSummary`."""
+
+    kind: str | None = None
+    project: str | None = None
+    models: dict[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
     """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
 

@@ -25,11 +25,23 @@ OPENAI_VARIABLES = {
     "organization": "OPENAI_ORG_ID",
     "project": "OPENAI_PROJECT_ID",
 }
-VARIABLES = {"profile": "PIPELINE_PROFILE", "data_dir": "PIPELINE_DATA_DIR", "raw": "PIPELINE_RAW"}
+VARIABLES = {
+    "profile": "PIPELINE_PROFILE",
+    "data_dir": "PIPELINE_DATA_DIR",
+    "raw": "PIPELINE_RAW",
+    "provider": "PIPELINE_PROVIDER",
+    "sku": "PIPELINE_SKU",
+}
 CONTENT_VARIABLE = "PIPELINE_CONTENT"
 SETTLE_VARIABLE = "PIPELINE_SETTLE_AFTER"
 CONTENT_KEY_VARIABLE = "PIPELINE_CONTENT_KEY"
-CONTENT_MODES = ("full", "hashed")
+# What a setting may be, where it is one of few.
+_CHOICES = {
+    "content": ("full", "hashed"),
+    # Who charges, where the kind of server does not say it: behind a gateway.
+    "provider": ("openai", "azure"),
+    "sku": ("global", "datazone", "regional", "provisioned"),
+}
 DEFAULTS: dict[str, Any] = {
     "profile": DEFAULT_PROFILE,
     "data_dir": "data",
@@ -65,6 +77,8 @@ DEFAULTS: dict[str, Any] = {
     "whole_lists": False,
     "odd_fields": [],
     "models": {},
+    "provider": None,
+    "sku": None,
     "cold_after": None,
     "cold_share": 0.1,
     "cold_longest": "30d",
@@ -169,8 +183,9 @@ def _from_variables(
 def _check(settings: Mapping[str, Setting]) -> None:
     if (kind := settings["kind"]).value not in KINDS:
         raise ConfigurationError(f"kind = {kind.value!r} ({kind.origin}) is not one of {', '.join(KINDS)}")
-    if (content := settings["content"]).value not in CONTENT_MODES:
-        raise ConfigurationError(f"content = {content.value!r} ({content.origin}) is not one of full, hashed")
+    for name, choices in _CHOICES.items():
+        if (chosen := settings[name]).value not in (*choices, DEFAULTS[name]):
+            raise ConfigurationError(f"{name} = {chosen.value!r} ({chosen.origin}) is not one of {', '.join(choices)}")
     if not str(settings["profile"].value).replace("-", "").replace("_", "").isalnum():
         raise ConfigurationError(
             f"the profile name {settings['profile'].value!r} may have letters, digits, - and _ only:"

@@ -53,6 +53,8 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     whole_lists: bool | None = None
     odd_fields: list[str] | None = None
     models: dict[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
     cold_after: str | None = None
     cold_share: float | None = None
     cold_longest: str | None = None

@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-_STEP_COSTS = "sql/views/step_costs.sql"
+_STEP_COSTS = "sql/views/usage_costs.sql"
 _CALL_COSTS = "sql/views/tool_call_costs.sql"
 _PERIODS = "sql/views/price_periods.sql"
 _BUDGETS = "pipeline/money/budgets.py"
@@ -20,8 +20,8 @@ PRICES = (
         "cached tokens are charged twice",
         "once at the cached price and once as input",
         _STEP_COSTS,
-        "cast(run_steps.prompt_tokens - known_cached_tokens - known_write_tokens as decimal(19, 0))",
-        "cast(run_steps.prompt_tokens - known_write_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_cached_tokens - known_write_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_write_tokens as decimal(19, 0))",
         ("sql/test_views.py::test_a_step_costs_its_uncached_cached_and_output_tokens",),
     ),
     Mutant(
@@ -36,8 +36,8 @@ PRICES = (
         "reasoning tokens are charged on top",
         "reasoning is paid twice",
         _STEP_COSTS,
-        "cast(run_steps.completion_tokens as decimal(19, 0))",
-        "cast(run_steps.completion_tokens + coalesce(run_steps.reasoning_tokens, 0) as decimal(19, 0))",
+        "cast(usages.completion_tokens as decimal(19, 0))",
+        "cast(usages.completion_tokens + coalesce(usages.reasoning_tokens, 0) as decimal(19, 0))",
         ("sql/test_views.py::test_reasoning_tokens_are_part_of_the_completion_and_not_charged_twice",),
     ),
     Mutant(
@@ -68,8 +68,8 @@ PRICES = (
         "a step's day is that of the session's time zone",
         "costs depend on where they are looked at",
         _STEP_COSTS,
-        "coalesce(run_steps.created_at, runs.created_at) at time zone 'UTC' as date)",
-        "coalesce(run_steps.created_at, runs.created_at) as date)",
+        "coalesce(usages.created_at, runs.created_at) at time zone 'UTC' as date)",
+        "coalesce(usages.created_at, runs.created_at) as date)",
         ("sql/test_views.py::test_the_price_does_not_depend_on_the_session_s_time_zone",),
     ),
     Mutant(
@@ -296,7 +296,7 @@ BUDGETS = (
         "a budget for one assistant counts all",
         "alarms ring for others",
         _BUDGETS,
-        '            sql += f" and step_costs.{column} = ${column}"\n            params[column] = value\n',
+        '            sql += f" and spending.{column} = ${column}"\n            params[column] = value\n',
         "            pass\n",
         ("warehouse/test_checks.py::test_a_budget_is_for_a_source_assistant_model_tool_or_metadata_value",),
     ),
@@ -312,8 +312,8 @@ BUDGETS = (
         "the last day of a period is not in it",
         "one day of each month costs nothing",
         _BUDGETS,
-        'where step_costs.created_on >= $start and step_costs.created_on < $end\n"""',
-        'where step_costs.created_on > $start and step_costs.created_on < $end\n"""',
+        "(created_on >= $start and created_on < $end)",
+        "(created_on > $start and created_on < $end)",
         ("warehouse/test_checks.py::test_a_budget_counts_the_steps_of_its_period_and_goes_on_at_their_pace",),
     ),
     Mutant(

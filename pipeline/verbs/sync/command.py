@@ -194,6 +194,8 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
         kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
         project=settings["project"],
         models=settings["models"],
+        provider=settings["provider"],
+        sku=settings["sku"],
         odd_fields=settings["odd_fields"],
         extract=ExtractOptions(
             concurrency=settings["concurrency"],

@@ -43,9 +43,9 @@ from pipeline.warehouse.part_rewriting import leave_out_again
 class SyncOptions:
     """What to sync and where to put it; `lock_wait_s` is how long a load waits for another process that writes.
 
-    `kind`, `project` and `models` tell the warehouse what kind of server it is, which project of its organization is
-    billed and what its deployments' names stand for. With a `plan` to plan from nothing is loaded, only landed and
-    flattened.
+    `kind`, `project`, `models`, `provider` and `sku` tell the warehouse what kind of server it is, which project of its
+    organization is billed, what its deployments' names stand for, who charges and for which deployment.
+    With a `plan` to plan from nothing is loaded, only landed and flattened.
     """
 
     source: str
@@ -56,6 +56,8 @@ class SyncOptions:
     kind: str | None = None
     project: str | None = None
     models: Mapping[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
     odd_fields: Sequence[str] = ()
     extract: ExtractOptions = field(default_factory=ExtractOptions)
     plan: PlanSource | None = None
@@ -254,6 +256,8 @@ def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
         kind=options.kind,
         project=options.project,
         models=dict(options.models) if options.models else None,
+        provider=options.provider,
+        sku=options.sku,
         odd_fields=list(options.odd_fields),
         **content_notes(options.extract.content_key),
     )
