@@ -127,6 +127,8 @@ def _dropping(rejects: int, repaired: int = 0, *, patch: Patch, patched: str) ->
         patch=patch,
         patched=patched,
     )
+
+
 def _of_parents(lists: Lists, runs: Stage, steps: Stage) -> Iterator[Cell]:
     """Items that say that they belong elsewhere: one on each page, and all of a list."""
     for stage, kept, pages, parent in ((runs, 120, 2, "other_thread"), (steps, 300, 3, "other_run")):
