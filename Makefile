@@ -15,7 +15,7 @@ demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
 
 test: $(DEV)  ## every test; ROOM=flatten: those of one room, in this process
-	$(BIN)/python -m pytest $(if $(ROOM),-n 0 tests/$(ROOM),-n 3)
+	$(BIN)/python -m pytest $(if $(ROOM),-n 0 tests/$(ROOM),-n 3 --dist worksteal)
 
 check: $(DEV)  ## lint, format and strict types
 	$(BIN)/ruff check .
@@ -73,8 +73,9 @@ test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
 test-dates: $(DEV)  ## every test a day, a month and a year from now: the clock moved in all processes; needs a C compiler
 	$(BIN)/python -m tests.dates
 
-faults: $(DEV)  ## every fault at every stage, and kill -9 at 200 random points; writes docs/reliability.md
+faults: $(DEV)  ## every fault at every stage, 500 odd servers, and kill -9 at 200 random points; writes docs/reliability.md
 	$(BIN)/python -m tests.faults cells --out docs/reliability.md
+	$(BIN)/python -m tests.faults servers --seeds 500
 	$(BIN)/python -m tests.faults kills --seeds 200 --jobs 2 --out docs/reliability.md
 
 load-test: $(DEV)  ## 5,000 threads, 250,000 steps: memory, throughput, what is fetched again; writes its part of docs/reliability.md

@@ -76,7 +76,7 @@ def measure_parts(files: list[Path], data_dir: Path, corpus: Corpus) -> dict[str
     from pipeline import __version__
     from pipeline.archives.landing import ArchiveLander
     from pipeline.archives.ranges import hash_file
-    from pipeline.cluster.ray_import import FilesJob, read_files
+    from pipeline.cluster.ray_reading import FilesJob, read_files
     from pipeline.raw.parts import IMPORT_KIND, new_sync_id
     from pipeline.raw.places import raw_store
     from pipeline.warehouse.database import warehouse_path

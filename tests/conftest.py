@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.emulator import Corpus, RunningEmulator, running_emulator
+from tests.forked import end_shared_python
 
 settings.register_profile(
     "steady", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
@@ -36,6 +37,7 @@ def pytest_sessionfinish(exitstatus: int | pytest.ExitCode) -> None:
 
 
 def _leave(code: int) -> None:
+    end_shared_python()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

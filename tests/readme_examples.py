@@ -1,13 +1,11 @@
 """The parts of README.md that commands produce; `python -m tests.readme_examples` writes them anew."""
 
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files, views_in_order
+from tests.syncs import run_cli
 
 README = Path(__file__).parents[1] / "README.md"
 _EXAMPLE = re.compile(r"(```sql\n(?P<sql>.*?)```\n```text\n)(?P<output>.*?)(```)", re.DOTALL)
@@ -24,10 +22,8 @@ def render(text: str, folder: Path) -> str:
 
 
 def _run(*arguments: str, folder: Path) -> str:
-    command = [sys.executable, "-m", "pipeline", *arguments, "--data-dir", str(folder)]
-    # Readline, which pytest imports, puts the terminal's COLUMNS into the environment of children.
-    environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=README.parent, env=environ)
+    ended = run_cli(README.parent, *arguments, "--data-dir", str(folder))
+    ended.check_returncode()
     return "".join(line.rstrip() + "\n" for line in ended.stdout.strip("\n").splitlines())
 
 

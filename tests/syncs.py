@@ -1,7 +1,6 @@
 """Whole syncs for tests: in this process or as the command line, and what they leave in a data folder."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -25,12 +24,10 @@ from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from pipeline.warehouse.database import open_for_reading, warehouse_path
+from tests.forked import bare_environ, shared_python
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "default"
-# Nothing of the machine that runs the tests may reach the command line.
-# With the last of them `make test-dates` moves the clock.
-_INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "LD_PRELOAD")
 # What does not come until then never comes, on however busy a machine.
 PATIENCE_S = 300.0
 Rows = list[tuple[Any, ...]]
@@ -65,19 +62,22 @@ def sync_here(
 
 def environ_for(server: RunningEmulator | None = None, **more: str) -> dict[str, str]:
     """A bare environment, with the emulator's address and key."""
-    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     served = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": server.api_key} if server else {}
-    return {**kept, "PYTHONPATH": str(ROOT), **served, **more}
+    return {**bare_environ(), **served, **more}
 
 
 def run_cli(
     folder: Path, *arguments: str, environ: dict[str, str] | None = None, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """`python -m pipeline ARGUMENTS` in that folder, ended; `given` is its standard input."""
+    environ = environ_for() if environ is None else environ
+    python = shared_python()
+    if python.stands_for(environ):
+        return python.run(arguments, folder=folder, environ=environ, given=given, timeout_s=PATIENCE_S)
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *arguments],
         cwd=folder,
-        env=environ if environ is not None else environ_for(),
+        env=environ,
         input=given,
         capture_output=True,
         text=True,

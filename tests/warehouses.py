@@ -1,14 +1,13 @@
 """Warehouse files for tests of what reads them: empty, of one run, of hostile texts and values, the sample, large."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 
 from pipeline.sqlfiles.duck import Connection
 from pipeline.warehouse.database import open_for_writing
+from tests.syncs import ROOT, run_cli
 from tests.warehouse_rows import add_call, add_run, add_step, add_thread, add_walk, post_ledger
 
 # So often, and each copy so many days earlier, that there are 200,000 steps over more than two years.
@@ -71,8 +70,7 @@ def make_hostile(path: Path) -> Path:
 
 def make_sample(folder: Path) -> Path:
     """The warehouse that `sync --sample` leaves in a data folder."""
-    sync = [sys.executable, "-m", "pipeline", "sync", "--sample", "--quiet", "--data-dir", str(folder)]
-    subprocess.run(sync, check=True, capture_output=True)
+    run_cli(ROOT, "sync", "--sample", "--quiet", "--data-dir", str(folder.absolute())).check_returncode()
     return folder / "warehouse.duckdb"
 
 
@@ -118,5 +116,5 @@ def _add_hostile_run(con: Connection, source: str, number: int) -> None:
     add_run(con, **run, model="gpt-4o" if number else HOSTILE, status="failed", last_error_code=HOSTILE, **usage)
     add_step(con, **step, status="failed", last_error_code=HOSTILE, last_error_message=HOSTILE, **usage)
     for call_index in range(2):
-        call = {"source": source, "step_id": step["step_id"], "run_id": run["run_id"], "call_index": call_index}
-        add_call(con, **call, type=HOSTILE, name=HOSTILE, arguments=HOSTILE, output=HOSTILE)
+        call = {name: step[name] for name in ("source", "thread_id", "run_id", "step_id")}
+        add_call(con, **call, call_index=call_index, type=HOSTILE, name=HOSTILE, arguments=HOSTILE, output=HOSTILE)

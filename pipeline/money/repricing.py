@@ -35,15 +35,15 @@ _PRICED_COLUMNS = (
     " input_cost_usd, cached_cost_usd, output_cost_usd, cost_usd"
 )
 
-# With the ledger emptied inside a transaction, `step_costs` says what each step costs at today's price book.
+# With the ledger emptied inside a transaction, `usage_costs` says what each step costs at today's price book.
 _NEW_LEDGER = f"""
 create or replace temp table new_ledger as
 select old_ledger.source, old_ledger.thread_id, old_ledger.run_id, old_ledger.step_id,
-    {", ".join("step_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
-    old_ledger.sealed_at, step_costs.model
+    {", ".join("usage_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
+    old_ledger.sealed_at, usage_costs.model
 from old_ledger
-inner join step_costs using (source, thread_id, run_id, step_id)
-where $model::varchar is null or step_costs.model = $model
+inner join usage_costs using (source, thread_id, run_id, step_id)
+where $model::varchar is null or usage_costs.model = $model
 """
 
 _CHANGES = """

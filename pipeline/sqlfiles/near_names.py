@@ -12,7 +12,7 @@ _LIKENESS, _SLIP = 0.7, 0.93
 
 
 def nearest_names(name: str, priced: Iterable[str]) -> list[str]:
-    """The priced names most like this one, likeliest first: a slip away, told inside it, written alike.
+    """The priced names most like this one, likeliest first: those a slip away, those inside it, those written alike.
 
     Capitals, blanks, slashes and underscores count for nothing; patterns are never offered.
     """

@@ -1,4 +1,5 @@
 -- Rejects that totals, order or identity depend on: values that could not be read, see the query rejects_summary.
+-- severity: fail
 -- reads: lost_values
 select source, resource, place, reason, count(*) as rejects, min(thread_id) as thread_id, min(run_id) as run_id
 from lost_values

@@ -14,7 +14,8 @@ from pipeline.archives.files import read_documents
 from pipeline.archives.landing import ImportProgress
 from pipeline.archives.large import Damage, Document
 from pipeline.archives.ranges import Scanned, hash_file, read_range, read_range_documents, scan_file
-from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.cluster.ray_import import RayImport
+from pipeline.cluster.ray_reading import FilesJob, FilesRead
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.raw.places import raw_store
 from pipeline.storage.writer_lock import is_being_written

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.archives.landing import ImportProgress
 from pipeline.cluster.ray_fleet import RayFleet
-from pipeline.cluster.ray_import import FilesJob, FilesRead, RayImport
+from pipeline.cluster.ray_import import RayImport
+from pipeline.cluster.ray_reading import FilesJob, FilesRead
 from pipeline.cluster.ray_session import count_tasks
 from pipeline.cluster.ray_tasks import check_version
 from pipeline.emulator import RunningEmulator, running_emulator

@@ -23,7 +23,7 @@ from tests.faults.kill_commands import COMMANDS, Command, Site, open_site
 from tests.faults.kill_points import Scene, find_orphans, kill_at, started_group
 from tests.landed_pairs import asked_pairs, landed_pairs
 from tests.measuring import measured
-from tests.syncs import environ_for, read_all, run_cli
+from tests.syncs import environ_for, read_all, run_cli, started_cli
 
 _LEDGER = "select columns(* exclude (sealed_at)) from cost_ledger order by source, thread_id, run_id, step_id"
 _REPRICED = "select count(distinct repricing_id), sum(steps) from repricings"
@@ -186,9 +186,11 @@ class Executions:
         server = self._site.slow[command.phase]
         server.clear_requests()
         started_s = time.monotonic()
-        ended = run_cli(folder, *command.line(self._site), environ=environ_for(server))
+        # From its very start, as those that are killed.
+        with started_cli(folder, *command.line(self._site), environ=environ_for(server)) as process:
+            _, errors = process.communicate()
         seconds = time.monotonic() - started_s
-        assert ended.returncode == 0, ended.stderr
+        assert process.returncode == 0, errors
         usual = _read_usual(folder / "data", seconds=seconds, requests=len(server.requests()))
         shutil.rmtree(folder)
         return self._usual.setdefault(command.name, usual)

@@ -30,6 +30,8 @@ from tests.syncs import read_all
 from tests.thread_cluster import ThreadCluster
 
 THREADS = 6
+# Two or three parts of the long sync in a batch, where it is no matter that each has one of its own.
+FEW_PARTS = 10_000
 
 
 @dataclass
@@ -105,7 +107,7 @@ def test_what_was_worked_out_before_somebody_else_published_is_not_written(long_
     cluster = Ahead(workers=3)
     meanwhile = iter([lambda: publish(other, here)])
     cluster.after_work = lambda: next(meanwhile, lambda: None)()
-    done = publish(long_sync, here, batch_bytes=1, cluster=cluster)
+    done = publish(long_sync, here, batch_bytes=FEW_PARTS, cluster=cluster)
 
     assert done.refused == 1
     publish(other, tmp_path / "in-turn")
@@ -121,7 +123,7 @@ def test_a_damaged_part_is_named_by_a_cluster_too(long_sync: Path, tmp_path: Pat
     store.path(damaged).write_bytes(content)
 
     with pytest.raises(DamagedPartError, match=rf"1 raw parts are damaged and not in the lake: main/{damaged.name}"):
-        publish(long_sync, tmp_path / "lake", batch_bytes=1, cluster=Ahead(workers=3))
+        publish(long_sync, tmp_path / "lake", batch_bytes=FEW_PARTS, cluster=Ahead(workers=3))
 
     assert len(read_lake(tmp_path / "lake")["loaded_parts"]) == 17
 
@@ -141,10 +143,10 @@ def test_a_worker_that_sees_no_lake_or_another_says_so(long_sync: Path, tmp_path
     other = tmp_path / "elsewhere"
     if is_there:
         shutil.copytree(long_sync, tmp_path / "copy")
-        publish(tmp_path / "copy", other, batch_bytes=1)
+        publish(tmp_path / "copy", other)
 
     with pytest.raises(ConfigurationError, match=r"does not see the lake .*elsewhere: all machines of the cluster"):
-        publish(long_sync, tmp_path / "lake", batch_bytes=1, cluster=Elsewhere(other={"lake": str(other)}))
+        publish(long_sync, tmp_path / "lake", batch_bytes=FEW_PARTS, cluster=Elsewhere(other={"lake": str(other)}))
 
 
 def test_a_worker_that_does_not_see_the_warehouse_whose_costs_are_kept_says_so(long_sync: Path, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from tests.mutants.mutant import Mutant
 
 _LANDING = "pipeline/raw/parts.py"
 _FLATTEN = "pipeline/flatten/frames.py"
-_LOAD = "pipeline/warehouse/statements.py"
-_SETTLE = "pipeline/warehouse/seals.py"
+_LOAD = "pipeline/warehouse/transaction/statements.py"
+_SETTLE = "pipeline/warehouse/transaction/seals.py"
 _FLEET = "pipeline/cluster/fleet.py"
 _SHARE = "pipeline/extract/share.py"
 
@@ -13,9 +13,9 @@ LANDING = (
     Mutant(
         "a part takes the place of one that is there",
         "landed pages are lost",
-        _LANDING,
-        "os.link(aside, path)",
-        "os.replace(aside, path), aside.touch()",
+        "pipeline/storage/whole_files.py",
+        "        os.link(aside, path)",
+        "        os.replace(aside, path)",
         ("cluster/test_fleet.py::test_a_part_is_never_put_in_the_place_of_another",),
     ),
     Mutant(
@@ -66,8 +66,10 @@ FLATTENING = (
         "every cost is wrong",
         _FLATTEN,
         '        "cached_tokens": [_cached_tokens(usage) for usage in usages],\n'
+        '        "cache_write_tokens": [None] * len(usages),\n'
         '        "completion_tokens": [usage.completion_tokens for usage in usages],',
         '        "completion_tokens": [_cached_tokens(usage) for usage in usages],\n'
+        '        "cache_write_tokens": [None] * len(usages),\n'
         '        "cached_tokens": [usage.completion_tokens for usage in usages],',
         ("flatten/test_frames.py::test_cached_tokens_are_read_in_either_spelling",),
     ),
@@ -187,26 +189,25 @@ LOADING = (
         "a run is sealed though it was open when its steps were walked",
         "its last steps are never fetched",
         _SETTLE,
-        "where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}",
-        "where resource = 'steps' and verdict = 'complete'",
+        "    step_walks.run_status in {TERMINAL_SQL}\n",
+        "    true\n",
         ("warehouse/test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
     ),
     Mutant(
         "a run is sealed by a broken walk",
         "steps that were never seen are never fetched",
         _SETTLE,
-        "where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}",
-        "where resource = 'steps' and run_status in {TERMINAL_SQL}",
+        "where walks.resource = 'steps' and walks.verdict = 'complete'",
+        "where walks.resource = 'steps'",
         ("warehouse/test_load.py::test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end",),
     ),
     Mutant(
         "an open run takes the place of its end",
         "a run that ended is open again",
         _LOAD,
-        "    or (coalesce(new_runs.status in {TERMINAL_SQL}, false), new_runs.observed_at, new_runs.walk_id)\n"
-        "        > (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)",
-        "    or (new_runs.observed_at, new_runs.walk_id) > (runs.observed_at, runs.walk_id)",
-        ("warehouse/test_load.py::test_a_run_is_its_newest_observation_but_never_goes_back_to_open",),
+        "_WEIGHT.format(rows=rows) if has_imports else",
+        "_WEIGHT.format(rows=rows) if False else",
+        ("warehouse/test_load.py::test_an_open_run_of_an_archive_never_takes_the_place_of_its_end",),
     ),
     Mutant(
         "a thread with a failed walk counts as synced",
@@ -239,7 +240,7 @@ PLANNING = (
         "sealed runs are walked again",
         "every sync costs as much as the first",
         "pipeline/extract/fetching.py",
-        "left = [run for run in runs if run.run_id not in task.sealed_ids]",
+        "left = [run for run in runs if not task.is_sealed(run)]",
         "left = list(runs)",
         ("extract/test_fetching.py::test_a_sealed_run_is_not_walked_again_wherever_it_is_listed",),
     ),
@@ -247,8 +248,8 @@ PLANNING = (
         "open runs before a sealed one are not watched",
         "their later steps are never fetched",
         "pipeline/extract/known_threads.py",
-        "min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index",
-        "max(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index",
+        "qualify bool_and(sealed) over (partition by thread_id order by run_index)",
+        "qualify sealed",
         (
             "extract/test_known_threads.py::"
             "test_the_list_starts_before_the_first_run_that_is_open_and_what_is_sealed_behind_it_stays_sealed",
@@ -258,8 +259,8 @@ PLANNING = (
         "a list with a hole goes on behind it",
         "runs whose part was damaged are never listed again",
         "pipeline/extract/known_threads.py",
-        " < coalesce(first_open_index, run_index + 1)) + 1 as has_hole,",
-        " < coalesce(first_open_index, run_index + 1)) - 1 as has_hole,",
+        "count(*) < max(run_index) + 1 as has_hole,",
+        "false as has_hole,",
         ("raw/test_damage.py::test_runs_at_the_start_of_a_list_whose_part_is_gone_are_listed_again",),
     ),
     Mutant(
@@ -290,8 +291,8 @@ PLANNING = (
         "a server that ignores the cursor is not listed from the start",
         "positions of runs are wrong",
         "pipeline/extract/fetching.py",
-        " or task.after_id in walk.ids:",
-        ":",
+        "task.last_id is None or next(iter(walk.ids), None) == task.last_id",
+        "True",
         ("extract/test_fetching.py::test_a_server_that_ignores_the_cursor_is_listed_from_the_start",),
     ),
 )

@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-_STEP_COSTS = "sql/views/step_costs.sql"
+_STEP_COSTS = "sql/views/usage_costs.sql"
 _CALL_COSTS = "sql/views/tool_call_costs.sql"
 _PERIODS = "sql/views/price_periods.sql"
 _BUDGETS = "pipeline/money/budgets.py"
@@ -12,32 +12,32 @@ PRICES = (
         "cached tokens cost the input price",
         "cached input is charged in full",
         _STEP_COSTS,
-        "coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount",
-        "input_usd_per_mtok * discount",
+        "paid_price(coalesce(cached_input_usd_per_mtok, input_usd_per_mtok), discount)",
+        "paid_price(input_usd_per_mtok, discount)",
         ("sql/test_views.py::test_a_step_costs_its_uncached_cached_and_output_tokens",),
     ),
     Mutant(
         "cached tokens are charged twice",
         "once at the cached price and once as input",
         _STEP_COSTS,
-        "cast(run_steps.prompt_tokens - coalesce(run_steps.cached_tokens, 0) as decimal(19, 0))",
-        "cast(run_steps.prompt_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_cached_tokens - known_write_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_write_tokens as decimal(19, 0))",
         ("sql/test_views.py::test_a_step_costs_its_uncached_cached_and_output_tokens",),
     ),
     Mutant(
         "without a cached price cached tokens cost nothing",
         "old models are too cheap",
         _STEP_COSTS,
-        "coalesce(cached_input_usd_per_mtok, input_usd_per_mtok) * discount",
-        "coalesce(cached_input_usd_per_mtok, 0) * discount",
+        "paid_price(coalesce(cached_input_usd_per_mtok, input_usd_per_mtok), discount)",
+        "paid_price(coalesce(cached_input_usd_per_mtok, 0), discount)",
         ("sql/test_views.py::test_cached_tokens_cost_the_input_price_where_there_is_no_cached_price",),
     ),
     Mutant(
         "reasoning tokens are charged on top",
         "reasoning is paid twice",
         _STEP_COSTS,
-        "cast(run_steps.completion_tokens as decimal(19, 0))",
-        "cast(run_steps.completion_tokens + coalesce(run_steps.reasoning_tokens, 0) as decimal(19, 0))",
+        "cast(usages.completion_tokens as decimal(19, 0))",
+        "cast(usages.completion_tokens + coalesce(usages.reasoning_tokens, 0) as decimal(19, 0))",
         ("sql/test_views.py::test_reasoning_tokens_are_part_of_the_completion_and_not_charged_twice",),
     ),
     Mutant(
@@ -68,8 +68,8 @@ PRICES = (
         "a step's day is that of the session's time zone",
         "costs depend on where they are looked at",
         _STEP_COSTS,
-        "coalesce(run_steps.created_at, runs.created_at) at time zone 'UTC' as date)",
-        "coalesce(run_steps.created_at, runs.created_at) as date)",
+        "coalesce(usages.created_at, runs.created_at) at time zone 'UTC' as date)",
+        "coalesce(usages.created_at, runs.created_at) as date)",
         ("sql/test_views.py::test_the_price_does_not_depend_on_the_session_s_time_zone",),
     ),
     Mutant(
@@ -159,24 +159,32 @@ COSTS = (
         "calls share evenly, whatever they were given",
         "a small call pays for a large one",
         _CALL_COSTS,
-        "when least_bytes > 0 then step_pico_usd * arguments_bytes // step_bytes",
-        "when least_bytes > 0 then step_pico_usd // step_call_count",
+        "completion_pico_usd // step_bytes * sized_calls.arguments_bytes\n",
+        "completion_pico_usd // step_call_count\n",
         ("sql/test_views.py::test_calls_share_their_step_s_cost_by_the_bytes_of_their_arguments",),
+    ),
+    Mutant(
+        "the prompt is divided by the size of arguments",
+        "a call costs many times as much beside another neighbour",
+        _CALL_COSTS,
+        "pico_usd(costed_steps.cost_usd - costed_steps.prompt_cost_usd) as",
+        "pico_usd(costed_steps.cost_usd) as",
+        ("sql/test_views.py::test_calls_share_the_prompt_of_their_step_evenly_whatever_their_neighbours",),
     ),
     Mutant(
         "steps whose run is unknown cost nothing anywhere",
         "money vanishes between steps and runs",
         "sql/views/run_costs.sql",
-        "full join step_sums",
-        "left join step_sums",
+        "full join usage_sums",
+        "left join usage_sums",
         ("sql/test_views.py::test_steps_without_a_run_still_make_a_run",),
     ),
     Mutant(
         "a child's run counts for each call that names it",
         "one run is summed several times",
         _CALL_COSTS,
-        "case when shares.is_first_of_child then child_runs.cost_usd end",
-        "child_runs.cost_usd",
+        "            called_runs.call_index\n    ) = 1\n",
+        "            called_runs.call_index\n    ) >= 1\n",
         ("sql/test_views.py::test_a_child_run_s_cost_stands_beside_the_first_call_that_names_it",),
     ),
     Mutant(
@@ -221,10 +229,8 @@ LEDGER = (
         "sealed runs follow the price book",
         "what was reported last month changes",
         _STEP_COSTS,
-        "            when cost_ledger.step_id is null then price_periods.list_input_usd_per_mtok\n"
-        "            else cost_ledger.input_usd_per_mtok\n",
-        "            when true then price_periods.list_input_usd_per_mtok\n"
-        "            else cost_ledger.input_usd_per_mtok\n",
+        "if(is_posted, cost_ledger.input_usd_per_mtok,",
+        "if(false, cost_ledger.input_usd_per_mtok,",
         ("warehouse/test_ledger.py::test_a_sealed_run_keeps_its_cost_when_the_price_book_changes",),
     ),
     Mutant(
@@ -263,8 +269,8 @@ LEDGER = (
         "a rebuild forgets the ledger",
         "sealed costs follow the price book",
         "pipeline/warehouse/ledger.py",
-        'connection.execute(f"insert into {table} by name select columns(*) from kept.{table}")',
-        'connection.execute(f"select columns(*) from kept.{table} limit 0")',
+        "connection.execute(_KEEP_COSTS if has_threads else _KEEP_COSTS_OF_OLD)",
+        "connection.execute('select ' + str(has_threads))",
         ("warehouse/test_ledger.py::test_a_rebuild_keeps_what_sealed_runs_cost_and_what_was_repriced",),
     ),
 )
@@ -290,7 +296,7 @@ BUDGETS = (
         "a budget for one assistant counts all",
         "alarms ring for others",
         _BUDGETS,
-        '            sql += f" and step_costs.{column} = ${column}"\n            params[column] = value\n',
+        '            sql += f" and spending.{column} = ${column}"\n            params[column] = value\n',
         "            pass\n",
         ("warehouse/test_checks.py::test_a_budget_is_for_a_source_assistant_model_tool_or_metadata_value",),
     ),
@@ -306,14 +312,14 @@ BUDGETS = (
         "the last day of a period is not in it",
         "one day of each month costs nothing",
         _BUDGETS,
-        "    and runs.run_id = step_costs.run_id\nwhere step_costs.created_on >= $start and",
-        "    and runs.run_id = step_costs.run_id\nwhere step_costs.created_on > $start and",
+        "(created_on >= $start and created_on < $end)",
+        "(created_on > $start and created_on < $end)",
         ("warehouse/test_checks.py::test_a_budget_counts_the_steps_of_its_period_and_goes_on_at_their_pace",),
     ),
     Mutant(
         "of two imports of a bill the older counts",
         "a bill is never corrected",
-        "pipeline/warehouse/bills.py",
+        "pipeline/warehouse/transaction/bills.py",
         "max({'imported_at': imported_at, 'part': part}) as newest",
         "min({'imported_at': imported_at, 'part': part}) as newest",
         ("money/test_bills.py::test_of_each_day_and_project_the_newest_import_counts",),

@@ -63,7 +63,7 @@ LAKES = (
         "pipeline/lake/slices.py",
         "return self.has_syncs or self.has_bills",
         "return False",
-        ("lake/test_batches.py::test_batches_concern_each_other_by_thread_run_or_what_belongs_to_their_source",),
+        ("lake/test_batches.py::test_batches_concern_each_other_by_thread_or_what_belongs_to_their_source",),
     ),
     Mutant(
         "half a batch is told only while it is the newest",

@@ -604,7 +604,7 @@ def call_shares(con: Connection) -> list[tuple[str, Any]]:
 def add_calling_step(con: Connection, arguments: list[str | None], **columns: Any) -> None:
     add_price(con, input_usd_per_mtok="1", cached_input_usd_per_mtok=None, output_usd_per_mtok="1")
     add_run(con)
-    add_step(con, **(usage(1_000_000, 0) | columns))
+    add_step(con, **(usage(0, 1_000_000) | columns))
     for index, text in enumerate(arguments):
         add_call(con, call_index=index, arguments=text)
 
@@ -619,6 +619,44 @@ def test_calls_share_their_step_s_cost_by_the_bytes_of_their_arguments(con: Conn
     add_calling_step(con, ["x", "xxx"])
 
     assert call_shares(con) == [("by_bytes", Decimal("0.25")), ("by_bytes", Decimal("0.75"))]
+
+
+@pytest.mark.parametrize(
+    "neighbours",
+    [["x" * 999], [None], [""], ["x" * 999, None], ["x", "xx"]],
+    ids=["long", "unknown", "empty", "both", "short"],
+)
+def test_calls_share_the_prompt_of_their_step_evenly_whatever_their_neighbours(
+    con: Connection, neighbours: list[str | None]
+) -> None:
+    add_calling_step(con, ["x", *neighbours], prompt_tokens=1_000_000, cached_tokens=250_000, completion_tokens=0)
+
+    shares = [cost for _, cost in call_shares(con)]
+
+    assert max(shares) - min(shares) <= Decimal("0.000000000001")
+    assert sum(shares) == Decimal(1)
+
+
+def test_a_prompt_is_shared_evenly_and_a_completion_by_bytes(con: Connection) -> None:
+    add_calling_step(con, ["x", "xxx"], prompt_tokens=1_000_000)
+
+    assert call_shares(con) == [("by_bytes", Decimal("0.75")), ("by_bytes", Decimal("1.25"))]
+
+
+def test_what_was_written_to_the_cache_is_a_part_of_the_prompt(con: Connection) -> None:
+    add_calling_step(con, ["x", "xxx"], prompt_tokens=1_000_000, cache_write_tokens=1_000_000, completion_tokens=0)
+
+    assert call_shares(con) == [("by_bytes", Decimal("0.5")), ("by_bytes", Decimal("0.5"))]
+
+
+def test_what_two_roundings_leave_goes_to_the_last_call(con: Connection) -> None:
+    add_calling_step(con, ["x", "x", "x"], prompt_tokens=1, completion_tokens=2)
+
+    assert [cost for _, cost in call_shares(con)] == [
+        Decimal("0.000000999999"),
+        Decimal("0.000000999999"),
+        Decimal("0.000001000002"),
+    ]
 
 
 def test_a_letter_of_two_bytes_weighs_two(con: Connection) -> None:
@@ -655,7 +693,7 @@ def test_a_cost_too_small_to_divide_goes_to_the_last_call(con: Connection) -> No
 
 
 def test_the_calls_of_a_step_that_cost_nothing_cost_nothing(con: Connection) -> None:
-    add_calling_step(con, ["x", "y"], prompt_tokens=0)
+    add_calling_step(con, ["x", "y"], completion_tokens=0)
 
     assert call_shares(con) == [("by_bytes", Decimal(0)), ("by_bytes", Decimal(0))]
 
@@ -1248,10 +1286,19 @@ def test_no_money_appears_or_vanishes_between_calls_steps_runs_and_threads(
             for call, text in enumerate(step["arguments"]):
                 add_call(con, **ids, call_index=call, arguments=text)
         costs = {row["step_index"]: row["cost_usd"] for row in read_rows(con, "from step_costs")}
+        shares = read_rows(
+            con,
+            "select step_index, call_index, tool_call_costs.cost_usd from tool_call_costs"
+            " join run_steps using (source, thread_id, run_id, step_id)",
+        )
         offending = run_check(con, "cost_conservation")
 
     assert offending == []
     assert costs == {index: expected_cost(step) for index, step in enumerate(steps)}
+    for share in shares:
+        expected = expected_share(steps[share["step_index"]], share["call_index"])
+        assert (share["cost_usd"] is None) == (expected is None)
+        assert expected is None or abs(share["cost_usd"] - expected) < Decimal("0.0000000001")
 
 
 def ids_of(run: int) -> Row:
@@ -1265,6 +1312,17 @@ def expected_cost(step: Row) -> Decimal | None:
         return None
     micro_usd = (prompt - cached) * Decimal("2.499999") + cached * Decimal("1.25") + completion * Decimal("9.777777")
     return Decimal(micro_usd / 1_000_000)
+
+
+def expected_share(step: Row, call: int) -> Decimal | None:
+    """Of the prompt an equal part, of the completion one by bytes if all calls have some."""
+    cost = expected_cost(step)
+    if cost is None:
+        return None
+    completion: Decimal = step["completion"] * Decimal("9.777777") / 1_000_000
+    sizes = [len((text or "").encode()) for text in step["arguments"]]
+    weight = Decimal(sizes[call]) / sum(sizes) if all(sizes) else Decimal(1) / len(sizes)
+    return (cost - completion) / len(sizes) + completion * weight
 
 
 # Files
