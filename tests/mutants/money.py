@@ -175,8 +175,8 @@ COSTS = (
         "steps whose run is unknown cost nothing anywhere",
         "money vanishes between steps and runs",
         "sql/views/run_costs.sql",
-        "full join step_sums",
-        "left join step_sums",
+        "full join usage_sums",
+        "left join usage_sums",
         ("sql/test_views.py::test_steps_without_a_run_still_make_a_run",),
     ),
     Mutant(

@@ -1319,7 +1319,7 @@ def expected_share(step: Row, call: int) -> Decimal | None:
     cost = expected_cost(step)
     if cost is None:
         return None
-    completion = step["completion"] * Decimal("9.777777") / 1_000_000
+    completion: Decimal = step["completion"] * Decimal("9.777777") / 1_000_000
     sizes = [len((text or "").encode()) for text in step["arguments"]]
     weight = Decimal(sizes[call]) / sum(sizes) if all(sizes) else Decimal(1) / len(sizes)
     return (cost - completion) / len(sizes) + completion * weight

@@ -99,7 +99,7 @@ def _parts_frame(found: Explanation, unit: Decimal) -> pl.DataFrame:
         for each, usd in zip(found.reasons, rounded, strict=True)
     ]
     rows.append(("together", total, _share(found.change_usd, found.change_usd), None, None))
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "part": pl.String,
         "change_usd": _USD,
         "share_of_change": pl.Float64,
@@ -118,7 +118,7 @@ def _groups_frame(groups: Sequence[GroupChange], told: _Told, unit: Decimal) -> 
         )
         for group in groups
     ]
-    schema = {"group": pl.String, "from_usd": _USD, "to_usd": _USD, "change_usd": _USD, "mostly": pl.String}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {"group": pl.String, "from_usd": _USD, "to_usd": _USD, "change_usd": _USD, "mostly": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
