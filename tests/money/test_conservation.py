@@ -176,8 +176,8 @@ def told_by(con: Connection, view: str, key: str, money: str = "cost_usd") -> di
     return {row["key"]: row["usd"] for row in read_rows(con, sql)}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(runs=st.lists(_RUNS, min_size=1, max_size=4))
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(runs=st.lists(_RUNS, min_size=1, max_size=12))
 def test_every_level_is_what_plain_arithmetic_makes_of_it(warehouse: Connection, runs: list[Row]) -> None:
     entries, fees = entries_of(runs), fees_of(runs)
     with rolled_back(warehouse) as con:
@@ -215,8 +215,8 @@ def test_every_level_is_what_plain_arithmetic_makes_of_it(warehouse: Connection,
     assert [(row["steps"] or 0, row["rests"] or 0) for row in unpriced] == [(len(without) - rest_count, rest_count)]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(runs=st.lists(_RUNS, min_size=1, max_size=3))
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(runs=st.lists(_RUNS, min_size=1, max_size=8))
 def test_steps_that_come_later_take_over_from_the_rest_and_count_once(warehouse: Connection, runs: list[Row]) -> None:
     with rolled_back(warehouse) as con:
         add_all(con, runs, with_steps=False)
