@@ -118,7 +118,13 @@ def _groups_frame(groups: Sequence[GroupChange], told: _Told, unit: Decimal) -> 
         )
         for group in groups
     ]
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {"group": pl.String, "from_usd": _USD, "to_usd": _USD, "change_usd": _USD, "mostly": pl.String}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "group": pl.String,
+        "from_usd": _USD,
+        "to_usd": _USD,
+        "change_usd": _USD,
+        "mostly": pl.String,
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
