@@ -67,7 +67,7 @@ def read_costs(connection: Connection, period: Period, grouping: Grouping, *, so
         # No session costs nothing: here 0 is the sum and not a missing value.
         fees["fees_usd"] or Decimal(0),
         sum(row["unpriced_steps"] for row in rows),
-        sum(row["unpriced_tokens"] or 0 for row in rows),
+        sum(int(row["unpriced_tokens"] or 0) for row in rows),
         fees["sessions"],
     )
 

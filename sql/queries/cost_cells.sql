@@ -4,7 +4,7 @@
 -- reads: step_costs, tool_call_costs, runs
 -- by: all, model, assistant, tool, or metadata with its key. Steps belong to the day they were created on, so a run that goes
 -- on into another period counts in both. runs, steps, tokens and costs are of the steps that have a cost;
--- unpriced_steps have none, and unpriced_tokens are the tokens that are known of them.
+-- unpriced_steps have none, and unpriced_tokens are those of them that the server told of.
 -- By tool runs and steps are the tool's calls, which have a cost only as a whole; steps that call none are a group without
 -- a name.
 with steps as (
@@ -28,7 +28,10 @@ with steps as (
         coalesce(step_costs.cached_tokens, 0) as cached_tokens,
         coalesce(step_costs.cache_write_tokens, 0) as cache_write_tokens,
         step_costs.completion_tokens,
-        step_costs.total_tokens,
+        coalesce(
+            step_costs.total_tokens,
+            cast(coalesce(step_costs.prompt_tokens, 0) as hugeint) + coalesce(step_costs.completion_tokens, 0)
+        ) as total_tokens,
         step_costs.input_cost_usd,
         step_costs.cached_cost_usd,
         step_costs.cache_write_cost_usd,
