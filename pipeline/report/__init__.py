@@ -25,7 +25,7 @@ def write_report(warehouse: Path, out: Path, scope: Scope, *, now: datetime) -> 
     Raises ConfigurationError if there is no such warehouse, source or folder.
     """
     with open_for_reading(warehouse) as connection:
-        facts = read_facts(connection, scope)
+        facts = read_facts(connection, scope, now=now)
     _replace_file(out, render_page(facts, now=now))
 
 

@@ -78,7 +78,7 @@ select
     tier,
     count(distinct (source, thread_id, run_id)) filter (where cost_usd is not null) as runs,
     count(cost_usd) as steps,
-    sum(prompt_tokens - cached_tokens - cache_write_tokens) filter (where cost_usd is not null) as prompt_tokens,
+    sum(cast(prompt_tokens as hugeint) - cached_tokens - cache_write_tokens) filter (where cost_usd is not null) as prompt_tokens,
     sum(cached_tokens) filter (where cost_usd is not null) as cached_tokens,
     sum(cache_write_tokens) filter (where cost_usd is not null) as cache_write_tokens,
     sum(completion_tokens) filter (where cost_usd is not null) as completion_tokens,
