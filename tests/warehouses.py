@@ -116,5 +116,5 @@ def _add_hostile_run(con: Connection, source: str, number: int) -> None:
     add_run(con, **run, model="gpt-4o" if number else HOSTILE, status="failed", last_error_code=HOSTILE, **usage)
     add_step(con, **step, status="failed", last_error_code=HOSTILE, last_error_message=HOSTILE, **usage)
     for call_index in range(2):
-        call = {"source": source, "step_id": step["step_id"], "run_id": run["run_id"], "call_index": call_index}
-        add_call(con, **call, type=HOSTILE, name=HOSTILE, arguments=HOSTILE, output=HOSTILE)
+        call = {name: step[name] for name in ("source", "thread_id", "run_id", "step_id")}
+        add_call(con, **call, call_index=call_index, type=HOSTILE, name=HOSTILE, arguments=HOSTILE, output=HOSTILE)

@@ -30,15 +30,20 @@ def explain_price(
         str | None,
         typer.Option("--provider", help="openai or azure: who charges (default: that of the profile's server)."),
     ] = None,
+    sku: Annotated[
+        str | None,
+        typer.Option("--sku", help="Azure: global, datazone, regional or provisioned (default: that of the source)."),
+    ] = None,
     profile: ProfileName = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """The row that prices a model on a day, and the rules that found it."""
+    """The row that prices a model on a day, and the rules that found it; names like it, if there is none."""
+    from pipeline.money.repricing import Charged
     from pipeline.verbs.money import print_explanation
 
     settings = read_flags(profile=profile, data_dir=data_dir)
-    print_explanation(settings, model, at, provider=provider, as_json=as_json)
+    print_explanation(settings, model, at, asked=Charged(provider=provider, sku=sku), as_json=as_json)
 
 
 @prices_app.command("reprice")

@@ -111,7 +111,7 @@ def query(
     ] = None,
     output: Annotated[Output, typer.Option("--format", help="How to print the result.")] = Output.TABLE,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=0, help="Rows to print (default: 50 of a table, else all).")
+        int | None, typer.Option("--limit", min=0, max=2**31, help="Rows to print (default: 50 of a table, else all).")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Print all rows.")] = False,
     csv_raw: Annotated[
@@ -157,7 +157,8 @@ def report(
     path = out or folder / "report.html"
     since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
     write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
-    print(path)
+    # What is no plain file may be where this would be printed.
+    print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)
 
 
 def _rows_to_print(output: Output, limit: int | None) -> int | None:

@@ -115,11 +115,19 @@ def _add_parts(parts: dict[str, Fraction], cells: _Cells, totals: tuple[int, int
     steps = _of_both(cells, lambda cell: cell.steps)
     shared = [_ratios(totals, (1, 1)), _ratios(of_group, totals), _ratios(runs, of_group), _ratios(steps, runs)]
     for kind in KINDS:
-        tokens = _of_both(cells, lambda cell, kind=kind: cell.tokens.get(kind, 0))
-        costs = _of_both(cells, lambda cell, kind=kind: Fraction(cell.cost_usd.get(kind, 0)))
+        tokens = _of_both(cells, _tokens_of(kind))
+        costs = _of_both(cells, _costs_of(kind))
         shares = share_product([*shared, _ratios(tokens, steps), _ratios(costs, tokens)])
         for part, share in zip((RUNS, GROUPS, MODELS, STEPS, kind, PRICE), shares, strict=True):
             parts[part] += share
+
+
+def _tokens_of(kind: str) -> Callable[[Cell], int]:
+    return lambda cell: cell.tokens.get(kind, 0)
+
+
+def _costs_of(kind: str) -> Callable[[Cell], Fraction]:
+    return lambda cell: Fraction(cell.cost_usd.get(kind, 0))
 
 
 def _of_both(cells: _Cells, read: Callable[[Cell], _Number]) -> tuple[_Number | int, _Number | int]:

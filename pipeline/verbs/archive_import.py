@@ -19,13 +19,15 @@ from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.http.pacing import Clock
 from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.pages import SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
 from pipeline.verbs.archive_evidence import Evidence, read_evidence
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
-from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.checks import Finding, run_check
+from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
 from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
@@ -38,7 +40,8 @@ _SHOWN = 10
 class ImportRequest:
     """What to import, and the source that it belongs to; with a `content_key` contents are hidden before they land.
 
-    `notices` are what a person should know first; `workers` (0: as many as help) are those of Ray.
+    `facts` are what the profile says of the source, if it is to be told. `notices` are what a person should know first;
+    `workers` (0: as many as help) are those of Ray.
     """
 
     paths: Sequence[str]
@@ -51,6 +54,7 @@ class ImportRequest:
     ray_address: str | None = None
     workers: int = 0
     odd_fields: Sequence[str] = ()
+    facts: SourceFacts | None = None
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
@@ -97,6 +101,7 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
         content_key=request.content_key,
         sync_id=sync_id,
         odd_fields=request.odd_fields,
+        facts=request.facts,
     )
     for path in files:
         sha256 = hash_file(path)
@@ -118,7 +123,14 @@ def _import_on_ray(
     from pipeline.cluster.ray_session import open_cluster
 
     with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
-        work = RayImport(cluster, request.data_dir, request.source, request.content_key, odd_fields=request.odd_fields)
+        work = RayImport(
+            cluster,
+            request.data_dir,
+            request.source,
+            request.content_key,
+            odd_fields=request.odd_fields,
+            facts=request.facts,
+        )
         work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
 
 
@@ -159,6 +171,9 @@ def _report(
     for warning in warnings_of(lost):
         reporter.say(warning, level="warning")
     _report_evidence(reporter, evidence)
+    shared = _find_shared_runs(warehouse)
+    if shared is not None:
+        reporter.say(shared.message, level="warning")
     if as_json:
         archives = [msgspec.to_builtins(archive) for archive in progress.archives]
         summary = {
@@ -167,6 +182,7 @@ def _report(
             **progress.values(),
             **summary_of(lost),
             **evidence.values(),
+            "runs_in_two_sources": 0 if shared is None else shared.rows,
             "seconds": seconds,
         }
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
@@ -179,6 +195,14 @@ def _report(
     reporter.say(f"imported into {request.source!r}: {counts}{known}{left_out} in {seconds:.1f} s")
     if not reporter.quiet and warehouse.exists():
         print_outcome(warehouse, source=request.source)
+
+
+def _find_shared_runs(warehouse: Path) -> Finding | None:
+    """Runs that the archives have and another source, too."""
+    if not warehouse.exists():
+        return None
+    with open_for_reading(warehouse) as connection:
+        return run_check(connection, "runs_in_two_sources")
 
 
 def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:

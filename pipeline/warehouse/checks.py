@@ -1,14 +1,20 @@
 """Checks of the warehouse: every file of `sql/checks/`, and the declared grain of every table and view."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
-from pipeline.console.tables import count_of
+import polars as pl
+
+from pipeline.console.tables import count_of, format_decimal
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.sqlfiles.near_names import did_you_mean
 
 Level = Literal["warn", "fail"]
 _EXAMPLES = 3
+_CENT_DIGITS = 2
+_UNPRICED = "unpriced_models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,11 @@ def run_checks(connection: Connection) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding.level != "fail", finding.name))
 
 
+def run_check(connection: Connection, name: str) -> Finding | None:
+    """What one check found, if anything."""
+    return _run_check(connection, read_sql_files("checks")[name])
+
+
 def check_grains(connection: Connection) -> list[Finding]:
     """Tables and views with rows that are doubles at their declared grain; nulls are equal to each other."""
     objects = [*read_sql_files("tables").values(), *read_sql_files("views").values()]
@@ -47,9 +58,25 @@ def _run_check(connection: Connection, check: SqlFile) -> Finding | None:
     examples = ", ".join(" ".join(str(value) for value in row) for row in rows.select(columns).head(_EXAMPLES).rows())
     summary = check.summary.rstrip(".")
     more = ", ..." if rows.height > _EXAMPLES else ""
-    message = f"{count_of(rows.height, 'rows')}: {summary} ({examples}{more})"
+    message = f"{count_of(rows.height, 'rows')}: {summary} ({examples}{more}){_sum_of(rows, check)}"
+    if check.name == _UNPRICED:
+        message += _nearest(connection, rows["model"].drop_nulls().unique(maintain_order=True).to_list())
     level: Level = "warn" if check.fields.get("severity") == "warn" else "fail"
     return Finding("check", check.name, level, message, rows.height)
+
+
+def _sum_of(rows: pl.DataFrame, check: SqlFile) -> str:
+    """What a check that declares a `sum:` of dollars comes to, in words."""
+    name = check.fields.get("sum")
+    total = Decimal(0) if name is None else sum(rows[name].drop_nulls(), Decimal(0))
+    return f", together {format_decimal(total, least_digits=_CENT_DIGITS)} USD" if total else ""
+
+
+def _nearest(connection: Connection, names: list[str]) -> str:
+    """What the first of the names may have meant."""
+    priced = read_frame(connection, "select distinct model from prices")["model"].to_list()
+    hints = [f"{name}: {hint}" for name in names[:_EXAMPLES] if (hint := did_you_mean(name, priced))]
+    return f"; {'; '.join(hints)}" if hints else ""
 
 
 def _check_grain(connection: Connection, found: SqlFile) -> Finding | None:

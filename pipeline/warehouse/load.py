@@ -15,10 +15,9 @@ from pipeline.flatten.part_frames import Frames, frames_of
 from pipeline.raw.parts import Part, PartName, RawStore, batches_of
 from pipeline.raw.prune_record import forget_pruned
 from pipeline.sqlfiles.duck import Connection, frame_views, let_go, read_frame
-from pipeline.warehouse.copied_parts import each_walk_once
 from pipeline.warehouse.database import open_for_reading, open_for_writing, open_new
 from pipeline.warehouse.ledger import drop_unfinished, keep_ledger
-from pipeline.warehouse.loaded_parts import refuse_if_parts_are_gone, refuse_if_pruned
+from pipeline.warehouse.loaded_parts import each_walk_once, refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.warehouse.part_rewriting import leave_out_again
 from pipeline.warehouse.transaction.seals import settle
 from pipeline.warehouse.transaction.statements import begin_touching, put_frames

@@ -1,4 +1,4 @@
-"""Raw parts that the warehouse holds and that need not be kept: which they are, and their removal."""
+"""Raw parts that the warehouse holds: copies of others, which count once, and those that need not be kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,17 @@ import polars as pl
 from pipeline.console.tables import count_of
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.flatten.cache import FlatStore
+from pipeline.flatten.part_frames import Frames
 from pipeline.raw.parts import RawStore
 from pipeline.raw.prune_record import PrunedPart, add_pruned, read_pruned
-from pipeline.sqlfiles.duck import Connection, attached, read_frame
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import Connection, attached, read_frame, register, unregister
 from pipeline.storage.private_files import sweep
 from pipeline.storage.writer_lock import only_writer
 from pipeline.warehouse.database import open_for_reading
 
 _NAMED = 3
+_HELD = "select walk_id, part as first_part from walks semi join landed_walks using (walk_id)"
 _LOADED = "select part, source, size_bytes, landed_at from loaded_parts order by landed_at, part"
 
 
@@ -33,6 +36,28 @@ class Prunable:
     def size_bytes(self) -> int:
         """Of all parts together, on disk."""
         return sum(part.size_bytes for part in self.parts)
+
+
+def each_walk_once(connection: Connection, frames: Frames) -> Frames:
+    """The frames of parts without walks that the warehouse holds, or that come twice among them.
+
+    No two walks that were made have one id. `copy_of` of a part that brings nothing of its own is the part that has it.
+    """
+    walks = frames["walks"]
+    register(connection, "landed_walks", walks.select("walk_id").unique())
+    held = read_frame(connection, _HELD).unique("walk_id")
+    unregister(connection, "landed_walks")
+    if held.is_empty() and not walks["walk_id"].is_duplicated().any():
+        return {**frames, "loaded_parts": frames["loaded_parts"].with_columns(copy_of=pl.lit(None, pl.String))}
+    own = {name: _once(name, frame, held) if "walk_id" in frame.columns else frame for name, frame in frames.items()}
+    firsts = pl.concat([held, own["walks"].select("walk_id", first_part="part")])
+    copies = (
+        walks.join(firsts, on="walk_id", how="left")
+        .group_by("part")
+        .agg(copy_of=pl.col("first_part").min(), is_copy=(pl.col("first_part") != pl.col("part")).all())
+        .filter("is_copy")
+    )
+    return {**own, "loaded_parts": frames["loaded_parts"].join(copies.drop("is_copy"), on="part", how="left")}
 
 
 def sweep_leftovers(store: RawStore) -> list[Path]:
@@ -124,6 +149,13 @@ def refuse_if_missed(others: Sequence[RawStore], warehouse: Path) -> None:
             f"{warehouse} lacks the content of {count_of(len(missed), 'raw parts')} that were pruned in another folder"
             f" before they came here ({_some(missed)}): restore them there and load again. What is there is loaded"
         )
+
+
+def _once(name: str, frame: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    key = list(dict.fromkeys([*read_sql_files("tables")[name].grain, "walk_id"]))
+    return frame.join(held, on="walk_id", how="anti", maintain_order="left").unique(
+        key, keep="first", maintain_order=True
+    )
 
 
 def _some(parts: Sequence[str]) -> str:

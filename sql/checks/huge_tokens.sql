@@ -5,22 +5,22 @@ with usages as (
     select
         'step' as record,
         source,
-        step_id as id,
         thread_id,
         run_id,
+        step_id as id,
         greatest(prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, total_tokens) as most_tokens
     from run_steps
     union all
     select
         'run',
         source,
-        run_id,
         thread_id,
+        run_id,
         run_id,
         greatest(prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, total_tokens)
     from runs
 )
-select record, source, id, thread_id, run_id, most_tokens
+select record, source, thread_id, run_id, id, most_tokens
 from usages
 where most_tokens > 1000000000000000
 order by source, thread_id, run_id, record, id;

@@ -5,22 +5,22 @@ with usages as (
     select
         'step' as record,
         source,
-        step_id as id,
         thread_id,
         run_id,
+        step_id as id,
         least(prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, total_tokens) as least_tokens
     from run_steps
     union all
     select
         'run',
         source,
-        run_id,
         thread_id,
+        run_id,
         run_id,
         least(prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, total_tokens)
     from runs
 )
-select record, source, id, thread_id, run_id, least_tokens
+select record, source, thread_id, run_id, id, least_tokens
 from usages
 where least_tokens < 0
 order by source, thread_id, run_id, record, id;

@@ -5,9 +5,9 @@ with usages as (
     select
         'step' as record,
         source,
-        step_id as id,
         thread_id,
         run_id,
+        step_id as id,
         prompt_tokens,
         cached_tokens,
         completion_tokens,
@@ -18,8 +18,8 @@ with usages as (
     select
         'run',
         source,
-        run_id,
         thread_id,
+        run_id,
         run_id,
         prompt_tokens,
         cached_tokens,
@@ -31,9 +31,9 @@ with usages as (
 select
     record,
     source,
-    id,
     thread_id,
     run_id,
+    id,
     prompt_tokens,
     cached_tokens,
     completion_tokens,

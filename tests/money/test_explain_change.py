@@ -66,11 +66,10 @@ def add_steps(con: Connection, listed: list[Row]) -> None:
 
 
 def cost_between(con: Connection, period: Period) -> Decimal:
-    tokens = f"select sum(cost_usd) from step_costs where created_on between '{period.first_on}' and '{period.last_on}'"
-    fees = (
-        "select sum(fee_usd) from code_interpreter_sessions where started_at >= '"
-        f"{period.first_on}' and started_at < timestamptz '{period.last_on}' + interval 1 day"
+    tokens = (
+        f"select sum(cost_usd) from usage_costs where created_on between '{period.first_on}' and '{period.last_on}'"
     )
+    fees = f"select sum(fee_usd) from tool_fees where charged_on between '{period.first_on}' and '{period.last_on}'"
     return sum((read_value(con, f"{sql}") or Decimal(0) for sql in (tokens, fees)), Decimal(0))
 
 
@@ -83,13 +82,13 @@ def test_the_parts_are_the_difference_that_sql_says_whatever_it_is_told_by(
         add_steps(con, listed)
         told = {by: [read_costs(con, each, parse_grouping(by), source=None) for each in (MAY, JUNE)] for by in BY}
         expected = cost_between(con, JUNE) - cost_between(con, MAY)
-        unpriced = read_value(con, "select count(*) from step_costs where cost_usd is null")
+        unpriced = read_value(con, "select count(*) from usage_costs where cost_usd is null")
 
     for by, (before, after) in told.items():
         found = explain_costs(before, after, parse_grouping(by))
         assert found.change_usd == expected
         assert sum(reason.usd for reason in found.reasons) == expected
-        assert before.unpriced_steps + after.unpriced_steps == unpriced
+        assert sum(each.unpriced_steps + each.unpriced_rests for each in (before, after)) == unpriced
 
 
 def explain(con: Connection, by: str | None = None) -> str:
@@ -172,7 +171,7 @@ def test_a_person_reads_the_parts_their_sum_and_what_is_not_in_it(data_dir: Path
     assert "together 5.00 1.00" in lines
     assert "acme 0.00 7.50 7.50 +7.50 new customers" in lines
     assert "not in it: 1 step (77 tokens) of 2024-11-11..2024-11-20 without a known cost" in lines
-    assert "not in it: 1 step that nobody knows the day of" in lines
+    assert "not in it: 1 of steps, rests and fees that nobody knows the day of" in lines
 
 
 def test_a_machine_reads_exact_parts_that_add_up(data_dir: Path) -> None:
@@ -181,7 +180,7 @@ def test_a_machine_reads_exact_parts_that_add_up(data_dir: Path) -> None:
     told = json.loads(ended.stdout)
     assert (told["from"]["cost_usd"], told["to"]["cost_usd"]) == ("2.500000000000", "7.500000000000")
     assert sum(Decimal(part["change_usd"]) for part in told["parts"]) == Decimal(told["change_usd"]) == 5
-    assert (told["to"]["unpriced_steps"], told["to"]["unpriced_tokens"], told["undated_steps"]) == (1, 77, 1)
+    assert (told["to"]["unpriced_steps"], told["to"]["unpriced_tokens"], told["undated"]) == (1, 77, 1)
     assert [group["group"] for group in told["groups"]] == ["gpt-4o"]
 
 

@@ -123,8 +123,8 @@ def test_the_period_stands_beside_the_one_before_with_reasons_that_add_up(
         read_one(sample, f"select {sql} between '{first}' and '{last}'")
         for first, last in (after.split(), before.split())
         for sql in (
-            "sum(cost_usd) from step_costs where created_on",
-            "sum(fee_usd) from code_interpreter_sessions where cast(started_at as date)",
+            "sum(cost_usd) from usage_costs where created_on",
+            "sum(fee_usd) from tool_fees where charged_on",
         )
     ]
     tokens, fees, tokens_before, fees_before = (Decimal(str(value)) for (value,) in sums)

@@ -313,20 +313,6 @@ def test_who_names_a_thread_again_waits_for_a_forget_that_is_at_work_and_changes
     assert read_forgotten(folder.data_dir).has("main", "thread_9k_a")
 
 
-def test_a_thread_takes_no_run_of_the_same_name_with_it(tmp_path: Path) -> None:
-    folder = DataFolder(tmp_path, raw_store(tmp_path), warehouse_path(tmp_path), 5)
-    for thread in ("thread_a", "thread_b"):
-        steps = [step_of("step_1", thread_id=thread, run_id="run_1")]
-        runs = Listing(0, [run_of("run_1", thread_id=thread)], thread_id=thread)
-        land(folder.store, runs, Listing(1, steps, thread_id=thread, run_id="run_1"), sync_id=f"sync_{thread}")
-
-    forget(folder, Wanted(["thread_a"]))
-
-    kept = [("main", "thread_b", "run_1")]
-    for table in ("runs", "run_steps", "tool_calls", "cost_ledger"):
-        assert read_all(tmp_path, f"select source, thread_id, run_id from {table}") == kept
-
-
 def test_the_record_names_no_thread(folder: DataFolder) -> None:
     forget(folder, Wanted(["thread_9k_a"]))
 

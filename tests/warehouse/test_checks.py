@@ -89,7 +89,7 @@ def test_a_warning_comes_after_what_fails_and_names_what_offends(con: Connection
     findings = run_checks(con)
 
     assert [finding.level for finding in findings] == sorted(finding.level for finding in findings)
-    assert findings[0].line.startswith("fail  check negative_tokens: 1 row: Usage below zero (step_1 thread_1 run_1")
+    assert findings[0].line.startswith("fail  check negative_tokens: 1 row: Usage below zero (thread_1 run_1 step_1")
 
 
 # Budgets

@@ -24,7 +24,7 @@ from pipeline.warehouse.database import open_for_reading, warehouse_path
 
 _MOST_GROUPS = 20
 _USD = pl.Decimal(38, 6)
-_DAYS = "select min(created_on) as first_on, max(created_on) as last_on from step_costs"
+_DAYS = "select min(created_on) as first_on, max(created_on) as last_on from usage_costs"
 
 _SOURCES = "select source from runs union select source from run_steps order by source"
 
@@ -47,7 +47,7 @@ class _Told:
     costs: tuple[PeriodCosts, PeriodCosts]
     grouping: Grouping
     found: Explanation
-    undated_steps: int
+    undated: int
     days: tuple[date | None, date | None]
 
 
@@ -105,7 +105,7 @@ def _parts_frame(found: Explanation, unit: Decimal) -> pl.DataFrame:
         for each, usd in zip(found.reasons, rounded, strict=True)
     ]
     rows.append(("together", total, _share(found.change_usd, found.change_usd), None, None))
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "part": pl.String,
         "change_usd": _USD,
         "share_of_change": pl.Float64,
@@ -124,7 +124,13 @@ def _groups_frame(groups: Sequence[GroupChange], told: _Told, unit: Decimal) -> 
         )
         for group in groups
     ]
-    schema = {"group": pl.String, "from_usd": _USD, "to_usd": _USD, "change_usd": _USD, "mostly": pl.String}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "group": pl.String,
+        "from_usd": _USD,
+        "to_usd": _USD,
+        "change_usd": _USD,
+        "mostly": pl.String,
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -148,12 +154,18 @@ def _notes(told: _Told, *, today: date) -> list[str]:
         has = f"usage from {told.days[0]} to {told.days[1]}" if told.days[0] else "no usage at all"
         notes.append(f"nothing in {before.name} or {after.name} has a known cost; the warehouse has {has}")
     for period, costs in zip(told.periods, told.costs, strict=True):
-        unknown = [("steps", costs.unpriced_steps), ("code interpreter sessions", costs.unpriced_sessions)]
+        unknown = [
+            ("steps", costs.unpriced_steps),
+            ("run rests", costs.unpriced_rests),
+            ("fees", costs.unknown_fees),
+        ]
         if found := [pair for pair in unknown if pair[1]]:
-            tokens = f" ({count_of(costs.unpriced_tokens, 'tokens')})" if costs.unpriced_steps else ""
+            tokens = (
+                f" ({count_of(costs.unpriced_tokens, 'tokens')})" if costs.unpriced_steps + costs.unpriced_rests else ""
+            )
             notes.append(f"not in it: {join_counts(found)}{tokens} of {period.name} without a known cost")
-    if told.undated_steps:
-        notes.append(f"not in it: {count_of(told.undated_steps, 'steps')} that nobody knows the day of")
+    if told.undated:
+        notes.append(f"not in it: {told.undated:,} of steps, rests and fees that nobody knows the day of")
     if after.days != before.days:
         notes.append(f"{before.name} has {count_of(before.days, 'days')}, {after.name} has {after.days:,}")
     notes += [
@@ -191,7 +203,7 @@ def _as_json(told: _Told) -> dict[str, Any]:
             }
             for group in (found.groups if told.grouping.by != "all" else ())
         ],
-        "undated_steps": told.undated_steps,
+        "undated": told.undated,
     }
 
 
@@ -203,8 +215,9 @@ def _side(period: Period, costs: PeriodCosts, usd: Decimal) -> dict[str, Any]:
         "cost_usd": _plain(usd),
         "fees_usd": _plain(costs.fees_usd),
         "unpriced_steps": costs.unpriced_steps,
+        "unpriced_rests": costs.unpriced_rests,
         "unpriced_tokens": costs.unpriced_tokens,
-        "unpriced_sessions": costs.unpriced_sessions,
+        "unknown_fees": costs.unknown_fees,
     }
 
 
