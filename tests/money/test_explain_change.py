@@ -141,6 +141,17 @@ def test_a_sentence_says_the_change_and_why(
         assert explain(con, by) == sentence
 
 
+@pytest.mark.parametrize("by", BY)
+def test_what_a_run_used_beyond_its_steps_is_in_it(warehouse: Connection, by: str | None) -> None:
+    with rolled_back(warehouse) as con:
+        add_price(con)
+        usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+        add_run(con, created_at="2024-11-12T12:00:00Z", **usage)
+        [before, after] = [read_costs(con, each, parse_grouping(by), source=None) for each in (MAY, JUNE)]
+
+    assert explain_costs(before, after, parse_grouping(by)).change_usd == Decimal("2.5")
+
+
 @pytest.mark.parametrize("by", ["", "day", "metadata", "metadata.", "Model"])
 def test_what_it_cannot_be_told_by_is_refused(by: str) -> None:
     with pytest.raises(ConfigurationError, match=r"--by '.*' is not model, assistant, tool or metadata.KEY"):
