@@ -126,6 +126,8 @@ def _name_gaps(facts: Facts) -> list[str]:
         "{} on the server no more": _sum(threads.filter(pl.col("status") == "missing"), "threads", "thread"),
         "{} still to be synced": _sum(threads.filter(pl.col("status") == "known"), "threads", "thread"),
         "{} without a known cost, in no sum of dollars": _count(totals["unpriced_steps"], "step"),
+        "{} told usage beyond their steps whose cost is unknown": _count(totals["unpriced_rests"], "run"),
+        "{} of tools that nobody knows, in no sum of fees": _count(totals["unknown_fees"], "fee"),
         "{} that could not be read": _sum(facts.frames["rejects"], "rejects", "value"),
     }
     return [sentence.format(count) for sentence, count in counts.items() if count]

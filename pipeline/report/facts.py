@@ -11,7 +11,7 @@ from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
 
 # Made first, in this order; the other files read them.
-_SCOPED = ("report_steps", "report_calls", "report_runs")
+_SCOPED = ("report_spending", "report_calls", "report_runs")
 _SOURCES = "select source from threads union select source from runs union select source from run_steps order by source"
 
 

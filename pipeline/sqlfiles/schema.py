@@ -16,7 +16,7 @@ SCHEMA_VERSION = 7
 
 def refresh_prices(connection: Connection, book: PriceBook) -> None:
     """Make the price book the one that the views read; the ledger stays as it is."""
-    for table, frame in (("prices", book.prices), ("price_discounts", book.discounts)):
+    for table, frame in (("prices", book.prices), ("price_discounts", book.discounts), ("fees", book.fees)):
         register(connection, "price_book", frame)
         connection.execute(f"delete from {table}")
         connection.execute(f"insert into {table} by name select columns(*) from price_book")

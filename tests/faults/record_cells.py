@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from pipeline.emulator import Corpus
+from pipeline.emulator import Corpus, RunningEmulator
 from pipeline.emulator.account.corpus import Item, RunRecord
-from tests.faults.cell import Cell, Gap, Json, Lists, Outcome, Patch, with_threads
+from tests.faults.cell import Cell, Ended, Gap, Json, Lists, Outcome, Patch, with_threads
 from tests.faults.cursor_cells import change_list
 from tests.faults.http_cells import Stage, stages
+from tests.faults.running import sync
 
 # Every tenth record is struck, or the first of each page; pages have 100.
 _TENTH: Mapping[str, object] = {"start": 3, "every": 10}
@@ -107,6 +109,8 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
             says="have no id",
         )
         yield Cell("Records", name, "runs", nameless, [{"fault": "record", "kind": kind_name, **_TENTH, **runs.match}])
+    yield from _of_parents(lists, runs, steps)
+    yield from _settling(runs, steps)
     yield from _usage_of_runs(lists, runs)
     odd = {"fault": "record", "kind": "odd_ids", **runs.match}
     yield Cell("Records", "ids with slash, ?, #, %2F, +, space, é", "runs", Outcome(), [odd])
@@ -123,6 +127,47 @@ def _dropping(rejects: int, repaired: int = 0, *, patch: Patch, patched: str) ->
         patch=patch,
         patched=patched,
     )
+
+
+def _of_parents(lists: Lists, runs: Stage, steps: Stage) -> Iterator[Cell]:
+    """Items that say that they belong elsewhere: one on each page, and all of a list."""
+    for stage, kept, pages, parent in ((runs, 120, 2, "other_thread"), (steps, 300, 3, "other_run")):
+        broken = Outcome(4, "broken", replace(stage.gap, kept=kept), rejects=pages, says="belong to another list")
+        yield Cell(
+            "Records", "items of others among its own", stage.name, broken, [{"fault": "other_parents", **stage.match}]
+        )
+        none_own = replace(broken, gap=replace(stage.gap, kept=0), rejects=kept)
+        rule = {"fault": "record", "kind": parent, **stage.match}
+        yield Cell("Records", "items of others in place of its own", stage.name, none_own, [rule])
+
+
+@dataclass(frozen=True, slots=True)
+class _ThenSound:
+    """A sync while records are struck, and one once they are sound."""
+
+    rule: Mapping[str, object]
+
+    def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the second sync ended."""
+        server.set_faults([self.rule])
+        ended = sync(server, folder)
+        assert ended.exit_code == 0, f"the first sync ended with {ended.exit_code}: {ended.output}"
+        assert server.struck() != [0], "no record was struck"
+        server.clear_faults()
+        return sync(server, folder)
+
+
+def _settling(runs: Stage, steps: Stage) -> Iterator[Cell]:
+    """What is said late of runs that had ended when they were synced first."""
+    for name, stage, kind in (
+        ("usage comes after the run has ended", runs, "null_usage"),
+        ("usage comes after the run has ended", steps, "null_usage"),
+        ("usage is 0 until the run has ended for a while", steps, "zero_usage"),
+        ("usage changes after the run has ended", steps, "other_usage"),
+        ("a step is open after the run has ended", steps, "open_status"),
+    ):
+        act = _ThenSound({"fault": "record", "kind": kind, **stage.match})
+        yield Cell("Records", f"{name}, then sync", stage.name, Outcome(), act=act)
 
 
 def _usage_of_runs(lists: Lists, runs: Stage) -> Iterator[Cell]:

@@ -230,7 +230,7 @@ def test_both_reports_are_fetched_to_their_last_page() -> None:
     )
 
     assert billed_frame(pages)["report"].to_list() == ["usage", "usage", "costs"]
-    assert asked_url(asked[0]).params.get_list("group_by") == ["project_id", "model"]
+    assert asked_url(asked[0]).params.get_list("group_by") == ["project_id", "model", "batch"]
     assert asked_url(asked[0]).params["start_time"] == str(DAY_START)
     assert asked[0].headers["Authorization"] == "Bearer marker-key"
 

@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-_STEP_COSTS = "sql/views/step_costs.sql"
+_STEP_COSTS = "sql/views/usage_costs.sql"
 _CALL_COSTS = "sql/views/tool_call_costs.sql"
 _PERIODS = "sql/views/price_periods.sql"
 _BUDGETS = "pipeline/money/budgets.py"
@@ -20,8 +20,8 @@ PRICES = (
         "cached tokens are charged twice",
         "once at the cached price and once as input",
         _STEP_COSTS,
-        "cast(run_steps.prompt_tokens - known_cached_tokens - known_write_tokens as decimal(19, 0))",
-        "cast(run_steps.prompt_tokens - known_write_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_cached_tokens - known_write_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_write_tokens as decimal(19, 0))",
         ("sql/test_views.py::test_a_step_costs_its_uncached_cached_and_output_tokens",),
     ),
     Mutant(
@@ -36,8 +36,8 @@ PRICES = (
         "reasoning tokens are charged on top",
         "reasoning is paid twice",
         _STEP_COSTS,
-        "cast(run_steps.completion_tokens as decimal(19, 0))",
-        "cast(run_steps.completion_tokens + coalesce(run_steps.reasoning_tokens, 0) as decimal(19, 0))",
+        "cast(usages.completion_tokens as decimal(19, 0))",
+        "cast(usages.completion_tokens + coalesce(usages.reasoning_tokens, 0) as decimal(19, 0))",
         ("sql/test_views.py::test_reasoning_tokens_are_part_of_the_completion_and_not_charged_twice",),
     ),
     Mutant(
@@ -68,8 +68,8 @@ PRICES = (
         "a step's day is that of the session's time zone",
         "costs depend on where they are looked at",
         _STEP_COSTS,
-        "coalesce(run_steps.created_at, runs.created_at) at time zone 'UTC' as date)",
-        "coalesce(run_steps.created_at, runs.created_at) as date)",
+        "coalesce(usages.created_at, runs.created_at) at time zone 'UTC' as date)",
+        "coalesce(usages.created_at, runs.created_at) as date)",
         ("sql/test_views.py::test_the_price_does_not_depend_on_the_session_s_time_zone",),
     ),
     Mutant(
@@ -105,11 +105,43 @@ PRICES = (
         ("sqlfiles/test_price_book.py::test_a_discount_row_does_not_touch_an_own_price",),
     ),
     Mutant(
+        "a data zone is priced as global",
+        "a source of a data zone pays a tenth too little",
+        _PERIODS,
+        "coalesce(prices.sku, 'global') = coalesce(source_providers.sku, 'global')",
+        "prices.sku is null",
+        ("sqlfiles/test_shipped_prices.py::test_a_deployment_is_priced_by_rows_of_its_sku_only",),
+    ),
+    Mutant(
+        "a tier without a row for long requests prices them as short ones",
+        "a long request costs half of what it does",
+        _PERIODS,
+        "        max_input_tokens + 1,\n",
+        "",
+        ("sqlfiles/test_shipped_prices.py::test_a_size_that_no_row_of_the_tier_is_for_has_no_price",),
+    ),
+    Mutant(
+        "the shipped fee goes before the user's own",
+        "own fees do nothing",
+        "sql/views/fee_periods.sql",
+        "candidates.origin = 'own' desc",
+        "candidates.origin = 'own'",
+        ("money/test_fees.py::test_an_own_fee_wins_where_and_while_it_holds",),
+    ),
+    Mutant(
+        "a fee holds for every deployment",
+        "regional sessions are charged as global ones",
+        "sql/views/fee_periods.sql",
+        "coalesce(fees.sku, 'global') = coalesce(source_providers.sku, 'global')",
+        "fees.sku is null",
+        ("money/test_fees.py::test_a_session_costs_what_its_provider_charges_that_kind_of_deployment_on_that_day",),
+    ),
+    Mutant(
         "a shipped price is a tenth too high",
         "the most used alias is too dear",
         "data/prices.csv",
-        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,2024-10-02,,2.50,",
-        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,2024-10-02,,2.75,",
+        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,,,,,2024-10-02,,2.50,",
+        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,,,,,2024-10-02,,2.75,",
         ("sql/test_views.py::test_the_shipped_list_prices_a_model_as_it_was_on_that_day",),
     ),
 )
@@ -127,16 +159,24 @@ COSTS = (
         "calls share evenly, whatever they were given",
         "a small call pays for a large one",
         _CALL_COSTS,
-        "step_pico_usd // step_bytes * sized_calls.arguments_bytes\n",
-        "step_pico_usd // step_call_count\n",
+        "completion_pico_usd // step_bytes * sized_calls.arguments_bytes\n",
+        "completion_pico_usd // step_call_count\n",
         ("sql/test_views.py::test_calls_share_their_step_s_cost_by_the_bytes_of_their_arguments",),
+    ),
+    Mutant(
+        "the prompt is divided by the size of arguments",
+        "a call costs many times as much beside another neighbour",
+        _CALL_COSTS,
+        "pico_usd(costed_steps.cost_usd - costed_steps.prompt_cost_usd) as",
+        "pico_usd(costed_steps.cost_usd) as",
+        ("sql/test_views.py::test_calls_share_the_prompt_of_their_step_evenly_whatever_their_neighbours",),
     ),
     Mutant(
         "steps whose run is unknown cost nothing anywhere",
         "money vanishes between steps and runs",
         "sql/views/run_costs.sql",
-        "full join step_sums",
-        "left join step_sums",
+        "full join usage_sums",
+        "left join usage_sums",
         ("sql/test_views.py::test_steps_without_a_run_still_make_a_run",),
     ),
     Mutant(
@@ -256,7 +296,7 @@ BUDGETS = (
         "a budget for one assistant counts all",
         "alarms ring for others",
         _BUDGETS,
-        '            sql += f" and step_costs.{column} = ${column}"\n            params[column] = value\n',
+        '            sql += f" and spending.{column} = ${column}"\n            params[column] = value\n',
         "            pass\n",
         ("warehouse/test_checks.py::test_a_budget_is_for_a_source_assistant_model_tool_or_metadata_value",),
     ),
@@ -272,8 +312,8 @@ BUDGETS = (
         "the last day of a period is not in it",
         "one day of each month costs nothing",
         _BUDGETS,
-        'where step_costs.created_on >= $start and step_costs.created_on < $end\n"""',
-        'where step_costs.created_on > $start and step_costs.created_on < $end\n"""',
+        "(created_on >= $start and created_on < $end)",
+        "(created_on > $start and created_on < $end)",
         ("warehouse/test_checks.py::test_a_budget_counts_the_steps_of_its_period_and_goes_on_at_their_pace",),
     ),
     Mutant(

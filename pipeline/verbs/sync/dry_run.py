@@ -37,7 +37,7 @@ thread_runs as (
 ),
 pending as (
     select states.thread_id, sum(run_pages.pages) as pages
-    from (select thread_id, unnest(pending_ids) as run_id from thread_states where is_listed) as states
+    from (select thread_id, unnest(pending_runs).run_id as run_id from thread_states where is_listed) as states
     join run_pages using (thread_id, run_id)
     group by states.thread_id
 ),
