@@ -2,8 +2,10 @@
 -- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals; sizes in bytes
 -- reads: tool_calls, step_costs, called_runs
--- method: exact (the step has one call), by_bytes (by the size of the arguments, when every call of the step has some),
--- else even. The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
+-- The prompt was there for all calls of the step: its cost (input, cached, written to the cache) is theirs in equal parts. The
+-- completion is what the calls were written with: its cost is theirs by the size of their arguments. method says which:
+-- exact (the step has one call), by_bytes (so divided), even (both in equal parts, as a call has no arguments, empty ones or
+-- unknown ones). The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
 -- Beside the cost, never added in, stand two more:
 -- carried_cost_usd estimates what the call's output cost again as prompt tokens of the later steps of its run:
 --     (output_bytes // 4) tokens * sum over the later steps of (input_cost_usd + cached_cost_usd) / prompt_tokens
@@ -109,6 +111,7 @@ calls as (
         sized_calls.arguments_bytes,
         sized_calls.output_bytes,
         pico_usd(costed_steps.cost_usd) as step_pico_usd,
+        pico_usd(costed_steps.cost_usd - costed_steps.prompt_cost_usd) as completion_pico_usd,
         count(*) over step_calls as step_call_count,
         coalesce(min(coalesce(sized_calls.arguments_bytes, 0)) over step_calls, 0) as least_bytes,
         sum(sized_calls.arguments_bytes) over step_calls as step_bytes,
@@ -123,8 +126,9 @@ calls as (
             -- The product of cost and bytes, divided in two parts: of a dear step it would overflow.
             when least_bytes > 0
             then
-                step_pico_usd // step_bytes * sized_calls.arguments_bytes
-                + step_pico_usd % step_bytes * sized_calls.arguments_bytes // step_bytes
+                (step_pico_usd - completion_pico_usd) // step_call_count
+                + completion_pico_usd // step_bytes * sized_calls.arguments_bytes
+                + completion_pico_usd % step_bytes * sized_calls.arguments_bytes // step_bytes
             else step_pico_usd // step_call_count
         end as share_pico_usd
     from sized_calls

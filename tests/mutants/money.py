@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-_STEP_COSTS = "sql/views/step_costs.sql"
+_STEP_COSTS = "sql/views/usage_costs.sql"
 _CALL_COSTS = "sql/views/tool_call_costs.sql"
 _PERIODS = "sql/views/price_periods.sql"
 _BUDGETS = "pipeline/money/budgets.py"
@@ -20,8 +20,8 @@ PRICES = (
         "cached tokens are charged twice",
         "once at the cached price and once as input",
         _STEP_COSTS,
-        "cast(run_steps.prompt_tokens - known_cached_tokens - known_write_tokens as decimal(19, 0))",
-        "cast(run_steps.prompt_tokens - known_write_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_cached_tokens - known_write_tokens as decimal(19, 0))",
+        "cast(usages.prompt_tokens - known_write_tokens as decimal(19, 0))",
         ("sql/test_views.py::test_a_step_costs_its_uncached_cached_and_output_tokens",),
     ),
     Mutant(
@@ -36,8 +36,8 @@ PRICES = (
         "reasoning tokens are charged on top",
         "reasoning is paid twice",
         _STEP_COSTS,
-        "cast(run_steps.completion_tokens as decimal(19, 0))",
-        "cast(run_steps.completion_tokens + coalesce(run_steps.reasoning_tokens, 0) as decimal(19, 0))",
+        "cast(usages.completion_tokens as decimal(19, 0))",
+        "cast(usages.completion_tokens + coalesce(usages.reasoning_tokens, 0) as decimal(19, 0))",
         ("sql/test_views.py::test_reasoning_tokens_are_part_of_the_completion_and_not_charged_twice",),
     ),
     Mutant(
@@ -68,8 +68,8 @@ PRICES = (
         "a step's day is that of the session's time zone",
         "costs depend on where they are looked at",
         _STEP_COSTS,
-        "coalesce(run_steps.created_at, runs.created_at) at time zone 'UTC' as date)",
-        "coalesce(run_steps.created_at, runs.created_at) as date)",
+        "coalesce(usages.created_at, runs.created_at) at time zone 'UTC' as date)",
+        "coalesce(usages.created_at, runs.created_at) as date)",
         ("sql/test_views.py::test_the_price_does_not_depend_on_the_session_s_time_zone",),
     ),
     Mutant(
@@ -105,11 +105,43 @@ PRICES = (
         ("sqlfiles/test_price_book.py::test_a_discount_row_does_not_touch_an_own_price",),
     ),
     Mutant(
+        "a data zone is priced as global",
+        "a source of a data zone pays a tenth too little",
+        _PERIODS,
+        "coalesce(prices.sku, 'global') = coalesce(source_providers.sku, 'global')",
+        "prices.sku is null",
+        ("sqlfiles/test_shipped_prices.py::test_a_deployment_is_priced_by_rows_of_its_sku_only",),
+    ),
+    Mutant(
+        "a tier without a row for long requests prices them as short ones",
+        "a long request costs half of what it does",
+        _PERIODS,
+        "        max_input_tokens + 1,\n",
+        "",
+        ("sqlfiles/test_shipped_prices.py::test_a_size_that_no_row_of_the_tier_is_for_has_no_price",),
+    ),
+    Mutant(
+        "the shipped fee goes before the user's own",
+        "own fees do nothing",
+        "sql/views/fee_periods.sql",
+        "candidates.origin = 'own' desc",
+        "candidates.origin = 'own'",
+        ("money/test_fees.py::test_an_own_fee_wins_where_and_while_it_holds",),
+    ),
+    Mutant(
+        "a fee holds for every deployment",
+        "regional sessions are charged as global ones",
+        "sql/views/fee_periods.sql",
+        "coalesce(fees.sku, 'global') = coalesce(source_providers.sku, 'global')",
+        "fees.sku is null",
+        ("money/test_fees.py::test_a_session_costs_what_its_provider_charges_that_kind_of_deployment_on_that_day",),
+    ),
+    Mutant(
         "a shipped price is a tenth too high",
         "the most used alias is too dear",
         "data/prices.csv",
-        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,2024-10-02,,2.50,",
-        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,2024-10-02,,2.75,",
+        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,,,,,2024-10-02,,2.50,",
+        "openai:gpt-4o:2024-10-02,openai,gpt-4o,alias,gpt-4o-2024-08-06,,,,,2024-10-02,,2.75,",
         ("sql/test_views.py::test_the_shipped_list_prices_a_model_as_it_was_on_that_day",),
     ),
 )
@@ -127,16 +159,51 @@ COSTS = (
         "calls share evenly, whatever they were given",
         "a small call pays for a large one",
         _CALL_COSTS,
-        "step_pico_usd // step_bytes * sized_calls.arguments_bytes\n",
-        "step_pico_usd // step_call_count\n",
+        "completion_pico_usd // step_bytes * sized_calls.arguments_bytes\n",
+        "completion_pico_usd // step_call_count\n",
         ("sql/test_views.py::test_calls_share_their_step_s_cost_by_the_bytes_of_their_arguments",),
+    ),
+    Mutant(
+        "the prompt is divided by the size of arguments",
+        "a call costs many times as much beside another neighbour",
+        _CALL_COSTS,
+        "pico_usd(costed_steps.cost_usd - costed_steps.prompt_cost_usd) as",
+        "pico_usd(costed_steps.cost_usd) as",
+        ("sql/test_views.py::test_calls_share_the_prompt_of_their_step_evenly_whatever_their_neighbours",),
+    ),
+    Mutant(
+        "factors of a change are weighed alike in every place of the order",
+        "the reasons of a change do not add up to it",
+        "pipeline/money/shapley.py",
+        "sum(factorial(new) * factorial(count - new) * products for",
+        "sum(products for",
+        ("money/test_cost_change.py::test_a_factor_has_what_it_changes_on_average_over_every_order",),
+    ),
+    Mutant(
+        "what rounding leaves of a change goes to the first reasons",
+        "a reason that did not change has a part",
+        "pipeline/money/shapley.py",
+        "key=lambda place: -left[place]",
+        "key=lambda place: place",
+        (
+            "money/test_cost_change.py::"
+            "test_rounded_parts_add_up_nothing_goes_to_what_is_0_and_the_sign_is_of_no_consequence",
+        ),
+    ),
+    Mutant(
+        "a group that is gone is a matter of runs",
+        "customers that left are not told from customers that call less",
+        "pipeline/money/cost_change.py",
+        "    if old and new:\n",
+        "    if old or new:\n",
+        ("money/test_cost_change.py::test_groups_that_are_in_one_period_only_are_new_or_gone_in_full",),
     ),
     Mutant(
         "steps whose run is unknown cost nothing anywhere",
         "money vanishes between steps and runs",
         "sql/views/run_costs.sql",
-        "full join step_sums",
-        "left join step_sums",
+        "full join usage_sums",
+        "left join usage_sums",
         ("sql/test_views.py::test_steps_without_a_run_still_make_a_run",),
     ),
     Mutant(
@@ -235,7 +302,98 @@ LEDGER = (
     ),
 )
 
+RESTS = (
+    Mutant(
+        "what a run used beyond its steps is in no sum",
+        "archives of runs only cost nothing",
+        _STEP_COSTS,
+        "where is_whole or left_prompt > 0 or left_completion > 0 or left_total > 0",
+        "where false",
+        ("money/test_conservation.py::test_a_rest_is_what_the_run_says_beyond_its_steps",),
+    ),
+    Mutant(
+        "the rest does not shrink as steps come",
+        "a run is charged twice",
+        "sql/macros/tokens_left.sql",
+        "greatest(told - coalesce(of_steps, 0), 0)",
+        "told",
+        ("money/test_conservation.py::test_a_rest_is_what_the_run_says_beyond_its_steps",),
+    ),
+    Mutant(
+        "a rest of unknown size is nothing",
+        "what nobody knows costs 0",
+        "sql/macros/tokens_left.sql",
+        "case when told is not null then greatest(told - coalesce(of_steps, 0), 0) end",
+        "greatest(told - coalesce(of_steps, 0), 0)",
+        ("money/test_conservation.py::test_a_rest_is_what_the_run_says_beyond_its_steps",),
+    ),
+    Mutant(
+        "usage with only a total is not named",
+        "tokens are in no sum and beside none",
+        _STEP_COSTS,
+        "then 'only a total'",
+        "then null",
+        ("money/test_conservation.py::test_tokens_without_a_cost_are_named_whatever_the_reason",),
+    ),
+    Mutant(
+        "a report leaves out runs that began before it",
+        "money is shown of no run",
+        "sql/report/report_runs.sql",
+        "        or run_sums.run_id is not null\n",
+        "",
+        ("report/test_document.py::test_a_run_over_the_edge_of_a_period_is_in_it_with_the_part_that_lies_there",),
+    ),
+)
+
 BUDGETS = (
+    Mutant(
+        "a budget is silent about what it does not know",
+        "unknown spend passes as none",
+        _BUDGETS,
+        'if spend.left_out and budget.unknown != "ignore" and level != "fail":',
+        "if False:",
+        ("warehouse/test_checks.py::test_a_budget_over_spend_that_nobody_knows_says_so_and_is_judged_by_it",),
+    ),
+    Mutant(
+        "fees that a budget asks for are not in it",
+        "a budget for everything leaves sessions out",
+        _BUDGETS,
+        "if budget.fees else Decimal(0))",
+        "if False else Decimal(0))",
+        ("warehouse/test_checks.py::test_fees_of_tools_are_in_a_budget_on_request_and_else_it_says_that_they_are_not",),
+    ),
+    Mutant(
+        "reports of one day overwrite each other",
+        "a report of sessions removes the tokens",
+        "pipeline/warehouse/transaction/bills.py",
+        "newest_bills.object is not distinct from {table}.object",
+        "true",
+        ("money/test_bills.py::test_several_reports_of_a_day_never_overwrite_each_other",),
+    ),
+    Mutant(
+        "reports that are grouped in two ways add up",
+        "a day is billed twice",
+        "sql/views/counted_bills.sql",
+        "    ) = 1;",
+        "    ) >= 1;",
+        ("money/test_bills.py::test_the_same_usage_grouped_in_two_ways_adds_up_once",),
+    ),
+    Mutant(
+        "a difference without a reason agrees",
+        "explain-cost has nothing to explain",
+        "sql/views/reconciliation.sql",
+        "when differences.difference_usd = 0 or len(found) > 0 then found",
+        "when true then found",
+        ("money/test_bills.py::test_no_difference_goes_without_a_reason_or_the_word_unexplained",),
+    ),
+    Mutant(
+        "an import says nothing of its source",
+        "archives of Azure are priced as OpenAI's",
+        "pipeline/archives/landing.py",
+        "            **msgspec.structs.asdict(self._facts),\n",
+        "",
+        ("money/test_who_charges.py::test_an_import_is_priced_as_its_profile_says",),
+    ),
     Mutant(
         "a check that fails exits with 0",
         "an alarm never rings",
@@ -256,7 +414,7 @@ BUDGETS = (
         "a budget for one assistant counts all",
         "alarms ring for others",
         _BUDGETS,
-        '            sql += f" and step_costs.{column} = ${column}"\n            params[column] = value\n',
+        '            sql += f" and spending.{column} = ${column}"\n            params[column] = value\n',
         "            pass\n",
         ("warehouse/test_checks.py::test_a_budget_is_for_a_source_assistant_model_tool_or_metadata_value",),
     ),
@@ -272,8 +430,8 @@ BUDGETS = (
         "the last day of a period is not in it",
         "one day of each month costs nothing",
         _BUDGETS,
-        'where step_costs.created_on >= $start and step_costs.created_on < $end\n"""',
-        'where step_costs.created_on > $start and step_costs.created_on < $end\n"""',
+        "(created_on >= $start and created_on < $end)",
+        "(created_on > $start and created_on < $end)",
         ("warehouse/test_checks.py::test_a_budget_counts_the_steps_of_its_period_and_goes_on_at_their_pace",),
     ),
     Mutant(
