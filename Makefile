@@ -73,8 +73,9 @@ test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
 test-dates: $(DEV)  ## every test a day, a month and a year from now: the clock moved in all processes; needs a C compiler
 	$(BIN)/python -m tests.dates
 
-faults: $(DEV)  ## every fault at every stage, and kill -9 at 200 random points; writes docs/reliability.md
+faults: $(DEV)  ## every fault at every stage, 500 odd servers, and kill -9 at 200 random points; writes docs/reliability.md
 	$(BIN)/python -m tests.faults cells --out docs/reliability.md
+	$(BIN)/python -m tests.faults servers --seeds 500
 	$(BIN)/python -m tests.faults kills --seeds 200 --jobs 2 --out docs/reliability.md
 
 load-test: $(DEV)  ## 5,000 threads, 250,000 steps: memory, throughput, what is fetched again; writes its part of docs/reliability.md
@@ -89,10 +90,12 @@ bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/REA
 test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
 	tests/browser/run
 
-prices:  ## compare data/prices.csv with genai-prices, in a venv of its own
+prices:  ## compare data/prices.csv with three lists of others, in a venv of its own; fails on a difference nobody judged
 	$(PYTHON) -m venv .venv-prices
 	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r scripts/prices-requirements.txt
+	.venv-prices/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		-r scripts/litellm-requirements.txt
 	.venv-prices/bin/python scripts/check_prices.py
 
 licences: $(DEV)  ## write docs/licences.md from what is installed
@@ -116,7 +119,8 @@ lock:  ## pin requirements anew
 		--no-emit-index-url --no-emit-find-links -o requirements.txt
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt -o requirements-dev.txt
-	scripts/lock_tool genai-prices scripts/prices-requirements.txt $(UV)
+	scripts/lock_tool "genai-prices azure-genai-prices" scripts/prices-requirements.txt $(UV)
+	scripts/lock_tool litellm scripts/litellm-requirements.txt $(UV) --no-deps
 	scripts/lock_tool pip-audit scripts/audit-requirements.txt $(UV)
 
 clean:

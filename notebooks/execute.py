@@ -11,32 +11,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 FOLDER = Path(__file__).parent
 NOTEBOOKS = tuple(sorted(FOLDER.glob("*.ipynb")))
 _TIMEOUT_S = 300
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PARAMETERS = ("RUN_STEPS_WAREHOUSE", "RUN_STEPS_LAKE", "RUN_STEPS_SOURCE", "RUN_STEPS_SINCE", "RUN_STEPS_UNTIL")
+# Before the first cell of a notebook, whatever ran in its kernel.
+_FRESH = """%reset -f
+import os
+for name in {parameters}:
+    os.environ.pop(name, None)
+os.environ.update({given})
+%reset -f"""
 
 
-def execute_notebook(path: Path, warehouse: Path, **parameters: str) -> NotebookNode:
+def execute_notebook(
+    path: Path, warehouse: Path, *, kernel: AsyncKernelManager | None = None, **parameters: str
+) -> NotebookNode:
     """The notebook with the outputs of this warehouse; parameters as in the environment (RUN_STEPS_SINCE, ...).
 
+    In a kernel of its own, or in one that is there for several and forgets the names of the one before.
     Raises nbclient.exceptions.CellExecutionError when a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)
-    environ = {name: value for name, value in os.environ.items() if name not in _PARAMETERS}
-    environ |= {"RUN_STEPS_WAREHOUSE": str(warehouse.resolve()), **parameters}
+    given = {"RUN_STEPS_WAREHOUSE": str(warehouse.resolve()), **parameters}
+    notebook.cells.insert(0, new_code_cell(_FRESH.format(parameters=_PARAMETERS, given=given)))
     client = NotebookClient(
         notebook,
+        km=kernel,
         timeout=_TIMEOUT_S,
         kernel_name="python3",
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    return _without_noise(client.execute(env=environ))
+    executed = client.execute()
+    del executed.cells[0]
+    return _without_noise(executed)
 
 
 def _without_noise(notebook: NotebookNode) -> NotebookNode:

@@ -1,73 +1,138 @@
-"""Cross-check of data/prices.csv with the installed genai-prices: prints every difference, a line each; exit code 0.
+"""Compare data/prices.csv with lists of others that are installed; exit code 1 on a difference that nobody has judged.
 
-A difference is for a person to judge: that list has little price history, and ours has names that it does not know.
+Judged differences stand in scripts/judged_price_differences.csv, with the reason and the day. One that is gone
+fails too: then the list or ours has changed, and the line goes. `--unjudged` prints the new ones as lines of that file.
 """
 
 import csv
 import sys
-from datetime import UTC, date, datetime, time
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from datetime import date
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from genai_prices.data import providers
+from price_lists import Quote, read_azure_meters, read_genai_prices, read_litellm
 
-_PRICES = Path(__file__).parents[1] / "data" / "prices.csv"
-_RATES = (
-    ("input", "input_usd_per_mtok"),
-    ("cached input", "cached_input_usd_per_mtok"),
-    ("output", "output_usd_per_mtok"),
-)
+_ROOT = Path(__file__).parents[1]
+_PRICES = _ROOT / "data" / "prices.csv"
+_JUDGED = Path(__file__).with_name("judged_price_differences.csv")
+_LISTS = {
+    "genai-prices": read_genai_prices,
+    "litellm": read_litellm,
+    "azure-genai-prices": read_azure_meters,
+}
+_RATES = {
+    "input": "input_usd_per_mtok",
+    "cached input": "cached_input_usd_per_mtok",
+    "cache write": "cache_write_usd_per_mtok",
+    "output": "output_usd_per_mtok",
+}
+_FOREVER = date.max.isoformat()
 
 
-def main() -> None:
-    """Compare each row on the first and, if it still holds, on this day."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a list says otherwise than ours; `theirs` is empty where it has no such rate, `ours` where we have none."""
+
+    list: str
+    provider: str
+    model: str
+    sku: str
+    tier: str
+    size: str
+    on: str
+    field: str
+    ours: str
+    theirs: str
+
+
+def main() -> int:
+    """Exit code: 0 if every difference was judged and every judged one is still there."""
     with _PRICES.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    today = datetime.now(UTC).date()
-    differences = [line for row in rows for line in _compare(row, today)]
-    for line in differences:
-        print(line)
-    print(
-        f"{len(rows)} rows against genai-prices {version('genai-prices')}: {len(differences)} differences",
-        file=sys.stderr,
-    )
+    judged = _read_judged()
+    found = {name: list(_compare(name, read(), rows)) for name, read in _LISTS.items()}
+    differences = {difference for ones in found.values() for difference in ones}
+    new, gone = sorted(differences - judged.keys(), key=astuple), sorted(judged.keys() - differences, key=astuple)
+    if "--unjudged" in sys.argv:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(astuple(difference) for difference in new)
+    else:
+        _print_all("new", new)
+        _print_all("judged, but there no more", gone)
+    for name, ones in found.items():
+        print(f"{name} {version(name)}: {len(set(ones))} differences", file=sys.stderr)
+    counts = f"{len(rows)} rows, {len(differences)} differences, {len(judged)} judged, {len(new)} new, {len(gone)} gone"
+    print(counts, file=sys.stderr)
+    return 1 if new or gone else 0
 
 
-def _compare(row: dict[str, str], today: date) -> list[str]:
-    model = row["model"].replace("*", "x")
-    on = date.fromisoformat(row["valid_from"]) if row["valid_to"] else today
-    theirs = _their_rates(row["provider"], model, on)
-    if theirs is None:
-        return [f"{row['price_id']}: they do not know the name"]
-    ours = [Decimal(row[column]) if row[column] else None for _, column in _RATES]
-    return [
-        f"{row['price_id']}: {label} {_shown(own)}, theirs on {on} {_shown(other)}"
-        for (label, _), own, other in zip(_RATES, ours, theirs, strict=True)
-        if own != other
-    ]
+def _print_all(what: str, differences: list[Difference]) -> None:
+    for one in differences:
+        name = " ".join(part for part in (one.provider, one.model, one.sku, one.tier, one.size) if part)
+        print(
+            f"{what}: {one.list}: {name} on {one.on}: {one.field} {one.ours or 'none'}, theirs {one.theirs or 'none'}"
+        )
 
 
-def _their_rates(provider: str, model: str, on: date) -> list[Decimal | None] | None:
-    """Input, cached input and output of the first model of that provider, or of openai, that matches the name."""
-    for name in (provider, "openai"):
-        for found in next(known for known in providers if known.id == name).models:
-            if found.match.is_match(model):
-                price = found.get_prices(datetime.combine(on, time(12), tzinfo=UTC))
-                return [_base(getattr(price, field)) for field in ("input_mtok", "cache_read_mtok", "output_mtok")]
+def _read_judged() -> dict[Difference, str]:
+    """The reason of each; it must have one, and a day."""
+    names = Difference.__slots__
+    with _JUDGED.open(encoding="utf-8", newline="") as lines:
+        judged = {}
+        for line, row in enumerate(csv.DictReader(lines), start=2):
+            if not row["reason"] or not row["judged_on"]:
+                sys.exit(f"{_JUDGED.name}:{line}: a judged difference needs a reason and judged_on")
+            judged[Difference(**{name: row[name] for name in names})] = row["reason"]
+    return judged
+
+
+def _compare(name: str, quotes: list[Quote], rows: list[dict[str, str]]) -> Iterator[Difference]:
+    """A name that only they have is a difference of its own, once; one that only we have is not."""
+    ours = {key: _rows_of(*key, rows) for key in dict.fromkeys(map(_key_of, quotes))}
+    for quote in quotes:
+        held = ours[_key_of(quote)]
+        key = (name, *_key_of(quote))
+        if not held:
+            yield Difference(*key, "", "", "any day", "a row", "", "one")
+            continue
+        row = _row_on(quote, held)
+        place = (quote.tier, str(quote.least or ""), quote.label)
+        if row is None:
+            yield Difference(*key, *place, "a row", "", _shown(quote.rates.get("input")))
+            continue
+        for field, column in _RATES.items():
+            own = Decimal(row[column]) if row[column] else None
+            if field in quote.fields and own != quote.rates.get(field):
+                yield Difference(*key, *place, field, _shown(own), _shown(quote.rates.get(field)))
+
+
+def _key_of(quote: Quote) -> tuple[str, str, str]:
+    return quote.provider, quote.model, quote.sku
+
+
+def _rows_of(provider: str, model: str, sku: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Rows for the very name; where there are none, of the patterns that it matches."""
+    held = [row for row in rows if (row["provider"], row["sku"]) == (provider, sku)]
+    named = [row for row in held if row["match"] != "pattern" and row["model"] == model]
+    return named or [row for row in held if row["match"] == "pattern" and fnmatchcase(model, row["model"])]
+
+
+def _row_on(quote: Quote, held: list[dict[str, str]]) -> dict[str, str] | None:
+    """The row for the tier, the size and the day that they quote."""
+    for row in held:
+        size = (int(row["min_input_tokens"] or 0), int(row["max_input_tokens"] or quote.least or 0))
+        in_time = row["valid_from"] <= quote.on.isoformat() < (row["valid_to"] or _FOREVER)
+        if in_time and (row["tier"] or "standard") == quote.tier and size[0] == quote.least <= size[1]:
+            return row
     return None
 
 
-def _base(value: Any) -> Decimal | None:
-    """The price below any tier."""
-    base = getattr(value, "base", value)
-    return None if base is None else Decimal(base)
-
-
 def _shown(value: Decimal | None) -> str:
-    return "none" if value is None else f"{value:f}"
+    return "" if value is None else f"{value.normalize():f}"
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.protocol.list_heads import ItemOrder
 from pipeline.protocol.pages import Certificate, LandedWalk, Page, SyncSummary, Verdict, Walk
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.writer import PartWriter
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Json = dict[str, Any]
 
@@ -49,6 +51,9 @@ class Listing:
     verdict: Verdict = "complete"
     first_index: int = 0
     after_id: str | None = None
+    item_order: ItemOrder | None = "asc"
+    is_settled: bool | None = None
+    run_ended_at: datetime | None = None
 
     def walk(self) -> Walk:
         """The walk with its certificate, its page if it found anything."""
@@ -61,6 +66,9 @@ class Listing:
             started_at=at,
             ended_at=at,
             verdict=self.verdict,
+            item_order=self.item_order,
+            is_settled=self.is_settled,
+            run_ended_at=self.run_ended_at,
             after_id=self.after_id,
             first_index=self.first_index,
             pages=1 if self.items else 0,
@@ -68,7 +76,8 @@ class Listing:
             ended_by="has_more_false" if self.verdict == "complete" else None,
             error=None if self.verdict == "complete" else f"it was {self.verdict}",
         )
-        body = json.dumps({"object": "list", "data": list(self.items), "has_more": False}).encode()
+        items = [{**item, "thread_id": self.thread_id} if "thread_id" in item else item for item in self.items]
+        body = json.dumps({"object": "list", "data": items, "has_more": False}).encode()
         return Walk(certificate, [Page(0, self.after_id, at, "req_1", body)] if self.items else [])
 
 

@@ -38,29 +38,40 @@ class Reading:
 
 def read_runs(pages: Sequence[bytes], owner: Row) -> Reading:
     """Rows and rejects of one walk over the runs of a thread; `owner` has its thread_id."""
-    return _read_walk(pages, "run", lambda node, one: one.runs.append(_read_run(node, owner)))
+    return _read_walk(pages, "run", owner, lambda node, one: one.runs.append(_read_run(node, owner)))
 
 
 def read_steps(pages: Sequence[bytes], owner: Row) -> Reading:
     """Rows and rejects of one walk over the steps of a run; `owner` has its thread_id and run_id."""
-    return _read_walk(pages, "step", lambda node, one: _read_step(node, owner, one))
+    return _read_walk(pages, "step", owner, lambda node, one: _read_step(node, owner, one))
 
 
-def _read_walk(pages: Sequence[bytes], name: str, read: Callable[[Node, Reading], None]) -> Reading:
+def _read_walk(pages: Sequence[bytes], name: str, owner: Row, read: Callable[[Node, Reading], None]) -> Reading:
     """What is read of all items; one that comes twice counts in its last state, at its first position."""
     whole = Reading()
     states: dict[str, Reading] = {}
     firsts: dict[str, int] = {}
     places = [(page, item) for page, body in enumerate(pages) for item in range(len(json.loads(body)["data"]))]
-    for position, (page, item) in enumerate(places):
+    position = -1
+    for page, item in places:
         one = Reading()
         node = node_of(json.loads(pages[page])["data"][item], f"$.data[{item}]", one.rejects, set())
         read(node, one)
         item_id = _read_id(node)
+        named = {name: node.fields.get(name) for name in owner if item_id is not None}
+        others = {
+            name: value for name, value in named.items() if isinstance(value, str) and value not in ("", owner[name])
+        }
+        if others:
+            # Nothing is kept of what says that it belongs elsewhere, and it has no place in this list.
+            name_of = "run_id" if "run_id" in others else "thread_id"
+            reason = "it belongs to another list than was asked for: it is not kept"
+            one.rejects.append({"json_path": f"{node.path}.{name_of}", "reason": reason, "found": others[name_of]})
+        position += not others
         whole.rejects += [
             {"page_index": page, "item_index": item, "object_id": item_id, **reject} for reject in one.rejects
         ]
-        if item_id is not None:
+        if item_id is not None and not others:
             states[item_id] = one
             place = {f"{name}_index": firsts.setdefault(item_id, position), "page_index": page}
             for row in one.runs + one.run_steps:

@@ -12,41 +12,70 @@ _CURSOR_REFUSED = (400, 404, 422)
 def walk_pages(answer: Answer, *, after: str | None, whole_lists: bool, most: int) -> tuple[list[bytes], str | None]:
     """The pages of a list by its cursors and how it ended, None if not honestly.
 
-    A cursor that is refused in the middle starts the walk over, once.
+    A cursor that is refused or forgotten in the middle starts the walk over, once.
     """
-    pages, end = _walk_once(answer, after, whole_lists, most)
-    if pages and end == "refused":
-        pages, end = _walk_once(answer, after, whole_lists, most)
-    return pages, None if end in ("refused", "error") else end
+    pages, end, named = _walk_once(answer, after, whole_lists, most, named=False)
+    if pages and end in ("refused", "forgotten"):
+        pages, end, _ = _walk_once(answer, after, whole_lists, most, named=named)
+    return pages, None if end in ("refused", "forgotten", "error") else end
 
 
-def _walk_once(answer: Answer, after: str | None, whole_lists: bool, most: int) -> tuple[list[bytes], str]:
+def _walk_once(
+    answer: Answer, after: str | None, whole_lists: bool, most: int, *, named: bool
+) -> tuple[list[bytes], str, bool]:
+    """`named`: cursors are what envelopes name (last_id), as the ids of items led nowhere."""
     pages: list[bytes] = []
     seen: list[str] = []
     cursors = [after]
+    lengths: list[int] = []
+    said: dict[str, Any] = {}
     while True:
         body = answer(len(pages), cursors[-1], 100, "asc")
+        other = said.get("last_id")
+        has_other = not named and bool(pages) and _is_name(other) and other not in [*seen, *cursors]
         if isinstance(body, int):
-            return pages, "refused" if body in _CURSOR_REFUSED else "error"
+            if has_other and body in _CURSOR_REFUSED:
+                named = True
+                cursors.append(other)
+                continue
+            return pages, "refused" if body in _CURSOR_REFUSED else "error", named
         envelope = json.loads(body)
         has_more, ids = envelope.get("has_more"), _ids(body)
-        if has_more is None and len(pages) == 1 and ids and ids == _ids(pages[0]):
-            return pages, _judge_whole(answer, ids, cursors[-1], whole_lists)
+        if has_other and all(item in seen for item in ids if _is_name(item)) and all(map(_is_name, ids)):
+            named = True
+            cursors.append(other)
+            continue
+        if not has_more and len(pages) == 1 and ids and ids == _ids(pages[0]):
+            return pages, _judge_whole(answer, ids, cursors[-1], whole_lists), named
+        if not ids and not has_more and pages and seen and not (named and len(pages) > 1):
+            was_sure = said.get("has_more") is False or (said.get("has_more") is None and lengths[-1] < 10)
+            if not was_sure:
+                proof = answer(len(pages), ([after, *seen])[-2], 100, "asc")
+                shown = [] if isinstance(proof, int) else _ids(proof)
+                if isinstance(proof, int) and proof not in _CURSOR_REFUSED:
+                    return pages, "error", named
+                if seen[-1] not in shown or any(item not in seen for item in shown):
+                    return pages, "forgotten", named
         names = [name for name in ids if _is_name(name)]
         old = [name for name in names if name in seen]
         is_all_old = len(old) == len(ids) and has_more is not False
         if old and not is_all_old and list(dict.fromkeys(old)) != seen[-len(set(old)) :]:
-            return pages, "error"
+            return pages, "error", named
         pages.append(body)
+        lengths.append(len(ids))
+        said = envelope
         fresh = [name for name in dict.fromkeys(names) if name not in seen]
         seen += fresh
+        wanted = (envelope.get("last_id"),) if named else (ids[-1] if ids else None, envelope.get("last_id"))
+        last = next(filter(_is_name, wanted), None)
         if has_more is False:
-            return pages, "has_more_false"
-        if not ids:
-            return pages, "error" if has_more else "empty_page"
-        last = next(filter(_is_name, (ids[-1], envelope.get("last_id"))), None)
+            is_full = len(ids) in (10, 20, 50, 100) or (len(pages) > 1 and len(ids) == lengths[0] > 10)
+            if not ids or last is None or whole_lists or not is_full or len(pages) >= most:
+                return pages, "has_more_false", named
+        elif not ids:
+            return pages, "error" if has_more else "empty_page", named
         if not fresh or len(pages) >= most or last is None or last in cursors:
-            return pages, "error"
+            return pages, "error", named
         cursors.append(last)
 
 

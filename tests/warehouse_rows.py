@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,17 @@ def add_thread(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
 def add_list_prices(con: duckdb.DuckDBPyConnection) -> None:
     """The prices that the product ships."""
     refresh_prices(con, read_price_book())
+
+
+def add_list_fees(con: duckdb.DuckDBPyConnection) -> None:
+    """The fees that the product ships, and no prices."""
+    book = read_price_book()
+    refresh_prices(con, replace(book, prices=book.prices.clear()))
+
+
+def add_sync(con: duckdb.DuckDBPyConnection, **columns: Any) -> None:
+    """A sync of the source that tells what the columns say."""
+    _insert(con, "syncs", {"sync_id": "sync", "source": "main", "started_at": NOON, "pipeline_version": "1"} | columns)
 
 
 def post_ledger(con: duckdb.DuckDBPyConnection) -> None:

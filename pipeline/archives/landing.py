@@ -21,7 +21,7 @@ from pipeline.flatten.cache import FlatStore
 from pipeline.privacy.content import content_notes, hiding_with
 from pipeline.privacy.forget_record import read_forgotten
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import ArchiveFile, SyncSummary
+from pipeline.protocol.pages import ArchiveFile, SourceFacts, SyncSummary
 from pipeline.raw.landing import PART_BYTES
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.writer import PartWriter
@@ -94,11 +94,11 @@ def land_documents(
     counts = dict.fromkeys(COUNTS, 0)
     places = UnreadPlaces()
     for content in _contents_of(documents, partial(read_beside, path)):
-        if lander.leaves_out(content):
+        if isinstance(content, Listed):
+            lander.note(str(path), content)
+        elif lander.leaves_out(content):
             counts["left_out"] += 1
             progress.left_out += 1
-        elif isinstance(content, Listed):
-            lander.note(str(path), content)
         elif isinstance(content, Found):
             counts[content.resource] += 1
             setattr(progress, content.resource, getattr(progress, content.resource) + 1)
@@ -152,11 +152,13 @@ class ArchiveLander:
         flat: FlatStore | None = None,
         first_place: int = 0,
         odd_fields: Sequence[str] = (),
+        facts: SourceFacts | None = None,
     ) -> None:
         hide = hiding_with(content_key)
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
         self._flat = flat
         self._odd_fields = list(odd_fields)
+        self._facts = facts or SourceFacts()
         self.content_key = content_key
         self._source = source
         self._forgotten = read_forgotten(store.folder.parent)
@@ -178,7 +180,7 @@ class ArchiveLander:
 
     def leaves_out(self, content: Content) -> bool:
         """Whether this is nothing to take: no run or step, or one of a forgotten thread."""
-        if isinstance(content, Found | Listed):
+        if isinstance(content, Found):
             return self._forgotten.has(self._source, content.thread_id)
         return isinstance(content, LeftOut)
 
@@ -191,8 +193,9 @@ class ArchiveLander:
         self._size_bytes += len(found.body)
 
     def note(self, file: str, listed: Listed) -> None:
-        """Take note of how a list was answered."""
-        self._listed.append((file, listed))
+        """Take note of how a list was answered, unless it is of a forgotten thread."""
+        if not self._forgotten.has(self._source, listed.thread_id):
+            self._listed.append((file, listed))
 
     def finish_file(self, archive: ArchiveFile) -> None:
         """Take note that a file has been read to its end."""
@@ -218,6 +221,7 @@ class ArchiveLander:
             started_at=self._now,
             pipeline_version=__version__,
             odd_fields=self._odd_fields,
+            **msgspec.structs.asdict(self._facts),
             **content_notes(self.content_key),
         )
 

@@ -7,12 +7,14 @@ from datetime import datetime
 from pipeline.archives.shapes.content import Listed
 
 # How a list is cut, as `ended_by` of a walk says it.
-OLDER_MISSING, NEWER_MISSING, GAP = "older_missing", "newer_missing", "gap"
+OLDER_MISSING, NEWER_MISSING, GAP, UNREAD = "older_missing", "newer_missing", "gap", "unread"
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Evidence that a list goes on where the archives have nothing: beyond `at_id` in that direction, or before it."""
+    """Evidence that a list goes on where the archives have nothing: beyond `at_id` in that direction, or before it; or
+    that an item of it could not be read.
+    """
 
     how: str
     at_id: str | None
@@ -34,6 +36,8 @@ def find_cuts(pages: Sequence[tuple[str, Listed]], places: Mapping[str, int]) ->
         cursor = page.context.cursor
         if cursor is not None and cursor not in places:
             ends[f"{GAP} {cursor}"] = file, Cut(GAP, cursor, page)
+        if page.has_unread:
+            ends[UNREAD] = file, Cut(UNREAD, None, page)
         if not page.has_more:
             continue
         known = [places[item_id] for item_id in page.ids if item_id in places]

@@ -9,7 +9,7 @@ from operator import itemgetter
 from msgspec import UnsetType
 from msgspec.structs import replace
 
-from pipeline.archives.proofs import GAP, Cut, begins_whole_list, find_cuts, is_before
+from pipeline.archives.proofs import GAP, UNREAD, Cut, begins_whole_list, find_cuts, is_before
 from pipeline.archives.shapes.content import Found, Listed, Order
 from pipeline.protocol.pages import Certificate, Page, Resource, Walk
 from pipeline.protocol.spellings import LATEST_MILLISECONDS, MILLISECONDS_ABOVE, read_instant
@@ -88,13 +88,9 @@ def _certificate(group: _Group, items: Sequence[_Placed], *, now: datetime, firs
 
 
 def _cut_fields(file: str, cut: Cut) -> dict[str, str | None]:
-    return {
-        "ended_by": cut.how,
-        "after_id": cut.at_id,
-        "error": f"{file}: {cut.where}: the page says has_more, and what follows is not here"
-        if cut.how != GAP
-        else f"{file}: {cut.where}: the page follows on one that is not here",
-    }
+    said = {GAP: "the page follows on one that is not here", UNREAD: "the page has an item that could not be read"}
+    why = said.get(cut.how, "the page says has_more, and what follows is not here")
+    return {"ended_by": cut.how, "after_id": cut.at_id, "error": f"{file}: {cut.where}: {why}"}
 
 
 def _status_of_whole(

@@ -26,9 +26,9 @@ class AuthStyle(StrEnum):
 
 def emulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65_535)] = 0,
     seed: Annotated[int, typer.Option(help="The corpus follows from it.")] = 7,
-    threads: Annotated[int, typer.Option(help="Threads in the corpus.")] = 400,
+    threads: Annotated[int, typer.Option(help="Threads in the corpus.", min=0, max=1_000_000)] = 400,
     phase: Annotated[int, typer.Option(help="0: some runs are open; 1: they have finished.", min=0, max=1)] = 0,
     dialect: Annotated[Dialect, typer.Option(help="What it lists and what it demands.")] = Dialect.PLAIN,
     auth: Annotated[AuthStyle, typer.Option(help="Where it wants the key.")] = AuthStyle.BEARER,

@@ -52,7 +52,7 @@ def publish_delta(
     executor: ExecutorOption = Executor.LOCAL,
     ray_address: RayAddress = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Tasks at a time with --executor ray (default: as many as help).")
+        int | None, typer.Option(min=0, max=256, help="Tasks at a time with --executor ray (default: as many as help).")
     ] = None,
     data_dir: DataDir = None,
     raw: RawPlace = None,

@@ -1,4 +1,4 @@
-"""The command line of money: options only; the verbs are in `verbs.money` and, of bills, in `verbs.bills`."""
+"""The command line of money: options only; the verbs are in `verbs.money`, `verbs.bills` and `verbs.change`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,15 +30,20 @@ def explain_price(
         str | None,
         typer.Option("--provider", help="openai or azure: who charges (default: that of the profile's server)."),
     ] = None,
+    sku: Annotated[
+        str | None,
+        typer.Option("--sku", help="Azure: global, datazone, regional or provisioned (default: that of the source)."),
+    ] = None,
     profile: ProfileName = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """The row that prices a model on a day, and the rules that found it."""
+    """The row that prices a model on a day, and the rules that found it; names like it, if there is none."""
+    from pipeline.money.repricing import Charged
     from pipeline.verbs.money import print_explanation
 
     settings = read_flags(profile=profile, data_dir=data_dir)
-    print_explanation(settings, model, at, provider=provider, as_json=as_json)
+    print_explanation(settings, model, at, asked=Charged(provider=provider, sku=sku), as_json=as_json)
 
 
 @prices_app.command("reprice")
@@ -117,9 +122,36 @@ def explain_cost(
     print_day(read_flags(data_dir=data_dir), on, as_json=as_json)
 
 
+def explain_change(
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="PERIOD", help="The period to come from (default: the one before --to)."),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="PERIOD",
+            help="2026-09, 2026-W40, 2026-09-30, 2026-09-01..2026-09-30, 2026 or 30d (default: the last whole month).",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Tell it by model, assistant, tool or metadata.KEY as well.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Why one period cost more or less than another: the difference by its reasons, which add up to it exactly."""
+    from pipeline.verbs.change.command import ChangeRequest, print_change
+
+    print_change(read_flags(data_dir=data_dir), ChangeRequest(from_, to, by, source), as_json=as_json)
+
+
 def add_money_verbs(app: typer.Typer) -> None:
     """Put these verbs onto the command line."""
     app.add_typer(prices_app, name="prices")
     app.command("check")(check)
     app.command("import-usage")(import_usage)
     app.command("explain-cost")(explain_cost)
+    app.command("explain-change")(explain_change)

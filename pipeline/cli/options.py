@@ -56,7 +56,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and er
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
 LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="Messages on stderr as text or JSON lines.")]
 LockWait = Annotated[
-    float, typer.Option("--lock-wait", help="Seconds to wait for another process that writes to the warehouse.")
+    float,
+    typer.Option(
+        "--lock-wait", min=0, max=86_400, help="Seconds to wait for another process that writes to the warehouse."
+    ),
 ]
 LakePlace = Annotated[
     str | None,

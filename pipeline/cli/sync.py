@@ -66,11 +66,19 @@ class SyncFlags:
     ] = None
     cold_share: Annotated[
         float | None,
-        typer.Option(help="A cold thread is due again after this share of its age (default: 0.1)."),
+        typer.Option(max=1, help="A cold thread is due again after this share of its age (default: 0.1)."),
     ] = None
     cold_longest: Annotated[
         str | None,
         typer.Option(metavar="AGE", help="A cold thread is due again after this at the latest (default: 30d)."),
+    ] = None
+    settle_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="Ask for so long again for runs that ended without usage, with an open step, or with a usage"
+            " that their steps do not add up to (default: 1d).",
+        ),
     ] = None
 
 
@@ -136,12 +144,14 @@ def sync(
     fetches_here = executor is Executor.LOCAL and not sample and not dry_run
     crew = start_early(settings["workers"], data_dir=settings.data_dir, files=threads or ()) if fetches_here else None
     # Read after that, for it takes as long as it takes the others to be ready.
+    from pipeline.threads.decay import parse_age
     from pipeline.threads.naming import Naming
     from pipeline.verbs.sync.command import SyncRequest, sync_threads
 
     named = Naming(thread_ids or (), threads or (), threads_sql or (), known=known, all_threads=all_threads)
     request = SyncRequest(
         _narrow(named, settings, since=since, shard=shard, full=full),
+        settle_s=parse_age(settings["settle_after"], where="settle_after").total_seconds(),
         sample=sample,
         full=full,
         dry_run=dry_run,
@@ -183,7 +193,7 @@ def import_(
     executor: ExecutorOption = Executor.LOCAL,
     ray_address: RayAddress = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Tasks at a time with --executor ray (default: as many as help).")
+        int | None, typer.Option(min=0, max=256, help="Tasks at a time with --executor ray (default: as many as help).")
     ] = None,
     lock_wait: LockWait = 30.0,
     quiet: Quiet = False,
@@ -211,5 +221,6 @@ def import_(
         ray_address=ray_address,
         workers=workers or 0,
         odd_fields=settings["odd_fields"],
+        facts=settings.source_facts(is_named=profile is not None),
     )
     raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))

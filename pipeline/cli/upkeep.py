@@ -39,6 +39,15 @@ def doctor(
         bool, typer.Option("--all-parts", help="Read every raw part, not only the newest 256 MiB of them.")
     ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the server.")] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server",
+            metavar="THREAD_ID",
+            help="Only this: ask the lists of one thread in ten ways, and say which guarantees of the protocol the"
+            " server gives.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Look at configuration, key, server, clock, disk and data and say what to do; exit code 5 if something failed."""
@@ -46,6 +55,10 @@ def doctor(
     from pipeline.verbs.doctor.command import Examination, examine
 
     flags = {"profile": profile, "base_url": base_url, "data_dir": data_dir, "plain_http_hosts": allow_http}
+    if server is not None:
+        from pipeline.verbs.doctor.conformance import examine_conformance
+
+        raise typer.Exit(examine_conformance(read_flags(**flags), server, as_json=as_json))
     settings, fault = None, None
     try:
         settings = read_flags(**flags)

@@ -111,7 +111,7 @@ def query(
     ] = None,
     output: Annotated[Output, typer.Option("--format", help="How to print the result.")] = Output.TABLE,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=0, help="Rows to print (default: 50 of a table, else all).")
+        int | None, typer.Option("--limit", min=0, max=2**31, help="Rows to print (default: 50 of a table, else all).")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Print all rows.")] = False,
     csv_raw: Annotated[

@@ -20,7 +20,7 @@ from pipeline.cluster.ray_reading import FilesJob, FilesRead, HashJob, hash_file
 from pipeline.cluster.ray_session import Cluster
 from pipeline.errors import IncompleteError
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import ArchiveFile
+from pipeline.protocol.pages import ArchiveFile, SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, PartName, RawStore, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
@@ -62,6 +62,7 @@ class RayImport:
     content_key: ContentKey | None
     range_bytes: int = RANGE_BYTES
     odd_fields: Sequence[str] = ()
+    facts: SourceFacts | None = None
 
     def run(
         self, files: Sequence[Path], *, progress: ImportProgress, now: Callable[[], datetime], lock_wait_s: float
@@ -102,6 +103,7 @@ class RayImport:
             content_key=self.content_key,
             sync_id=sync_id,
             odd_fields=self.odd_fields,
+            facts=self.facts,
         )
         job = FilesJob([], store.folder, lander.open(), sync_id, started_at, self.content_key, __version__)
         cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}

@@ -1,6 +1,7 @@
 """One request and its answer on their way through the emulator, and the log of all requests."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -76,7 +77,11 @@ class RequestLog:
 
 @dataclass(slots=True)
 class Exchange:
-    """What faults may look at and change; `page` and `items` are None when the request was refused."""
+    """What faults may look at and change; `page` and `items` are None when the request was refused.
+
+    `parents` are ids in the path as they were asked for, by the name that objects have for them;
+    `names_cursor`: the cursor was one of the server's own, not an object's id.
+    """
 
     route: str
     thread_id: str | None
@@ -85,6 +90,8 @@ class Exchange:
     now_s: float
     items: ItemList | None = None
     page: Page | None = None
+    parents: Mapping[str, str] = field(default_factory=dict)
+    names_cursor: bool = False
 
 
 class RefusedRequestError(Exception):

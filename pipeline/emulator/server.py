@@ -12,7 +12,8 @@ from pipeline.emulator.control import add_control_routes
 from pipeline.emulator.delivery import send_answer
 from pipeline.emulator.dialects import DIALECTS, AuthStyle, DialectName, check_dialect, check_key
 from pipeline.emulator.exchange import Answer, Exchange, RefusedRequestError, RequestEntry
-from pipeline.emulator.faults.applying import apply_answer_faults, apply_page_faults, choose_rules
+from pipeline.emulator.faults.applying import apply_answer_faults, apply_page_faults, choose_rules, forgives_cursor
+from pipeline.emulator.faults.pages import CURSOR_PREFIX
 from pipeline.emulator.faults.records import read_odd_id
 from pipeline.emulator.state import EMULATION, Emulation
 from pipeline.emulator.store import (
@@ -75,16 +76,21 @@ def _answer(emulation: Emulation, entry: RequestEntry, request: web.Request, fin
         check_dialect(request.headers, request.query, emulation.dialect)
     except RefusedRequestError as refused:
         return refused.answer
-    exchange = Exchange(entry.route, entry.thread_id, entry.run_id, PageQuery(), entry.at_s)
+    exchange = Exchange(
+        entry.route, entry.thread_id, entry.run_id, PageQuery(), entry.at_s, parents=dict(request.match_info)
+    )
     rules = choose_rules(emulation.rules, exchange)
     try:
         exchange.query = _read_query(entry, request)
+        exchange.names_cursor = request.query.get("after", "").startswith(CURSOR_PREFIX)
         find(emulation, exchange, entry)
         apply_page_faults(rules, exchange)
         answer = Answer(200, cast(Page, exchange.page).encode())
     except RefusedRequestError as refused:
         answer = refused.answer
     except UnknownCursorError as unknown:
+        if forgives_cursor(rules):
+            return apply_answer_faults(rules, exchange, Answer(200, Page([]).encode()))
         message = f"No object found with id '{unknown.object_id}'."
         answer = RefusedRequestError(400, message, param=unknown.parameter).answer
     return apply_answer_faults(rules, exchange, answer)
@@ -96,6 +102,7 @@ def _note_request(entry: RequestEntry, request: web.Request) -> None:
     entry.run_id = _read_id(found, "run_id")
     entry.step_id = _read_id(found, "step_id")
     entry.after = _read_id(query, "after")
+    entry.after = entry.after and entry.after.removeprefix(CURSOR_PREFIX)
     entry.before = _read_id(query, "before")
     entry.limit = query.get("limit")
     entry.order = query.get("order")

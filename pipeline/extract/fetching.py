@@ -1,17 +1,31 @@
 """Threads to finished walks: runs are listed, then the steps of those that are not sealed, many at a time."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec.structs import replace
+
+from pipeline.console.plain_text import plain_line
+from pipeline.console.tables import count_of
 from pipeline.errors import PipelineError, RequestError, WalkError
 from pipeline.extract.jobs import Jobs
 from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.http.client import Answer, ApiClient
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, usable_id, walk_list
-from pipeline.protocol.json_text import decode_with
+from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, walk_list
+from pipeline.protocol.list_heads import (
+    decode_list,
+    ended_at,
+    falls_short,
+    foreign_parent,
+    is_settled,
+    order_of,
+    tokens_of,
+    usable_id,
+)
 from pipeline.protocol.pages import Certificate, Page, Resource, Verdict, Walk
 from pipeline.protocol.wire import ListHead
 from pipeline.raw.landing import Lander
@@ -21,7 +35,6 @@ INCLUDE_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 MAX_THREAD_PAGES = 1_000_000
 _NOT_FOUND = 404
 _FAILURES_SHOWN = 10
-_decode_list = decode_with(ListHead, "a list of the protocol")
 
 
 @dataclass(slots=True)
@@ -76,11 +89,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
-    """`include_content` asks for texts that file searches found; a `content_key` hides contents before they land."""
+    """`include_content` asks for texts that file searches found; a `content_key` hides contents before they land.
+
+    `settle_s` is how long a run is asked for again that has ended and says too little (None: a day).
+    """
 
     concurrency: int = 32
     include_content: bool = True
     content_key: ContentKey | None = None
+    settle_s: float | None = None
 
 
 class Extractor:
@@ -127,19 +144,31 @@ class Extractor:
         await self._finish(walk, certificate)
         runs = run_tasks(task.thread_id, walk.heads)
         self.progress.runs += len(runs)
-        left = [run for run in runs if run.run_id not in task.sealed_ids]
+        left = [run for run in runs if not task.is_sealed(run)]
         self.progress.runs_sealed += len(runs) - len(left)
         return left
 
     async def _walk_runs(self, task: ThreadTask) -> tuple[ListWalk, Certificate]:
         segments = ("threads", task.thread_id, "runs")
         walk, certificate = await self._walk("runs", segments, task)
-        if task.after_id is None:
-            return walk, certificate
-        # The run that the list was to start after may be gone from the server, or the server may ignore cursors.
-        if (certificate.verdict != "complete" and not walk.pages) or task.after_id in walk.ids:
-            return await self._walk("runs", segments, task.from_start())
+        # A run that the list was to go on from may be gone from the server, whatever it answers then, or the server may
+        # ignore cursors.
+        begins_as_known = task.last_id is None or next(iter(walk.ids), None) == task.last_id
+        if not begins_as_known and (certificate.verdict == "complete" or not walk.pages):
+            task = task.from_start()
+            walk, certificate = await self._walk("runs", segments, task)
+        if certificate.verdict == "complete" and task.after_id is None and (gone := task.listed_ids - walk.ids.keys()):
+            certificate = self._judge_gone(task, certificate, gone)
         return walk, certificate
+
+    def _judge_gone(self, task: ThreadTask, certificate: Certificate, gone: frozenset[str]) -> Certificate:
+        """The certificate of a list that lacks runs which it had before; where it lacks all, nothing proves it."""
+        lacks = f"{task.thread_id}: {count_of(len(gone), 'runs')} that were listed before are not any more"
+        if gone < task.listed_ids:
+            self.progress.hints.add(f"{lacks} (such as {min(gone)}): they stay in the warehouse")
+            return certificate
+        error = f"{lacks}, and no other that is known: if they were deleted there, sync it once with --full"
+        return replace(certificate, verdict="broken", error=error, ended_by=None)
 
     async def _walk_steps(self, task: RunTask) -> None:
         segments = ("threads", task.thread_id, "runs", task.run_id, "steps")
@@ -155,13 +184,15 @@ class Extractor:
         fault: str | None = None
 
         async def fetch(ask: Ask) -> ListAnswer:
-            answer = await self._client.get(segments, self._params(resource, ask), decode=_decode_list)
+            answer = await self._client.get(segments, self._params(resource, ask), decode=decode_list)
             return ListAnswer(_page_of(ask, answer), answer.value)
 
+        def lacks_steps(walk: ListWalk) -> bool:
+            return isinstance(task, RunTask) and falls_short(task.tokens, walk.found)
+
         try:
-            await walk_list(fetch, walk, whole_lists=self._client.endpoint.whole_lists)
-            if resource == "runs" and (nameless := walk.items - len(walk.ids)):
-                raise WalkError(f"{nameless:,} of its {walk.items:,} runs have no id: their steps cannot be asked for")
+            await walk_list(fetch, walk, whole_lists=self._client.endpoint.whole_lists, falls_short=lacks_steps)
+            _check_items(task, walk)
         except WalkError as error:
             verdict, fault = "broken", f"{self._client.endpoint.path(segments)}: {error}"
         except RequestError as error:
@@ -169,15 +200,10 @@ class Extractor:
             # Pages came before: then the thread is there, and a page of it is what is lost.
             gone = error.status == _NOT_FOUND and not walk.pages
             verdict, fault = ("missing" if gone else "failed"), str(error)
-        return walk, _certificate(
-            resource,
-            task,
-            walk,
-            started_at=started_at,
-            ended_at=self._client.clock.stamp(),
-            verdict=verdict,
-            error=fault,
+        certificate = _certificate(
+            task, walk, started_at=started_at, ended_at=self._client.clock.stamp(), verdict=verdict, error=fault
         )
+        return walk, replace(certificate, settle_s=self._options.settle_s) if resource == "steps" else certificate
 
     def _params(self, resource: Resource, ask: Ask) -> list[tuple[str, str]]:
         params = [("limit", str(ask.limit)), ("order", ask.order)]
@@ -224,7 +250,7 @@ async def list_thread_ids(client: ApiClient) -> list[str]:
 
     async def fetch(ask: Ask) -> ListAnswer:
         params = [("limit", str(ask.limit)), ("order", ask.order), *([("after", ask.after)] if ask.after else [])]
-        answer = await client.get(("threads",), params, decode=_decode_list)
+        answer = await client.get(("threads",), params, decode=decode_list)
         # Nothing of it lands, and the bodies of a long list would fill the memory.
         return ListAnswer(Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, b""), answer.value)
 
@@ -233,22 +259,48 @@ async def list_thread_ids(client: ApiClient) -> list[str]:
 
 
 def run_tasks(thread_id: str, heads: Iterable[ListHead]) -> list[RunTask]:
-    """The runs on the pages of a thread's list."""
-    statuses = {
-        run_id: item.status if isinstance(item.status, str) else None
+    """The runs on the pages of a thread's list, without those that say that they are of another thread."""
+    runs = {
+        run_id: item
         for head in heads
         for item in head.data
-        if (run_id := usable_id(item.id))
+        if (run_id := usable_id(item.id)) and not foreign_parent(item, thread_id=thread_id, run_id=None)
     }
-    return [RunTask(thread_id, run_id, status) for run_id, status in statuses.items()]
+    return [
+        RunTask(
+            thread_id,
+            run_id,
+            item.status if isinstance(item.status, str) else None,
+            ended_at(item),
+            tokens_of(item),
+        )
+        for run_id, item in runs.items()
+    ]
 
 
 def _page_of(ask: Ask, answer: Answer[ListHead]) -> Page:
     return Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, answer.body)
 
 
+def _check_items(task: ThreadTask | RunTask, walk: ListWalk) -> None:
+    """Raises WalkError for items of another list than was asked for, and for those that ids do not tell apart."""
+    for number, head in enumerate(walk.heads, start=1):
+        ids = Counter(item_id for item in head.data if (item_id := usable_id(item.id)))
+        if doubles := len(head.data) - len(ids) - sum(usable_id(item.id) is None for item in head.data):
+            shown = plain_line(ids.most_common(1)[0][0])
+            raise WalkError(f"page {number} has {doubles:,} items with the id of another, such as {shown}")
+    run_id = task.run_id if isinstance(task, RunTask) else None
+    named = [foreign_parent(item, thread_id=task.thread_id, run_id=run_id) for item in walk.found]
+    if foreign := [parent for parent in named if parent]:
+        raise WalkError(
+            f"{len(foreign):,} of its {walk.items:,} items say that they belong to another list, such as"
+            f" {plain_line(foreign[0])}: they are not kept; does a gateway drop ids from the path?"
+        )
+    if run_id is None and (nameless := walk.items - len(walk.ids)):
+        raise WalkError(f"{nameless:,} of its {walk.items:,} runs have no id: their steps cannot be asked for")
+
+
 def _certificate(
-    resource: Resource,
     task: ThreadTask | RunTask,
     walk: ListWalk,
     *,
@@ -258,11 +310,15 @@ def _certificate(
     error: str | None,
 ) -> Certificate:
     ids = list(walk.ids)
+    run = task if isinstance(task, RunTask) else None
     return Certificate(
-        resource=resource,
+        resource="runs" if run is None else "steps",
         thread_id=task.thread_id,
-        run_id=task.run_id if isinstance(task, RunTask) else None,
-        run_status=task.status if isinstance(task, RunTask) else None,
+        run_id=run.run_id if run else None,
+        run_status=run.status if run else None,
+        run_ended_at=run.ended_at if run else None,
+        is_settled=is_settled(run.status, run.tokens, walk.found) if run and run.has_ended else None,
+        item_order=order_of(walk.found),
         started_at=started_at,
         ended_at=ended_at,
         verdict=verdict,

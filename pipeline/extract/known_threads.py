@@ -10,7 +10,8 @@ from pipeline.sqlfiles.duck import Connection, read_frame, register
 # An interrupted sync younger than this is gone on with: its lists of runs are not asked for again.
 RESUME_WITHIN = timedelta(hours=24)
 
-# Grain: one named thread. after_id, first_index: the sealed beginning of its list, where its last list was complete.
+# Grain: one named thread. after_id, first_index, last_id: where its list is asked for from, and what it has to begin
+# with: the sealed beginning of the list, where its last list was complete and all its lists were seen to ascend.
 # listed, pending: what an interrupted sync has left of it.
 _THREAD_STATES = """
 with unfinished as (
@@ -22,7 +23,12 @@ with unfinished as (
         )
 ),
 listings as (
-    select thread_id, verdict, sync_id in (select sync_id from unfinished) as is_unfinished, started_at
+    select thread_id, verdict, sync_id in (select sync_id from unfinished) as is_unfinished, started_at,
+        first_index + items as run_count,
+        first_value(item_order ignore nulls) over (
+            partition by thread_id order by started_at desc, walk_id desc
+            rows between unbounded preceding and unbounded following
+        ) as item_order
     from walks
     where source = $source and resource = 'runs' and verdict <> 'imported'
         and thread_id in (select thread_id from named_threads)
@@ -34,45 +40,75 @@ walked as (
         and sync_id in (select sync_id from unfinished)
 ),
 thread_runs as (
-    select thread_id, run_id, status, sealed, run_index,
-        (thread_id, run_id) in (select (thread_id, run_id) from walked) as was_walked,
-        min(run_index) filter (where not sealed) over (partition by thread_id) as first_open_index,
-        -- An archive does not tell where in the server's list its runs are, nor that the server still has them.
-        bool_or(not sealed and run_index is null) over (partition by thread_id) as has_unplaced
+    select runs.thread_id, runs.run_id, runs.sealed, runs.run_index,
+        -- Runs that are gone from the server keep the place that they had, which others may have now.
+        coalesce(runs.run_index < listings.run_count, false) and row_number() over (
+            partition by runs.thread_id, runs.run_index order by runs.observed_at desc, runs.run_id
+        ) = 1 as is_placed,
+        {
+            'run_id': runs.run_id,
+            'status': runs.status,
+            'ended_at': coalesce(runs.completed_at, runs.failed_at, runs.cancelled_at),
+            'prompt_tokens': runs.prompt_tokens,
+            'completion_tokens': runs.completion_tokens,
+            'total_tokens': coalesce(
+                runs.total_tokens, try_cast(cast(runs.prompt_tokens as hugeint) + runs.completion_tokens as bigint)
+            )
+        } as run,
+        (runs.thread_id, runs.run_id) in (select (thread_id, run_id) from walked) as was_walked
     from runs
-    where source = $source and thread_id in (select thread_id from named_threads)
+    left join listings using (thread_id)
+    where runs.source = $source and runs.thread_id in (select thread_id from named_threads)
+),
+-- The sealed beginning: the runs before the first that is not sealed.
+beginnings as (
+    select thread_id, run_id, run_index
+    from thread_runs
+    where is_placed
+    qualify bool_and(sealed) over (partition by thread_id order by run_index)
+),
+shortcuts as (
+    select thread_id,
+        max_by(run_id, run_index) as last_id,
+        max(run_index) as last_index,
+        -- Runs before it that no part tells of any more (it was damaged) would never be listed again.
+        count(*) < max(run_index) + 1 as has_hole,
+        arg_max(run_id, run_index, 2)[2] as after_id
+    from beginnings
+    group by thread_id
 ),
 run_states as (
     select thread_id,
-        max_by(run_id, run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) as after_id,
-        max(run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) + 1 as first_index,
-        -- Runs before it that no part tells of any more (it was damaged) would never be listed again.
-        count(distinct run_index) filter (where run_index < coalesce(first_open_index, run_index + 1))
-            < max(run_index) filter (where run_index < coalesce(first_open_index, run_index + 1)) + 1 as has_hole,
-        list(run_id order by run_index) filter (where sealed) as sealed_ids,
-        bool_or(has_unplaced) as has_unplaced,
-        list(run_id order by run_index) filter (where not sealed and not was_walked) as pending_ids,
-        list(coalesce(status, '') order by run_index) filter (where not sealed and not was_walked) as pending_statuses
+        -- An archive does not tell where in the server's list its runs are, nor that the server still has them.
+        bool_or(not sealed and run_index is null) as has_unplaced,
+        list(run order by run_index) filter (where sealed) as sealed_runs,
+        list(run_id) filter (where sealed and is_placed) as listed_ids,
+        list(run order by run_index) filter (where not sealed and not was_walked) as pending_runs
     from thread_runs
     group by thread_id
+),
+trusted as (
+    select listings.thread_id
+    from listings
+    join run_states using (thread_id)
+    join shortcuts using (thread_id)
+    where listings.verdict = 'complete' and listings.item_order = 'asc'
+        and not run_states.has_unplaced and not shortcuts.has_hole
 )
 select named_threads.thread_id,
-    if(
-        listings.verdict = 'complete' and not run_states.has_unplaced and not run_states.has_hole,
-        run_states.after_id, null
-    ) as after_id,
-    if(
-        listings.verdict = 'complete' and not run_states.has_unplaced and not run_states.has_hole,
-        run_states.first_index, null
-    ) as first_index,
-    run_states.sealed_ids,
+    shortcuts.after_id,
+    if(shortcuts.after_id is null, null, shortcuts.last_index) as first_index,
+    if(shortcuts.after_id is null, null, shortcuts.last_id) as last_id,
+    run_states.sealed_runs,
+    run_states.listed_ids,
     coalesce(listings.verdict = 'complete' and listings.is_unfinished, false)
         and not coalesce(run_states.has_unplaced, false) as is_listed,
-    run_states.pending_ids,
-    run_states.pending_statuses
+    run_states.pending_runs
 from named_threads
 left join listings using (thread_id)
 left join run_states using (thread_id)
+left join trusted using (thread_id)
+left join shortcuts on shortcuts.thread_id = trusted.thread_id
 order by named_threads.position
 """
 

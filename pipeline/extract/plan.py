@@ -1,26 +1,52 @@
 """What a sync has to fetch of each thread, from what earlier ones sealed; pure."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 import polars as pl
+
+from pipeline.protocol.list_heads import Tokens
+from pipeline.protocol.pages import INSTANT
+from pipeline.protocol.wire import TERMINAL_STATUSES
+
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_RUNS = pl.List(
+    pl.Struct({"run_id": pl.String, "status": pl.String, "ended_at": INSTANT, **dict.fromkeys(_TOKENS, pl.Int64)})
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RunTask:
-    """A run whose steps are to be walked; `status` as the run's list gave it."""
+    """A run whose steps are to be walked; what it says of itself as the run's list gave it."""
 
     thread_id: str
     run_id: str
     status: str | None
+    ended_at: datetime | None = None
+    tokens: Tokens = field(default_factory=Tokens)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it can have no more steps."""
+        return self.status in TERMINAL_STATUSES
+
+    def differs_from(self, known: "RunTask") -> bool:
+        """Whether it says what the run known before did not say: it went on, or its usage came."""
+        said, before = (self.status, self.ended_at, *self.tokens), (known.status, known.ended_at, *known.tokens)
+        return any(now is not None and now != then for now, then in zip(said, before, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadTask:
     """A thread to visit.
 
-    `after_id` is the last run of the sealed beginning of its list (None: list from the start) and `first_index` the
-    position that follows it. `pending` is set when an interrupted sync has listed the runs: only these are left.
+    `after_id` is the run that its list is asked for after (None: from the start) and `first_index` the position that
+    follows it. It is not the last run of the sealed beginning but the one before: the list has to begin with `last_id`,
+    or the server does not know its cursors any more. `sealed_ids` are not walked again unless they say something else
+    than the `sealed` did; the `listed_ids` of them were in the last list. `pending` is set when an interrupted sync has
+    listed the runs: only these are left.
     """
 
     thread_id: str
@@ -28,28 +54,45 @@ class ThreadTask:
     first_index: int = 0
     sealed_ids: frozenset[str] = frozenset()
     pending: tuple[RunTask, ...] | None = None
+    last_id: str | None = None
+    sealed: Mapping[str, RunTask] = field(default_factory=dict, compare=False)
+    listed_ids: frozenset[str] = field(default=frozenset(), compare=False)
 
     def from_start(self) -> "ThreadTask":
         """The same thread, its list walked from the first run; what is sealed stays sealed."""
-        return ThreadTask(self.thread_id, sealed_ids=self.sealed_ids)
+        return replace(self, after_id=None, first_index=0, last_id=None)
+
+    def is_sealed(self, run: RunTask) -> bool:
+        """Whether nothing of the run is to be fetched."""
+        if run.run_id not in self.sealed_ids:
+            return False
+        known = self.sealed.get(run.run_id)
+        return known is None or not run.differs_from(known)
 
 
 def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
-    """A task for each row of `planning.read_thread_states`; `full` takes nothing as sealed or listed."""
+    """A task for each row of `known_threads.read_thread_states`; `full` takes nothing as sealed or listed."""
     for row in states.iter_rows(named=True):
+        thread_id = row["thread_id"]
         if full:
-            yield ThreadTask(row["thread_id"])
+            yield ThreadTask(thread_id)
             continue
-        pending = zip(row["pending_ids"] or (), row["pending_statuses"] or (), strict=True)
+        sealed = {run["run_id"]: _run_task(thread_id, run) for run in row["sealed_runs"] or ()}
         yield ThreadTask(
-            row["thread_id"],
+            thread_id,
             after_id=row["after_id"],
             first_index=row["first_index"] or 0,
-            sealed_ids=frozenset(row["sealed_ids"] or ()),
-            pending=tuple(RunTask(row["thread_id"], run_id, status or None) for run_id, status in pending)
-            if row["is_listed"]
-            else None,
+            sealed_ids=frozenset(sealed),
+            pending=tuple(_run_task(thread_id, run) for run in row["pending_runs"] or ()) if row["is_listed"] else None,
+            last_id=row["last_id"],
+            sealed=sealed,
+            listed_ids=frozenset(row["listed_ids"] or ()),
         )
+
+
+def _run_task(thread_id: str, run: Mapping[str, Any]) -> RunTask:
+    tokens = Tokens(run["prompt_tokens"], run["completion_tokens"], run["total_tokens"])
+    return RunTask(thread_id, run["run_id"], run["status"], run["ended_at"], tokens)
 
 
 def fresh_states(thread_ids: Sequence[str]) -> pl.DataFrame:
@@ -60,8 +103,9 @@ def fresh_states(thread_ids: Sequence[str]) -> pl.DataFrame:
     ).with_columns(
         after_id=pl.lit(None, pl.String),
         first_index=pl.lit(None, pl.Int64),
-        sealed_ids=pl.lit(None, pl.List(pl.String)),
+        last_id=pl.lit(None, pl.String),
+        sealed_runs=pl.lit(None, _RUNS),
+        listed_ids=pl.lit(None, pl.List(pl.String)),
         is_listed=pl.lit(False),
-        pending_ids=pl.lit(None, pl.List(pl.String)),
-        pending_statuses=pl.lit(None, pl.List(pl.String)),
+        pending_runs=pl.lit(None, _RUNS),
     )

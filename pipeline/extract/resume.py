@@ -4,13 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.extract.fetching import Progress, run_tasks
 from pipeline.extract.plan import RunTask, ThreadTask
-from pipeline.protocol.json_text import decode_with
+from pipeline.protocol.list_heads import decode_list
 from pipeline.protocol.pages import LandedWalk
-from pipeline.protocol.wire import ListHead
 
 # Thread and run.
 _RunKey = tuple[str, str]
-_decode_list = decode_with(ListHead, "a list of the protocol")
 
 
 def go_on(tasks: Iterable[ThreadTask], landed: Sequence[LandedWalk]) -> tuple[list[ThreadTask], Progress]:
@@ -24,7 +22,7 @@ def go_on(tasks: Iterable[ThreadTask], landed: Sequence[LandedWalk]) -> tuple[li
         if certificate.resource == "runs":
             # Half of a list, too, is followed to the steps of its runs.
             runs[certificate.thread_id] = run_tasks(
-                certificate.thread_id, (_decode_list(page.body) for page in walk.pages)
+                certificate.thread_id, (decode_list(page.body) for page in walk.pages)
             )
         elif certificate.run_id is not None:
             walked.add((certificate.thread_id, certificate.run_id))
@@ -33,7 +31,7 @@ def go_on(tasks: Iterable[ThreadTask], landed: Sequence[LandedWalk]) -> tuple[li
 
 def _rest(task: ThreadTask, listed: list[RunTask] | None, walked: set[_RunKey], progress: Progress) -> ThreadTask:
     if listed is not None:
-        left = [run for run in listed if run.run_id not in task.sealed_ids]
+        left = [run for run in listed if not task.is_sealed(run)]
         progress.runs += len(listed)
         progress.runs_sealed += len(listed) - len(left)
     elif task.pending is not None:

@@ -1,5 +1,6 @@
 """Items of landed pages, decoded; what of them cannot be read becomes rejects."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -37,12 +38,16 @@ class RejectRows:
     """Column lists of the table `rejects`."""
 
     columns: dict[str, list[Any]]
+    counts: Counter[tuple[str, int, int]] = field(default_factory=Counter)
 
     def add(
         self, walk: LandedWalk, page: Page, item_index: int, object_id: str | None, found: Sequence[Reject]
     ) -> None:
         """Rows for what one item lost."""
-        for reject_index, reject in enumerate(found):
+        item = (walk.walk_id, page.page_index, item_index)
+        for reject in found:
+            reject_index = self.counts[item]
+            self.counts[item] += 1
             row = (
                 walk.walk_id,
                 page.page_index,
@@ -62,21 +67,46 @@ class RejectRows:
 
 
 def read_items(walks: Sequence[LandedWalk], kind: type[W], rejects: RejectRows) -> Items[W]:
-    """Objects of all walks in order; what could not be read of them is added to `rejects`."""
+    """Objects of all walks in order; what could not be read of them, or is of another list, is added to `rejects`."""
     items: Items[W] = Items()
     for walk in walks:
         # Where an archive has a run says nothing of its place in the thread.
         is_placed = kind is Step or walk.certificate.verdict != "imported"
-        position = walk.certificate.first_index
+        first = position = walk.certificate.first_index
+        begin = len(items.objects)
         for page in walk.pages:
-            found = _read_page(walk, page, kind, rejects)
+            found = _own_items(walk, page, _read_page(walk, page, kind, rejects), rejects)
             places = [index for index, item in enumerate(found) if item is not None]
             items.objects += [item for item in found if item is not None]
             items.walks += [walk] * len(places)
             items.pages += [page] * len(places)
             items.positions += [position + index if is_placed else None for index in places]
             position += len(found)
+        if walk.certificate.item_order == "desc" and is_placed:
+            # The server lists from the end whatever it is asked: places are those of the ascending list all the same.
+            last = first + position - 1
+            items.positions[begin:] = [None if place is None else last - place for place in items.positions[begin:]]
     return items
+
+
+def _own_items(walk: LandedWalk, page: Page, items: Sequence[W | None], rejects: RejectRows) -> Sequence[W | None]:
+    """The items without those that say that they belong to another list than was asked for."""
+    thread_id, run_id = walk.certificate.thread_id, walk.certificate.run_id
+    parents = [("thread_id", thread_id)] if run_id is None else [("run_id", run_id), ("thread_id", thread_id)]
+    if all(getattr(item, name) in (None, "", asked) for item in items if item for name, asked in parents):
+        return items
+    own: list[W | None] = []
+    for index, item in enumerate(items):
+        named = next(
+            (name for name, asked in parents if item is not None and getattr(item, name) not in (None, "", asked)), None
+        )
+        if item is None or named is None:
+            own.append(item)
+            continue
+        reason = "it belongs to another list than was asked for: it is not kept"
+        found = Reject(f"$.data[{index}].{named}", reason, getattr(item, named))
+        rejects.add(walk, page, index, item.id, [found])
+    return own
 
 
 def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: RejectRows) -> Sequence[W | None]:

@@ -27,7 +27,12 @@ class Probe:
 
 
 async def probe_server(
-    endpoint: Endpoint, segments: Sequence[str], params: Sequence[tuple[str, str]], *, token: str | None
+    endpoint: Endpoint,
+    segments: Sequence[str],
+    params: Sequence[tuple[str, str]],
+    *,
+    token: str | None,
+    most_bytes: int = _LARGEST_BYTES,
 ) -> Probe:
     """Ask once, without following anything. Raises ConfigurationError for certificates that cannot be read."""
     transport = open_transport(endpoint)
@@ -38,7 +43,7 @@ async def probe_server(
         async with asyncio.timeout(_TIMEOUT_S):
             response = await transport.handle_async_request(request)
             seconds = time.monotonic() - started_s
-            body = await _read_start(response)
+            body = await _read_start(response, most_bytes)
     except TimeoutError:
         return Probe(Unanswered("answer", f"no whole answer within {_TIMEOUT_S:g} s"))
     except (httpx.TransportError, httpx.DecodingError, OSError) as error:
@@ -48,12 +53,12 @@ async def probe_server(
     return Probe(None, response.status_code, dict(response.headers), body, seconds)
 
 
-async def _read_start(response: httpx.Response) -> bytes:
+async def _read_start(response: httpx.Response, most_bytes: int) -> bytes:
     body = b""
     try:
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > _LARGEST_BYTES:
+            if len(body) > most_bytes:
                 break
     finally:
         await response.aclose()

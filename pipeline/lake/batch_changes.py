@@ -29,7 +29,7 @@ from pipeline.warehouse.ledger import drop_unfinished
 from pipeline.warehouse.load import load_flat
 
 # The ledger is written through it.
-_VIEWS_OF_A_LOAD = ("step_costs",)
+_VIEWS_OF_A_LOAD = ("usage_costs",)
 
 _CHARGED = """
 select columns(*) from cost_ledger semi join touched_runs using (source, thread_id, run_id)

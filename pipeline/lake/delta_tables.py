@@ -35,7 +35,7 @@ _OWNERS = ("thread_id", "run_id", "step_id")
 PARTITION = "source"
 _NO_OWNERS = (PARTITION, "report")
 # Here `source` says where a price was read.
-_OF_NO_SOURCE = ("prices", "price_discounts")
+_OF_NO_SOURCE = ("prices", "price_discounts", "fees")
 _ZSTD_LEVEL = 3
 # Delta's merge holds the rows of all files that it cannot rule out, about 1 KB for each. So many rows of a table it may
 # hold in any case, and so many for each row that changes.

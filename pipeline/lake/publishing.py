@@ -52,7 +52,7 @@ BATCH_BODY_BYTES = 24 * 2**20
 _AHEAD = 16
 # Conflicts before another publisher's unfinished parts are taken over: it may well be alive.
 _PATIENCE = 3
-_BOOK_TABLES = ("prices", "price_discounts", "schema_version")
+_BOOK_TABLES = ("prices", "price_discounts", "fees", "schema_version")
 
 _REPRICED_SOURCES = """
 select distinct source from repricings

@@ -1,6 +1,7 @@
 """Budgets: what may be spent per day, week or month, what was, and what it comes to at this pace."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,33 +20,56 @@ BUDGETS_FILE = "budgets.toml"
 _CENT = Decimal("0.01")
 _PERIOD_NAMES = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
 
-# A tool's part of a step's cost is that of its calls; every other budget counts whole steps.
-_STEP_SPEND = """
-select cast(sum(step_costs.cost_usd) as decimal(38, 12)) as spent_usd,
-    count(*) filter (where step_costs.cost_usd is null and step_costs.total_tokens > 0) as unpriced_steps
-from step_costs
-left join runs on runs.source = step_costs.source and runs.thread_id = step_costs.thread_id
-    and runs.run_id = step_costs.run_id
-where step_costs.created_on >= $start and step_costs.created_on < $end
-"""
-_CALL_SPEND = """
-select cast(sum(step_costs.cost_usd) as decimal(38, 12)) as spent_usd,
-    count(*) filter (where step_costs.cost_usd is null) as unpriced_steps
-from tool_call_costs as step_costs
-left join runs on runs.source = step_costs.source and runs.thread_id = step_costs.thread_id
-    and runs.run_id = step_costs.run_id
-where step_costs.created_on >= $start and step_costs.created_on < $end and step_costs.name = $tool
+# What counts is of a day; usage that nobody can place may be of this period, and is told.
+_IN_PERIOD = "created_on is null or (created_on >= $start and created_on < $end)"
+_WHOLE_SPEND = f"""
+spending as (
+    select kind, source, thread_id, run_id, assistant_id, model, cost_usd, fee_usd,
+        unpriced_reason is not null or (kind = 'fee' and fee_usd is null) as is_unknown
+    from spending
+    where {_IN_PERIOD}
+)"""
+# A tool's part of a step's cost is that of its calls; every other budget counts all usage.
+_TOOL_SPEND = f"""
+spending as (
+    select 'call' as kind, source, thread_id, run_id, assistant_id, model, cost_usd, null as fee_usd,
+        cost_usd is null as is_unknown
+    from tool_call_costs
+    where name = $tool and ({_IN_PERIOD})
+    union all by name
+    select kind, source, thread_id, run_id, assistant_id, model, cost_usd, fee_usd, fee_usd is null as is_unknown
+    from spending
+    where kind = 'fee' and starts_with(fee_kind, $tool) and ({_IN_PERIOD})
+)"""
+_SUMS = """
+select
+    cast(sum(spending.cost_usd) as decimal(38, 12)) as cost_usd,
+    cast(sum(spending.fee_usd) as decimal(38, 12)) as fee_usd,
+    count(*) filter (where is_unknown and spending.kind = 'step') as unpriced_steps,
+    count(*) filter (where is_unknown and spending.kind = 'call') as unpriced_calls,
+    count(*) filter (where is_unknown and spending.kind = 'run_rest') as unpriced_rests,
+    count(*) filter (where is_unknown and spending.kind = 'fee') as unknown_fees
+from spending
+left join runs on runs.source = spending.source and runs.thread_id = spending.thread_id
+    and runs.run_id = spending.run_id
+where true
 """
 
 
 class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A `[[budget]]` of `budgets.toml`: `warn_usd`, `fail_usd` or both; what is left out is not filtered by."""
+    """A `[[budget]]` of `budgets.toml`: `warn_usd`, `fail_usd` or both; what is left out is not filtered by.
+
+    `fees`: whether fees of tools count (None: they do not, and that is told). `unknown`: what it comes to that some of
+    the spend is unknown.
+    """
 
     name: str
     per: Literal["day", "week", "month"]
     warn_usd: Decimal | None = None
     fail_usd: Decimal | None = None
     forecast: Literal["off", "warn", "fail"] = "warn"
+    fees: bool | None = None
+    unknown: Literal["ignore", "warn", "fail"] = "warn"
     source: str | None = None
     assistant: str | None = None
     model: str | None = None
@@ -61,14 +85,17 @@ class BudgetsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a budget's period has cost so far: UTC dates, `end` is not in it; `forecast_usd` is for the whole period."""
+    """What a budget's period has cost so far: UTC dates, `end` is not in it; `forecast_usd` is for the whole period.
+
+    `left_out` names spend that is not in `spent_usd` and may belong there.
+    """
 
     budget: Budget
     start: date
     end: date
     spent_usd: Decimal
     forecast_usd: Decimal
-    unpriced_steps: int
+    left_out: Sequence[str] = ()
 
 
 def read_budgets(path: Path) -> list[Budget]:
@@ -107,27 +134,37 @@ def read_spend(connection: Connection, budget: Budget, *, now: datetime) -> Spen
     start, end = period_of(budget.per, now.astimezone(UTC).date())
     sql, params = _filtered(budget, {"start": start, "end": end})
     [row] = read_frame(connection, sql, params).to_dicts()
-    # No step at all costs nothing: here 0 is the sum and not a missing value.
-    spent: Decimal = row["spent_usd"] if row["spent_usd"] is not None else Decimal(0)
+    # No usage at all costs nothing: here 0 is the sum; what is unknown is among `left_out`.
+    spent = (row["cost_usd"] or Decimal(0)) + ((row["fee_usd"] or Decimal(0)) if budget.fees else Decimal(0))
     whole, elapsed = (_seconds(start, until) for until in (_midnight(end), now))
     forecast = (spent * whole / max(elapsed, Decimal(1))).quantize(_CENT)
-    return Spend(budget, start, end, spent, max(forecast, spent), row["unpriced_steps"])
+    return Spend(budget, start, end, spent, max(forecast, spent), _left_out(budget, row))
 
 
 def judge_spend(spend: Spend) -> Finding | None:
-    """The breach, if there is one: spent above a limit, or a forecast above it."""
+    """The breach, if there is one: spent above a limit, a forecast above it, or spend that nobody knows."""
+    budget = spend.budget
+    limit, what, level = _worst_breach(spend)
+    if spend.left_out and budget.unknown != "ignore" and level != "fail":
+        level = budget.unknown
+    if level is None:
+        return None
+    return Finding("budget", budget.name, level, _message(spend, limit, what))
+
+
+def _worst_breach(spend: Spend) -> tuple[Decimal | None, str, Level | None]:
     budget = spend.budget
     fail, warn, spent, forecast = budget.fail_usd, budget.warn_usd, spend.spent_usd, spend.forecast_usd
-    looks_ahead = budget.forecast != "off"
+    highest = warn if fail is None else fail
     # Worst first; the forecast is held against the highest limit that there is.
     rules: list[tuple[Level, Decimal | None, str, Decimal]] = [("fail", fail, "spent", spent)]
     rules += [("fail", fail, "forecast", forecast)] if budget.forecast == "fail" else []
     rules += [("warn", warn, "spent", spent)]
-    rules += [("warn", warn if fail is None else fail, "forecast", forecast)] if looks_ahead else []
+    rules += [("warn", highest, "forecast", forecast)] if budget.forecast != "off" else []
     for level, limit, what, value in rules:
         if limit is not None and value > limit:
-            return Finding("budget", budget.name, level, _message(spend, limit, what))
-    return None
+            return limit, what, level
+    return highest, "known", None
 
 
 def check_budgets(connection: Connection, budgets: list[Budget], *, now: datetime) -> list[Finding]:
@@ -136,11 +173,11 @@ def check_budgets(connection: Connection, budgets: list[Budget], *, now: datetim
 
 
 def _filtered(budget: Budget, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    sql = _STEP_SPEND if budget.tool is None else _CALL_SPEND
+    sql = f"with {_WHOLE_SPEND if budget.tool is None else _TOOL_SPEND}{_SUMS}"
     values = {"source": budget.source, "assistant_id": budget.assistant, "model": budget.model}
     for column, value in values.items():
         if value is not None:
-            sql += f" and step_costs.{column} = ${column}"
+            sql += f" and spending.{column} = ${column}"
             params[column] = value
     if budget.tool is not None:
         params["tool"] = budget.tool
@@ -151,16 +188,40 @@ def _filtered(budget: Budget, params: dict[str, Any]) -> tuple[str, dict[str, An
     return sql, params
 
 
-def _message(spend: Spend, limit: Decimal, what: str) -> str:
-    spent, forecast, most = (_usd(value) for value in (spend.spent_usd, spend.forecast_usd, limit))
+def _left_out(budget: Budget, row: dict[str, Any]) -> list[str]:
+    """What the sum does not hold, in words."""
+    nouns = {
+        "unpriced_steps": "steps without a known cost",
+        "unpriced_calls": "calls without a known cost",
+        "unpriced_rests": "runs with usage beyond their steps without a known cost",
+        "unknown_fees": "fees that nobody knows",
+    }
+    if budget.fees is not True:
+        nouns.pop("unknown_fees")
+    named = [_counted(row[name], text) for name, text in nouns.items() if row[name]]
+    if budget.fees is None and (row["fee_usd"] or row["unknown_fees"]):
+        fees = f"{_usd(row['fee_usd'])} USD of fees" if row["fee_usd"] else "fees that nobody knows"
+        named.append(f"{fees} (`fees = true` counts them, `false` does not and is silent)")
+    return named
+
+
+def _counted(number: int, text: str) -> str:
+    noun, rest = text.split(" ", 1)
+    return f"{count_of(number, noun)} {rest}"
+
+
+def _message(spend: Spend, limit: Decimal | None, what: str) -> str:
+    spent, forecast, most = (_usd(value or Decimal(0)) for value in (spend.spent_usd, spend.forecast_usd, limit))
     period = f"{spend.budget.per} {spend.start:{_PERIOD_NAMES[spend.budget.per]}}"
     if what == "spent":
         text = f"{period}: spent {spent} USD of {most}, at this pace {forecast} by {spend.end}"
+    elif what == "known":
+        text = f"{period}: spent {spent} USD of {most} that are known"
     else:
         text = f"{period}: at this pace {forecast} USD by {spend.end}, the limit is {most} (spent so far: {spent})"
-    if spend.unpriced_steps:
-        text += f"; not in it: {count_of(spend.unpriced_steps, 'steps')} without a price"
-    return text
+    if spend.budget.fees:
+        text += ", fees included"
+    return text + (f"; not in it: {', '.join(spend.left_out)}" if spend.left_out else "")
 
 
 def _usd(value: Decimal) -> str:

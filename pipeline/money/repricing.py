@@ -1,5 +1,6 @@
 """What a price is and why, and repricing: the only thing that changes the costs of sealed runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,8 +12,10 @@ import polars as pl
 from pipeline import __version__
 from pipeline.errors import ConfigurationError
 from pipeline.sqlfiles.duck import Connection, read_frame
-from pipeline.sqlfiles.price_book import PriceBook
+from pipeline.sqlfiles.near_names import nearest_names
+from pipeline.sqlfiles.price_book import STANDARD, PriceBook
 from pipeline.sqlfiles.schema import open_in_memory, refresh_prices
+from pipeline.sqlfiles.written_rows import SKUS
 
 _RULES = {
     "exact": "the name is in the price list",
@@ -25,8 +28,6 @@ _PROVIDER_RULES = {
     "azure": "a source of Azure is priced by rows of azure only, never by another provider's",
     "openai": "rows of openai come first, another's hold only for names that openai has no row of",
 }
-# A kind of server for which that provider charges.
-_PROVIDER_KINDS = {"azure": "azure-openai", "openai": "openai"}
 
 _PRICED_COLUMNS = (
     "price_id, match, priced_model, input_usd_per_mtok, cached_input_usd_per_mtok,"
@@ -34,15 +35,15 @@ _PRICED_COLUMNS = (
     " input_cost_usd, cached_cost_usd, output_cost_usd, cost_usd"
 )
 
-# With the ledger emptied inside a transaction, `step_costs` says what each step costs at today's price book.
+# With the ledger emptied inside a transaction, `usage_costs` says what each step costs at today's price book.
 _NEW_LEDGER = f"""
 create or replace temp table new_ledger as
 select old_ledger.source, old_ledger.thread_id, old_ledger.run_id, old_ledger.step_id,
-    {", ".join("step_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
-    old_ledger.sealed_at, step_costs.model
+    {", ".join("usage_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
+    old_ledger.sealed_at, usage_costs.model
 from old_ledger
-inner join step_costs using (source, thread_id, run_id, step_id)
-where $model::varchar is null or step_costs.model = $model
+inner join usage_costs using (source, thread_id, run_id, step_id)
+where $model::varchar is null or usage_costs.model = $model
 """
 
 _CHANGES = """
@@ -80,12 +81,35 @@ anti join new_ledger using (source, thread_id, run_id, step_id)
 _WRITE_NEW = "insert into cost_ledger by name select columns(* exclude (model)) from new_ledger"
 
 
+# Names that a price holds for that day.
+_NAMES = """
+select distinct model from price_periods
+where source = $source and valid_from <= $on and $on < coalesce(valid_to, 'infinity'::date)
+"""
+
+
+_FIRST_DAY = f"""
+select min(valid_from) from price_periods where source = $source and model = $model and tier = '{STANDARD}'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Who charges for a source: the kind of its server, and what its profile or a person says beyond that."""
+
+    kind: str = "openai"
+    provider: str | None = None
+    sku: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The price of a name on a day: `price` is the row of `price_periods`, None if the name is unpriced.
 
     `row_days` are `valid_from` and `valid_to` of its row of the book, of which other rows may cut a part. `provider` is
-    the source's: it decides whose rows may be used.
+    the source's: it decides whose rows may be used, as `sku` does. `steps` are all rows that hold that day, for each
+    tier and size of a request. Where it has no price, `near` are priced names like it and `first_priced_on` the first
+    day on which the name itself has one.
     """
 
     model: str
@@ -94,6 +118,10 @@ class Explanation:
     price: dict[str, Any] | None
     row_days: dict[str, Any] | None = None
     provider: str = "openai"
+    sku: str | None = None
+    steps: Sequence[dict[str, Any]] = ()
+    near: Sequence[str] = ()
+    first_priced_on: date | None = None
 
     @property
     def provider_rule(self) -> str:
@@ -103,8 +131,14 @@ class Explanation:
     @property
     def rule(self) -> str:
         """Why it is this row, in one sentence."""
+        if self.price is None and self.sku == "provisioned":
+            return "a provisioned deployment is paid by the hour: its tokens have no price, its cost is unknown"
         if self.price is None:
-            return "no row of the price list holds for this name on that day: its tokens are shown, its cost is unknown"
+            of_sku = f" of {self.sku} deployments" if self.sku else ""
+            return (
+                f"no row{of_sku} of the price list holds for this name on that day:"
+                " its tokens are shown, its cost is unknown"
+            )
         words = [_RULES[self.price["match"]]]
         if self.meant_model != self.model:
             words.insert(0, f"`models` of the profile says that {self.model} is {self.meant_model}")
@@ -121,13 +155,10 @@ def explain_price(
     *,
     book: PriceBook,
     source: str = "default",
-    kind: str = "openai",
+    charged: Charged = Charged(),
     models: dict[str, str] | None = None,
 ) -> Explanation:
-    """Which price holds for a model of a source on a day, found by the very views that price steps.
-
-    `kind` is the kind of server that the source is.
-    """
+    """Which price holds for a model of a source on a day, found by the very views that price steps."""
     with open_in_memory(views=["price_periods", "source_providers"]) as connection:
         refresh_prices(connection, book)
         connection.execute(
@@ -137,8 +168,8 @@ def explain_price(
         )
         connection.execute(
             "insert into syncs by name select 'sync' as sync_id, $1 as source, now() as started_at,"
-            " $2 as kind, $3 as models, 'any' as pipeline_version",
-            [source, kind, msgspec.json.encode(models or {}).decode()],
+            " $2 as kind, $3 as models, $4 as provider, $5 as sku, 'any' as pipeline_version",
+            [source, charged.kind, msgspec.json.encode(models or {}).decode(), charged.provider, charged.sku],
         )
         rows = read_frame(
             connection,
@@ -147,19 +178,33 @@ def explain_price(
             {"source": source, "model": model, "on": on},
         ).to_dicts()
         provider = read_frame(connection, "select coalesce(provider, 'openai') from source_providers").item()
-    price = rows[0] if rows else None
+        names = read_frame(connection, _NAMES, {"source": source, "on": on})["model"].to_list()
+        first = read_frame(connection, _FIRST_DAY, {"source": source, "model": model}).item()
+    price = rows[0] if rows and rows[0]["tier"] == STANDARD else None
     meant_model = (models or {}).get(model, model)
-    return Explanation(model, meant_model, on, price, row_days=_row_days(price, book), provider=provider)
+    return Explanation(
+        model,
+        meant_model,
+        on,
+        price,
+        row_days=_row_days(price, book),
+        provider=provider,
+        sku=charged.sku,
+        steps=rows,
+        near=[] if price else nearest_names(meant_model, names),
+        first_priced_on=None if price else first,
+    )
 
 
-def kind_of_provider(provider: str) -> str:
-    """A kind of server that this provider charges for. Raises ConfigurationError where there is none."""
-    if provider not in _PROVIDER_KINDS:
-        known = " nor ".join(_PROVIDER_KINDS)
+def check_charged(provider: str | None, sku: str | None) -> None:
+    """Raise ConfigurationError where nobody of that name charges, or not for such deployments."""
+    if provider is not None and provider not in _PROVIDER_RULES:
+        known = " nor ".join(_PROVIDER_RULES)
         raise ConfigurationError(
             f"--provider {provider!r} is neither {known}: name the provider that charges the source"
         )
-    return _PROVIDER_KINDS[provider]
+    if sku is not None and sku not in SKUS:
+        raise ConfigurationError(f"--sku {sku!r} is not one of {', '.join(SKUS)}")
 
 
 def _row_days(price: dict[str, Any] | None, book: PriceBook) -> dict[str, Any] | None:
@@ -169,11 +214,11 @@ def _row_days(price: dict[str, Any] | None, book: PriceBook) -> dict[str, Any] |
     return found.row(0, named=True)
 
 
-def read_source_kind(connection: Connection, source: str) -> str | None:
-    """The kind of server that the newest sync of a source spoke to; None if no sync has told."""
-    sql = "select kind from source_providers where source = $source and kind is not null"
-    kinds: list[str] = read_frame(connection, sql, {"source": source})["kind"].to_list()
-    return kinds[0] if kinds else None
+def read_charged(connection: Connection, source: str) -> Charged | None:
+    """Who charges for a source, as its newest sync says; None if no sync has told."""
+    sql = "select coalesce(kind, 'openai'), provider, sku from source_providers where source = $source and is_told"
+    rows = read_frame(connection, sql, {"source": source}).rows()
+    return Charged(*rows[0]) if rows else None
 
 
 def read_model_names(connection: Connection, source: str) -> dict[str, str]:

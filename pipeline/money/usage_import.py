@@ -20,7 +20,7 @@ ADMIN_BASE_URL = "https://api.openai.com/v1"
 # Days of a page: the most that the usage answer gives.
 _PAGE_DAYS = 31
 _REPORTS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("organization", "usage", "completions"): ("project_id", "model"),
+    ("organization", "usage", "completions"): ("project_id", "model", "batch"),
     ("organization", "costs"): ("project_id", "line_item"),
 }
 # Marks the ids of imports of bills.

@@ -7,10 +7,13 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.errors import RequestError, WalkError
+from pipeline.protocol.list_heads import usable_id
 from pipeline.protocol.pages import Page
-from pipeline.protocol.wire import ListHead
+from pipeline.protocol.wire import ItemHead, ListHead
 
 PAGE_LIMIT = 100
+# Our limit, and those that servers are known to have whatever limit they are asked for: 20 is the protocol's default.
+USUAL_LIMITS = frozenset({10, 20, 50, PAGE_LIMIT})
 # A million items in one list: beyond any run or thread that was ever seen, so the server makes them up.
 MAX_PAGES = 10_000
 # Answers to a cursor that the server does not know (any more).
@@ -51,6 +54,15 @@ class ListWalk:
     ended_by: str | None = None
 
     @property
+    def found(self) -> list[ItemHead]:
+        """Each item as it came last, in the order of its first coming; one without a usable id as often as it comes."""
+        named = {item_id: item for head in self.heads for item in head.data if (item_id := usable_id(item.id))}
+        return [
+            *named.values(),
+            *(item for head in self.heads for item in head.data if usable_id(item.id) is None),
+        ]
+
+    @property
     def items(self) -> int:
         """Distinct items; those without a usable id count one by one."""
         return len(self.ids) + sum(usable_id(item.id) is None for head in self.heads for item in head.data)
@@ -62,39 +74,92 @@ class ListWalk:
         self.ids.clear()
 
 
-def usable_id(value: object) -> str | None:
-    """The value if it can serve as an id or a cursor."""
-    return value if isinstance(value, str) and value else None
+@dataclass(slots=True)
+class _Trail:
+    """Where a walk is: the cursor of the next page and those that led here, its list having begun after `start`.
+
+    Cursors are ids of items, which all clients of the protocol but Azure's take, until those lead nowhere where the
+    server names another (`by_last_id`).
+    """
+
+    start: str | None
+    cursor: str | None = None
+    used: set[str | None] = field(default_factory=set)
+    by_last_id: bool = False
+    restarted: bool = False
+
+    def begin(self, walk: ListWalk) -> None:
+        """Be at the start of the list, with nothing walked."""
+        walk.forget()
+        self.cursor, self.used = self.start, {self.start}
+
+    def start_over(self, walk: ListWalk) -> bool:
+        """Begin once more; False if that was done before."""
+        if self.restarted:
+            return False
+        self.restarted = True
+        self.begin(walk)
+        return True
+
+    def turn_to_last_id(self, walk: ListWalk) -> bool:
+        """Go on from the last page's last_id in place of its last item; False if that is no other place."""
+        last_id = usable_id(walk.heads[-1].last_id) if walk.heads else None
+        if self.by_last_id or last_id is None or last_id in walk.ids or last_id in self.used:
+            return False
+        self.by_last_id, self.cursor = True, last_id
+        self.used.add(last_id)
+        return True
+
+    def follow(self, cursor: str, page: int) -> None:
+        """Go on from a cursor. Raises WalkError where that leads back."""
+        if cursor in self.used:
+            raise WalkError(f"page {page} leads back to a cursor that was used before")
+        self.used.add(cursor)
+        self.cursor = cursor
 
 
-async def walk_list(fetch: Fetch, walk: ListWalk, *, max_pages: int = MAX_PAGES, whole_lists: bool = False) -> None:
+async def walk_list(
+    fetch: Fetch,
+    walk: ListWalk,
+    *,
+    max_pages: int = MAX_PAGES,
+    whole_lists: bool = False,
+    falls_short: Callable[[ListWalk], bool] = lambda _: False,
+) -> None:
     """Fetch pages into `walk`, which starts after `walk.after`, until the server's list has honestly ended.
 
     Raises WalkError when the paging cannot be trusted and lets RequestError pass; `walk` then holds what came
-    before. A cursor that the server refuses in the middle (it expired, its item was deleted) starts the walk over once.
-    `whole_lists`: the server is known to answer lists whole, where no answer of its own can show it.
+    before. A cursor that the server refuses or forgets in the middle (it expired, its item was deleted) starts the walk
+    over once. `whole_lists`: the server is known to answer lists whole, where no answer of its own can show it.
+    `falls_short`: something else tells that there must be more than was walked.
     """
-    restarted = False
-    cursors = {walk.after}
-    cursor = walk.after
+    trail = _Trail(walk.after)
+    trail.begin(walk)
     while walk.ended_by is None:
         try:
-            answer = await fetch(Ask(len(walk.pages), cursor))
+            answer = await fetch(Ask(len(walk.pages), trail.cursor))
         except RequestError as error:
-            if not walk.pages or restarted or error.status not in _CURSOR_REFUSED:
+            if not walk.pages or error.status not in _CURSOR_REFUSED:
                 raise
-            restarted, cursor, cursors = True, walk.after, {walk.after}
-            walk.forget()
+            if not trail.turn_to_last_id(walk) and not trail.start_over(walk):
+                raise
             continue
-        if _repeats_without_has_more(walk, answer.head):
-            await _prove_whole(fetch, walk, cursor, whole_lists=whole_lists)
+        head = answer.head
+        if walk.pages and _brings_nothing(walk, head) and trail.turn_to_last_id(walk):
+            continue
+        if _repeats_first_page(walk, head):
+            await _prove_whole(fetch, walk, trail.cursor, whole_lists=whole_lists)
             return
-        _check_repeats(walk, answer.head)
+        if not head.data and not head.has_more and not await _is_over(fetch, walk, trail):
+            if not trail.start_over(walk):
+                raise WalkError(
+                    f"page {len(walk.pages) + 1} is empty, and so is what the server answers to the cursor before: it"
+                    " does not know its own cursors, what comes after them cannot be had"
+                )
+            continue
+        _check_repeats(walk, head)
         new_ids = _take_page(walk, answer)
-        cursor = _next_cursor(walk, answer.head, new_ids, max_pages=max_pages)
-        if cursor in cursors and walk.ended_by is None:
-            raise WalkError(f"page {len(walk.pages)} leads back to a cursor that was used before")
-        cursors.add(cursor)
+        _end_or_follow(walk, trail, new_ids, max_pages=max_pages, asks_on=not whole_lists, falls_short=falls_short)
 
 
 def _check_repeats(walk: ListWalk, head: ListHead) -> None:
@@ -122,31 +187,73 @@ def _take_page(walk: ListWalk, answer: ListAnswer) -> int:
     return len(walk.ids) - before
 
 
-def _next_cursor(walk: ListWalk, head: ListHead, new_ids: int, *, max_pages: int) -> str | None:
-    """The cursor of the next page, or None when the walk has ended (`ended_by` is set)."""
-    number = len(walk.pages)
+def _end_or_follow(
+    walk: ListWalk,
+    trail: _Trail,
+    new_ids: int,
+    *,
+    max_pages: int,
+    asks_on: bool,
+    falls_short: Callable[[ListWalk], bool],
+) -> None:
+    """Go on to the next page, or note how the walk has ended; `asks_on`: also where a full page says that it has."""
+    head, number = walk.heads[-1], len(walk.pages)
+    last_item, last_id = usable_id(head.data[-1].id) if head.data else None, usable_id(head.last_id)
+    # OpenAI's client pages by the last item, Azure's by last_id; where they differ the item is what was really sent.
+    cursor = last_id if trail.by_last_id else last_item or last_id
     if head.has_more is False:
-        walk.ended_by = "has_more_false"
+        is_full = asks_on and number < max_pages and _is_full(walk)
+        if cursor is None or not head.data or not (is_full or (new_ids and falls_short(walk))):
+            walk.ended_by = "has_more_false"
     elif not head.data and head.has_more:
         raise WalkError(f"page {number} is empty but says has_more")
     elif not head.data:
         walk.ended_by = "empty_page"
     if walk.ended_by is not None:
-        return None
+        return
     if not new_ids:
         raise WalkError(f"page {number} has only items of earlier pages: the cursor is ignored or goes in a circle")
     if number >= max_pages:
         raise WalkError(f"no end after {number} pages")
-    # OpenAI's client pages by the last item, Azure's by last_id; where they differ the item is what was really sent.
-    cursor = usable_id(head.data[-1].id) or usable_id(head.last_id)
     if cursor is None:
         raise WalkError(f"page {number} says there is more but has no usable cursor")
-    return cursor
+    trail.follow(cursor, number)
 
 
-def _repeats_without_has_more(walk: ListWalk, head: ListHead) -> bool:
-    """A server without has_more answered the first page again: it has no cursors."""
-    return head.has_more is None and len(walk.heads) == 1 and bool(head.data) and _ids(head) == _ids(walk.heads[0])
+def _is_full(walk: ListWalk) -> bool:
+    """Whether the last page is as long as the limit, as one that servers have of their own, or as the first page."""
+    count = len(walk.heads[-1].data)
+    is_as_long = len(walk.heads) > 1 and count == len(walk.heads[0].data)
+    return count in USUAL_LIMITS or (is_as_long and count > min(USUAL_LIMITS))
+
+
+async def _is_over(fetch: Fetch, walk: ListWalk, trail: _Trail) -> bool:
+    """Whether the list has ended with its last page, after which an empty one came.
+
+    A cursor whose item is gone may be answered so as well. Where the last page did not say that it is the last, and is
+    not short by itself, the cursor before must still lead to the last item, and to no other.
+    """
+    if not walk.heads or (trail.by_last_id and len(walk.heads) > 1):
+        return True
+    last, ids = walk.heads[-1], list(walk.ids)
+    if last.has_more is False or (last.has_more is None and len(last.data) < min(USUAL_LIMITS)) or not ids:
+        return True
+    try:
+        head = (await fetch(Ask(len(walk.pages), ids[-2] if len(ids) > 1 else walk.after))).head
+    except RequestError as error:
+        if error.status not in _CURSOR_REFUSED:
+            raise
+        return False
+    return _brings_nothing(walk, head) and any(item.id == ids[-1] for item in head.data)
+
+
+def _brings_nothing(walk: ListWalk, head: ListHead) -> bool:
+    return all(usable_id(item.id) in walk.ids for item in head.data)
+
+
+def _repeats_first_page(walk: ListWalk, head: ListHead) -> bool:
+    """The first page again where there is no more, by the server's word or for want of it: it has no cursors."""
+    return not head.has_more and len(walk.heads) == 1 and bool(head.data) and _ids(head) == _ids(walk.heads[0])
 
 
 async def _prove_whole(fetch: Fetch, walk: ListWalk, cursor: str | None, *, whole_lists: bool) -> None:
@@ -158,15 +265,18 @@ async def _prove_whole(fetch: Fetch, walk: ListWalk, cursor: str | None, *, whol
     ids = _ids(walk.heads[0])
     if _ids((await fetch(Ask(len(walk.pages), cursor, limit=1))).head) != ids:
         raise WalkError(
-            "the server ignores the cursor and has no has_more: what comes after the first page cannot be had"
+            "the server ignores the cursor and has no has_more to believe: what comes after the first page cannot be"
+            " had"
         )
     turned = _ids((await fetch(Ask(len(walk.pages), None, order="desc"))).head)
     if sorted(map(str, turned)) != sorted(map(str, ids)):
-        raise WalkError("the server cuts its answers, ignores the cursor and has no has_more: the rest cannot be had")
+        raise WalkError(
+            "the server cuts its answers, ignores the cursor and has no has_more to believe: the rest cannot be had"
+        )
     if turned == ids and not whole_lists:
         raise WalkError(
-            "the server has no has_more and answers the same to every limit, cursor and order: nothing shows that this"
-            " is the whole list. If it is known to answer lists whole, say whole_lists = true in its profile"
+            "the server has no has_more to believe and answers the same to every limit, cursor and order: nothing shows"
+            " that this is the whole list. If it is known to answer lists whole, say whole_lists = true in its profile"
         )
     walk.ended_by = "whole_answer"
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 Auth = Literal["bearer", "api-key", "x-portkey-api-key", "none"]
 
+_NOT_FOUND = 404
 # So much of an error's body is looked at for a hint.
 _LOOKED_AT_BYTES = 2048
 
@@ -15,7 +17,7 @@ class Hint:
     """What an answer usually means and what to do; `found`: any one of these must be in its body.
 
     `is_json` False: only for a body that is no JSON object. A hint `if_all` speaks of a whole sync: it is said when
-    every thread was answered so.
+    every thread was answered so; `hosts` are what the server's name must end with then.
     """
 
     status: int
@@ -23,6 +25,7 @@ class Hint:
     found: tuple[bytes, ...] = ()
     is_json: bool | None = None
     if_all: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Kind:
     `key_required` False: a key is sent only if there is one. `key_variable` is where the key is looked for when the
     profile does not say. `token_scope` is what an Entra token must be for. `takes_openai_variables`: OPENAI_BASE_URL
     and its kin speak of this server; elsewhere they would send one server's key to another.
+    `has_version`: its base URL has a version as its last segment.
     """
 
     base_url: str | None = None
@@ -45,6 +49,7 @@ class Kind:
     beta: str | None = None
     takes_openai_variables: bool = False
     follows_agents: bool = False
+    has_version: bool = True
     hints: tuple[Hint, ...] = ()
 
     @property
@@ -67,6 +72,24 @@ _SWITCHED_OFF = Hint(
     " PATH... loads JSON, JSONL and HAR archives), and the servers that still speak the protocol (kinds foundry,"
     " portkey, litellm, compatible)",
     if_all=True,
+    hosts=("api.openai.com", ".openai.azure.com", ".cognitiveservices.azure.com"),
+)
+_SETTINGS = (
+    Hint(
+        400,
+        'the setting is beta, such as beta = "assistants=v2" in the profile: it becomes the header OpenAI-Beta',
+        (b"OpenAI-Beta", b"openai-beta", b"invalid_beta"),
+    ),
+    Hint(
+        400,
+        "the server does not take include[]: say --no-search-content, or include_content = false in the profile",
+        (b"include[]", b'"param":"include', b'"param": "include'),
+    ),
+    Hint(
+        400,
+        'the setting is params, such as params = { api-version = "2024-05-01-preview" } in the profile',
+        (b"api-version", b"MissingApiVersionParameter"),
+    ),
 )
 
 _LITELLM_ROUTE = (
@@ -111,7 +134,7 @@ _PORTKEY_TEXT = Hint(
 )
 
 # Said whatever the profile's kind: a gateway is often met under the kind of what stands behind it.
-COMMON_HINTS = (*_LITELLM, *_PORTKEY)
+COMMON_HINTS = (*_LITELLM, *_PORTKEY, *_SETTINGS)
 
 KINDS: dict[str, Kind] = {
     "openai": Kind(
@@ -126,6 +149,7 @@ KINDS: dict[str, Kind] = {
         key_variable="AZURE_OPENAI_API_KEY",
         token_scope="https://cognitiveservices.azure.com/.default",
         params={"api-version": "2024-05-01-preview"},
+        has_version=False,
         hints=(_SWITCHED_OFF,),
     ),
     "foundry": Kind(
@@ -134,6 +158,7 @@ KINDS: dict[str, Kind] = {
         token_scope="https://ai.azure.com/.default",
         params={"api-version": "v1"},
         follows_agents=True,
+        has_version=False,
     ),
     "portkey": Kind(
         base_url="https://api.portkey.ai/v1",
@@ -169,6 +194,13 @@ def find_hint(hints: Sequence[Hint], status: int, body: bytes) -> str | None:
     return None
 
 
-def hint_for_all(hints: Sequence[Hint], status: int) -> str | None:
+def hint_for_all(kind: Kind, base_url: str, status: int) -> str | None:
     """What it means that a server answers everything with this status."""
-    return next((hint.text for hint in hints if hint.if_all and hint.status == status), None)
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    for hint in kind.hints:
+        if hint.if_all and hint.status == status and any(host.endswith(end) for end in hint.hosts):
+            return hint.text
+    if status == _NOT_FOUND and kind.has_version and "v1" not in parts.path.split("/"):
+        return f"the base URL has no /v1, which most servers of the protocol have: is it {base_url.rstrip('/')}/v1?"
+    return None

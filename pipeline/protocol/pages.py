@@ -8,6 +8,8 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
+from pipeline.protocol.list_heads import ItemOrder
+
 Resource = Literal["runs", "steps"]
 Verdict = Literal["complete", "missing", "broken", "failed", "imported"]
 
@@ -49,7 +51,9 @@ class Certificate(Struct, frozen=True, kw_only=True):
     """How a walk over one list went and ended; the row of `walks` without where it is stored.
 
     `first_index` is the server's ascending position of the first item (of an import: what orders its parts);
-    `run_status` the run's status when a walk over its steps began.
+    `run_status` and `run_ended_at` are the run's when a walk over its steps began; `is_settled`: it and its steps say
+    all that they will, else it is asked for again for `settle_s`. `item_order` is what the items' instants of creation
+    show (None: nothing).
     """
 
     resource: Resource
@@ -59,6 +63,10 @@ class Certificate(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     run_id: str | None = None
     run_status: str | None = None
+    run_ended_at: datetime | None = None
+    is_settled: bool | None = None
+    settle_s: float | None = None
+    item_order: ItemOrder | None = None
     after_id: str | None = None
     first_index: int = 0
     pages: int = 0
@@ -130,11 +138,21 @@ class LandedWalk(Struct, frozen=True):
     pages: list[Page]
 
 
+class SourceFacts(Struct, frozen=True, kw_only=True):
+    """What a profile says of a source: as in `SyncSummary`."""
+
+    kind: str | None = None
+    project: str | None = None
+    models: dict[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
     """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
 
     `kind` is the kind of server, `project` the one of its organization, `models` what its deployments' names stand for,
-    `odd_fields` what is known to be unreadable.
+    `provider` and `sku` who charges and for which deployment, `odd_fields` what is known to be unreadable.
     `content` is full or hashed (None: full, of an earlier version), `content_key` the fingerprint of the key.
     """
 
@@ -149,6 +167,8 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     kind: str | None = None
     project: str | None = None
     models: dict[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
     odd_fields: list[str] | None = None
     content: str | None = None
     content_key: str | None = None

@@ -246,12 +246,25 @@ class ItemHead(Struct, gc=False):
 
     id: object = None
     status: object = None
+    created_at: object = None
+    completed_at: object = None
+    cancelled_at: object = None
+    failed_at: object = None
+    thread_id: object = None
+    run_id: object = None
+    usage: object = None
 
 
 class ListHead(Struct, gc=False):
-    """What the pager needs of a list envelope."""
+    """What the pager needs of a list envelope; the last six are where servers put an error beside a list."""
 
     data: list[ItemHead]
     has_more: bool | None = None
     first_id: object = None
     last_id: object = None
+    kind: object = field(default=None, name="object")
+    error: object = None
+    errors: object = None
+    status: object = None
+    success: object = None
+    code: object = None

@@ -22,6 +22,8 @@ _FOLDER = Path(__file__).parent
 # More rows than a person reads; the page says how many are left out.
 _MOST_ROWS = 100
 _SMALL_USD = 1
+# Digits of a change: as it was rounded together with the others.
+_CENTS, _MICROS = 2, 6
 # States of runs of which something is not here.
 _NOT_WHOLE = ["list_cut", "run_missing", "steps_missing", "usage_differs"]
 
@@ -83,6 +85,8 @@ def show(value: Any, kind: str) -> str:
         return "unknown" if kind in {"money", "name"} else "–"
     if kind == "money":
         return show_money(value)
+    if kind == "change":
+        return f"{'-' if value < 0 else '+'}${abs(value):,.{_CENTS if value == round(value, _CENTS) else _MICROS}f}"
     if kind == "share":
         return f"{value:.1%}"
     if kind == "seconds":
@@ -126,6 +130,8 @@ def _name_gaps(facts: Facts) -> list[str]:
         "{} on the server no more": _sum(threads.filter(pl.col("status") == "missing"), "threads", "thread"),
         "{} still to be synced": _sum(threads.filter(pl.col("status") == "known"), "threads", "thread"),
         "{} without a known cost, in no sum of dollars": _count(totals["unpriced_steps"], "step"),
+        "{} told usage beyond their steps whose cost is unknown": _count(totals["unpriced_rests"], "run"),
+        "{} of tools that nobody knows, in no sum of fees": _count(totals["unknown_fees"], "fee"),
         "{} that could not be read": _sum(facts.frames["rejects"], "rejects", "value"),
     }
     return [sentence.format(count) for sentence, count in counts.items() if count]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a frame: `kind` is name (a null is unknown), text, count, money, share, seconds, day or instant."""
+    """A column of a frame: its kind is name (a null is unknown), text, count, money, change, share, ..."""
 
     name: str
     label: str
@@ -16,7 +16,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether it is aligned to the right and sorted by value."""
-        return self.kind in {"count", "money", "share", "seconds"}
+        return self.kind in {"count", "money", "change", "share", "seconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,10 @@ _SOURCE = Column("source", "Source", "text")
 _RUNS = Column("runs", "Runs")
 _STEPS = Column("steps", "Steps")
 _UNPRICED_STEPS = Column("unpriced_steps", "Steps without cost")
+_UNPRICED_RESTS = Column("unpriced_rests", "Rests of runs without cost")
 _COST = Column("cost_usd", "Cost", "money", has_bar=True)
+_UNATTRIBUTED = Column("unattributed_cost_usd", "of it on no step", "money")
+_FEES = Column("fee_usd", "Fees beside it", "money")
 _TOOL = Column("name", "Tool", "name")
 _TYPE = Column("type", "Type", "name")
 
@@ -69,9 +72,12 @@ TABLES = (
         (
             Column("day", "Day", "day"),
             _COST,
+            _FEES,
             _RUNS,
             _STEPS,
             _UNPRICED_STEPS,
+            _UNATTRIBUTED,
+            _UNPRICED_RESTS,
             Column("total_tokens", "Tokens"),
         ),
         "No usage with a date.",
@@ -82,9 +88,12 @@ TABLES = (
         (
             Column("model", "Model", "name"),
             _COST,
+            _FEES,
             _RUNS,
             _STEPS,
             _UNPRICED_STEPS,
+            _UNATTRIBUTED,
+            _UNPRICED_RESTS,
             Column("prompt_tokens", "Prompt tokens"),
             Column("completion_tokens", "Completion tokens"),
             Column("cached_share", "Cached prompt", "share"),
@@ -98,12 +107,25 @@ TABLES = (
             _SOURCE,
             Column("assistant_id", "Assistant", "name"),
             _COST,
+            _FEES,
             Column("threads", "Threads"),
             _RUNS,
             _STEPS,
             _UNPRICED_STEPS,
+            _UNATTRIBUTED,
+            _UNPRICED_RESTS,
         ),
         "No usage.",
+    ),
+    TableLayout(
+        "change",
+        "What the difference is made of",
+        (
+            Column("reason", "Reason", "text"),
+            Column("change_usd", "Change", "change"),
+            Column("share", "Part of the change", "share"),
+        ),
+        "Nothing changed.",
     ),
     TableLayout(
         "tools",
@@ -173,17 +195,20 @@ TABLES = (
     ),
     TableLayout(
         "unpriced",
-        "Models without a price",
+        "Tokens without a cost, and why",
         (
             _SOURCE,
             Column("model", "Model", "name"),
+            Column("reason", "Reason", "text"),
             _RUNS,
             _STEPS,
+            Column("rests", "Rests of runs"),
             Column("prompt_tokens", "Prompt tokens"),
             Column("completion_tokens", "Completion tokens"),
+            Column("total_tokens", "Tokens"),
             Column("first_day", "First day", "day"),
             Column("last_day", "Last day", "day"),
         ),
-        "All usage has a price.",
+        "All usage has a cost.",
     ),
 )

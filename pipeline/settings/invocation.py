@@ -12,6 +12,7 @@ from pipeline.http.retrying import RetryPolicy
 from pipeline.http.tokens import TokenSource, identity_token, read_key_file, run_key_command, token_command
 from pipeline.protocol.endpoint import Endpoint, check_base_url, check_headers, hide_credentials
 from pipeline.protocol.kinds import COMMON_HINTS, KINDS, Kind, auth_headers
+from pipeline.protocol.pages import SourceFacts
 from pipeline.settings.profiles import CONFIG_FILE
 from pipeline.settings.secret_files import is_secret
 from pipeline.storage.buckets import shown_place
@@ -64,6 +65,12 @@ class Settings:
         """Whether threads that connected agents worked on are synced as well."""
         chosen = self["follow_agents"]
         return KINDS[self["kind"]].follows_agents if chosen is None else bool(chosen)
+
+    def source_facts(self, *, is_named: bool) -> SourceFacts | None:
+        """What the profile says of its source; None if it is not named and says nothing."""
+        if not is_named and all(self.settings[name].origin == "default" for name in SourceFacts.__struct_fields__):
+            return None
+        return SourceFacts(**{name: self[name] or None for name in SourceFacts.__struct_fields__})
 
     def for_sample(self, base_url: str) -> "Settings":
         """The same settings for the sample server."""

@@ -25,10 +25,23 @@ OPENAI_VARIABLES = {
     "organization": "OPENAI_ORG_ID",
     "project": "OPENAI_PROJECT_ID",
 }
-VARIABLES = {"profile": "PIPELINE_PROFILE", "data_dir": "PIPELINE_DATA_DIR", "raw": "PIPELINE_RAW"}
+VARIABLES = {
+    "profile": "PIPELINE_PROFILE",
+    "data_dir": "PIPELINE_DATA_DIR",
+    "raw": "PIPELINE_RAW",
+    "provider": "PIPELINE_PROVIDER",
+    "sku": "PIPELINE_SKU",
+}
 CONTENT_VARIABLE = "PIPELINE_CONTENT"
+SETTLE_VARIABLE = "PIPELINE_SETTLE_AFTER"
 CONTENT_KEY_VARIABLE = "PIPELINE_CONTENT_KEY"
-CONTENT_MODES = ("full", "hashed")
+# What a setting may be, where it is one of few.
+_CHOICES = {
+    "content": ("full", "hashed"),
+    # Who charges, where the kind of server does not say it: behind a gateway.
+    "provider": ("openai", "azure"),
+    "sku": ("global", "datazone", "regional", "provisioned"),
+}
 DEFAULTS: dict[str, Any] = {
     "profile": DEFAULT_PROFILE,
     "data_dir": "data",
@@ -64,9 +77,22 @@ DEFAULTS: dict[str, Any] = {
     "whole_lists": False,
     "odd_fields": [],
     "models": {},
+    "provider": None,
+    "sku": None,
     "cold_after": None,
     "cold_share": 0.1,
     "cold_longest": "30d",
+    "settle_after": "1d",
+}
+# What numbers may be; beyond it they are slips of the hand that would take all memory, or for ever.
+BOUNDS: dict[str, tuple[float, int]] = {
+    "concurrency": (1, 1_024),
+    "workers": (0, 256),
+    "attempts": (1, 1_000),
+    "timeout_s": (0.001, 86_400),
+    "longest_retry_after_s": (0, 86_400),
+    "requests_per_minute": (0.001, 10_000_000),
+    "cold_share": (0.000_001, 1),
 }
 # Flags that are not spelled like the setting.
 _FLAGS = {"plain_http_hosts": "--allow-http", "include_content": "--search-content/--no-search-content"}
@@ -83,7 +109,7 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
     check_dotenv(folder / DOTENV_FILE, dotenv, named=_key_variables(file))
     given = {name: Setting(value, _flag(name)) for name, value in flags.items() if value is not None}
     layers = ((dotenv, f"in {DOTENV_FILE}"), (environ, "in the environment"))
-    variables = _from_variables({**VARIABLES, "content": CONTENT_VARIABLE}, layers)
+    variables = _from_variables({**VARIABLES, "content": CONTENT_VARIABLE, "settle_after": SETTLE_VARIABLE}, layers)
     top = {
         name: Setting(value, CONFIG_FILE) for name in ("profile", "data_dir", "raw") if (value := getattr(file, name))
     }
@@ -157,21 +183,18 @@ def _from_variables(
 def _check(settings: Mapping[str, Setting]) -> None:
     if (kind := settings["kind"]).value not in KINDS:
         raise ConfigurationError(f"kind = {kind.value!r} ({kind.origin}) is not one of {', '.join(KINDS)}")
-    if (content := settings["content"]).value not in CONTENT_MODES:
-        raise ConfigurationError(f"content = {content.value!r} ({content.origin}) is not one of full, hashed")
+    for name, choices in _CHOICES.items():
+        if (chosen := settings[name]).value not in (*choices, DEFAULTS[name]):
+            raise ConfigurationError(f"{name} = {chosen.value!r} ({chosen.origin}) is not one of {', '.join(choices)}")
     if not str(settings["profile"].value).replace("-", "").replace("_", "").isalnum():
         raise ConfigurationError(
             f"the profile name {settings['profile'].value!r} may have letters, digits, - and _ only:"
             " it becomes a folder"
         )
-    for name, least in (
-        ("concurrency", 1),
-        ("workers", 0),
-        ("attempts", 1),
-        ("timeout_s", 0.001),
-        ("requests_per_minute", 0.001),
-    ):
+    for name, (least, most) in BOUNDS.items():
         setting = settings[name]
         # Not `<`: nan is neither less nor more.
         if setting.value is not None and not setting.value >= least:
             raise ConfigurationError(f"{name} = {setting.value} ({setting.origin}) is too small: at least {least}")
+        if setting.value is not None and not setting.value <= most:
+            raise ConfigurationError(f"{name} = {setting.value} ({setting.origin}) is too large: at most {most:,}")

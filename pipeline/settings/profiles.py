@@ -53,9 +53,12 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     whole_lists: bool | None = None
     odd_fields: list[str] | None = None
     models: dict[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
     cold_after: str | None = None
     cold_share: float | None = None
     cold_longest: str | None = None
+    settle_after: str | None = None
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

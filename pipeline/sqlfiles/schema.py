@@ -11,12 +11,12 @@ from pipeline.sqlfiles.catalog import read_sql_files, views_in_order
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
 from pipeline.sqlfiles.price_book import PriceBook
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 def refresh_prices(connection: Connection, book: PriceBook) -> None:
     """Make the price book the one that the views read; the ledger stays as it is."""
-    for table, frame in (("prices", book.prices), ("price_discounts", book.discounts)):
+    for table, frame in (("prices", book.prices), ("price_discounts", book.discounts), ("fees", book.fees)):
         register(connection, "price_book", frame)
         connection.execute(f"delete from {table}")
         connection.execute(f"insert into {table} by name select columns(*) from price_book")

@@ -30,7 +30,7 @@ _UNFINISHED = (
     " again. Run the same command again; a sync that names them would bring them back"
 )
 # Tables that a new warehouse has rows in before anything is copied into it.
-_OWN_ROWS = frozenset({"prices", "price_discounts", "schema_version"})
+_OWN_ROWS = frozenset({"prices", "price_discounts", "fees", "schema_version"})
 
 # The rows of a table that has threads which stay.
 _IS_KEPT = "thread_id is null or (source, thread_id) not in (select (source, thread_id) from forgotten_threads)"

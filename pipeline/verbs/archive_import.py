@@ -19,6 +19,7 @@ from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.http.pacing import Clock
 from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.pages import SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
@@ -39,7 +40,8 @@ _SHOWN = 10
 class ImportRequest:
     """What to import, and the source that it belongs to; with a `content_key` contents are hidden before they land.
 
-    `notices` are what a person should know first; `workers` (0: as many as help) are those of Ray.
+    `facts` are what the profile says of the source, if it is to be told. `notices` are what a person should know first;
+    `workers` (0: as many as help) are those of Ray.
     """
 
     paths: Sequence[str]
@@ -52,6 +54,7 @@ class ImportRequest:
     ray_address: str | None = None
     workers: int = 0
     odd_fields: Sequence[str] = ()
+    facts: SourceFacts | None = None
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
@@ -98,6 +101,7 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
         content_key=request.content_key,
         sync_id=sync_id,
         odd_fields=request.odd_fields,
+        facts=request.facts,
     )
     for path in files:
         sha256 = hash_file(path)
@@ -119,7 +123,14 @@ def _import_on_ray(
     from pipeline.cluster.ray_session import open_cluster
 
     with closing(open_cluster(request.ray_address, workers=request.workers)) as cluster:
-        work = RayImport(cluster, request.data_dir, request.source, request.content_key, odd_fields=request.odd_fields)
+        work = RayImport(
+            cluster,
+            request.data_dir,
+            request.source,
+            request.content_key,
+            odd_fields=request.odd_fields,
+            facts=request.facts,
+        )
         work.run(files, progress=progress, now=now, lock_wait_s=request.lock_wait_s)
 
 

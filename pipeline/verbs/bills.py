@@ -40,7 +40,7 @@ _DAY_PRICES = """
 select source, model, price_id, match, count(*) as steps, sum(prompt_tokens) as prompt_tokens,
     sum(cached_tokens) as cached_tokens, sum(completion_tokens) as completion_tokens, sum(cost_usd) as cost_usd,
     count(*) filter (where is_posted) as posted_steps
-from step_costs where created_on = $day
+from usage_costs where created_on = $day
 group by all order by cost_usd desc nulls last, source, model, price_id
 """
 _DAY_BILL = """
@@ -48,6 +48,12 @@ select source, project_id, model, billed_usd, list_usd, priced_usd, computed_usd
     explanations
 from reconciliation where day = $day
 order by abs(difference_usd) desc nulls last, coalesce(billed_usd, list_usd) desc nulls last, source, project_id, model
+"""
+_ROWS = """
+select coalesce(held.object, counted.object) as object, held.rows, coalesce(counted.rows, 0) as counted
+from (select object, count(*) as rows from billed_usage where source = $source group by object) as held
+left join (select object, count(*) as rows from counted_bills where source = $source group by object) as counted
+    on counted.object is not distinct from held.object
 """
 _COVERAGE = """
 select source, count(*) as threads, count(*) filter (where status = 'synced') as synced,
@@ -88,9 +94,24 @@ def import_bills(settings: Settings, request: UsageRequest, *, as_json: bool) ->
                 file=sys.stderr,
             )
     store, warehouse = raw_store(settings.data_dir), warehouse_path(settings.data_dir)
+    held = _count_rows(warehouse, source)
     imported = land_bills(store, make_newest(store, pages, source=source), source=source, now=now)
     load_new_parts(store, warehouse, wait_s=request.lock_wait_s)
-    _print_imported(imported, source, as_json=as_json)
+    _print_imported(imported, source, _outcome(held, _count_rows(warehouse, source), imported.rows), as_json=as_json)
+
+
+def _count_rows(warehouse: Path, source: str) -> pl.DataFrame:
+    """Rows of the bills that the warehouse holds; grain: object."""
+    if not warehouse.exists():
+        return pl.DataFrame(schema={"object": pl.String(), "rows": pl.Int64(), "counted": pl.Int64()})
+    with open_for_reading(warehouse) as connection:
+        return read_frame(connection, _ROWS, {"source": source})
+
+
+def _outcome(before: pl.DataFrame, after: pl.DataFrame, imported: int) -> dict[str, int]:
+    """What an import did: rows of earlier ones that it replaced, and rows that now stand beside better grouped ones."""
+    held, holds = int(before["rows"].sum()), int(after["rows"].sum())
+    return {"replaced": held + imported - holds, "not_counted": holds - int(after["counted"].sum())}
 
 
 async def _fetch(settings: Settings, source: str, since: date) -> list[BilledPage]:
@@ -100,7 +121,7 @@ async def _fetch(settings: Settings, source: str, since: date) -> list[BilledPag
         return await fetch_bills(client, source=source, since=since)
 
 
-def _print_imported(imported: BillsImported, source: str, *, as_json: bool) -> None:
+def _print_imported(imported: BillsImported, source: str, outcome: dict[str, int], *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -109,11 +130,19 @@ def _print_imported(imported: BillsImported, source: str, *, as_json: bool) -> N
                 "rows": imported.rows,
                 "first_on": imported.first_on,
                 "last_on": imported.last_on,
+                **outcome,
             }
         )
         return
     days = f" from {imported.first_on} to {imported.last_on}" if imported.rows else ""
     print(f"imported {count_of(imported.rows, 'rows')} (files or pages: {imported.pages:,}) into source {source}{days}")
+    if outcome["replaced"]:
+        print(f"replaced {count_of(outcome['replaced'], 'rows')} of the same report, day and group")
+    if outcome["not_counted"]:
+        print(
+            f"not counted: {count_of(outcome['not_counted'], 'rows')} of reports that are grouped more coarsely than"
+            " others of the same day (view counted_bills)"
+        )
     print('next: python -m pipeline query "from reconciliation" or explain-cost --on DATE')
 
 

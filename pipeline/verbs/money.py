@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,25 +15,33 @@ from pipeline.console.tables import count_of, format_decimal, frame_table, join_
 from pipeline.errors import CheckFailedError, ConfigurationError
 from pipeline.money.budgets import BUDGETS_FILE, check_budgets, read_budgets
 from pipeline.money.repricing import (
+    Charged,
     Explanation,
+    check_charged,
     cost_difference_usd,
     explain_price,
-    kind_of_provider,
     parse_day,
     plan_repricing,
+    read_charged,
     read_model_names,
-    read_source_kind,
     reprice,
 )
 from pipeline.raw.parts import new_sync_id
 from pipeline.settings.invocation import Settings
 from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.fees import own_fees_path
 from pipeline.sqlfiles.price_book import PriceBook, own_prices_path, read_price_book
 from pipeline.warehouse.checks import Finding, check_grains, run_checks
 from pipeline.warehouse.database import open_for_reading, open_for_writing, warehouse_path
 
-_LISTED = ("model", "valid_from", "valid_to", "match")
-_RATES = ("input_usd_per_mtok", "cached_input_usd_per_mtok", "output_usd_per_mtok")
+_LISTED = ("model", "tier", "sku", "min_input_tokens", "valid_from", "valid_to", "match")
+# What is charged for, and the name of its column.
+_RATES = {
+    "input": "input_usd_per_mtok",
+    "cached input": "cached_input_usd_per_mtok",
+    "cache write": "cache_write_usd_per_mtok",
+    "output": "output_usd_per_mtok",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +59,37 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
     prices = book.prices.filter(pl.col("model").str.contains(text, literal=True))
     if as_json:
         discounts = book.discounts.to_dicts()
-        print_json({"prices": prices.to_dicts(), "discounts": discounts})
+        print_json({"prices": prices.to_dicts(), "discounts": discounts, "fees": book.fees.to_dicts()})
         return
     console = stdout_console()
-    rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in _RATES]
+    rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in _RATES.values()]
     listed = prices.select(*_LISTED, *rates, "discount", "origin")
     console.print(frame_table(listed, title="US dollars per million tokens"))
     if not book.discounts.is_empty():
         console.print(frame_table(book.discounts, title="Discounts on shipped prices"))
+    if not text:
+        fees = book.fees.select("kind", "provider", "sku", "valid_from", "valid_to", "fee_usd", "origin")
+        console.print(frame_table(fees, title="US dollars beside tokens, for one of its kind"))
     console.print(
         f"({count_of(prices.height, 'prices')};"
-        f" your own rows and discounts belong into {own_prices_path(settings.data_dir)})"
+        f" your own rows and discounts belong into {own_prices_path(settings.data_dir)},"
+        f" your own fees into {own_fees_path(settings.data_dir)})"
     )
 
 
-def print_explanation(settings: Settings, model: str, at: str | None, *, provider: str | None, as_json: bool) -> None:
-    """The row that prices a model on a day, and why; `provider`: as if it charged for the profile's source."""
+def print_explanation(settings: Settings, model: str, at: str | None, *, asked: Charged, as_json: bool) -> None:
+    """The row that prices a model on a day, and why; `asked`: as if these charged for the profile's source."""
     on = parse_day(at, today=datetime.now(UTC).date(), where="--at")
-    kind, models = _source_facts(settings)
-    if provider is not None:
-        kind = kind_of_provider(provider)
-    found = explain_price(model, on, book=_book(settings), source=settings.source, kind=kind, models=models)
+    check_charged(asked.provider, asked.sku)
+    charged, models = _source_facts(settings)
+    if asked.provider is not None:
+        charged = replace(charged, provider=asked.provider)
+    charged = replace(charged, sku=asked.sku or charged.sku)
+    found = explain_price(model, on, book=_book(settings), source=settings.source, charged=charged, models=models)
     if as_json:
         rules = {"rule": found.rule, "provider": found.provider, "provider_rule": found.provider_rule}
-        print_json({"model": model, "on": on, **rules, "price": found.price, "row": found.row_days})
+        rows = {"price": found.price, "row": found.row_days, "steps": found.steps}
+        print_json({"model": model, "on": on, **rules, "sku": found.sku, **rows, "did_you_mean": found.near})
         return
     for line in _explanation_lines(found):
         print(line)
@@ -148,36 +163,61 @@ def _book(settings: Settings) -> PriceBook:
     return read_price_book(own_prices_path(settings.data_dir))
 
 
-def _source_facts(settings: Settings) -> tuple[str, dict[str, str]]:
-    """The kind of the profile's server and what its deployments' names stand for.
+def _source_facts(settings: Settings) -> tuple[Charged, dict[str, str]]:
+    """Who charges for the profile's source and what its deployments' names stand for.
 
-    The newest sync says the kind, for it prices the steps, and the profile the names; each, if it does not, the other.
+    The newest sync says the first, for it prices the steps, and the profile the names; each, if it does not, the other.
     """
-    kind: str = settings["kind"]
+    charged = Charged(settings["kind"], settings["provider"], settings["sku"])
     models: dict[str, str] = settings["models"]
     warehouse = warehouse_path(settings.data_dir)
     if not warehouse.exists():
-        return kind, models
+        return charged, models
     with open_for_reading(warehouse) as connection:
-        synced = read_source_kind(connection, settings.source)
-        return synced or kind, models or read_model_names(connection, settings.source)
+        synced = read_charged(connection, settings.source)
+        return synced or charged, models or read_model_names(connection, settings.source)
 
 
 def _explanation_lines(found: Explanation) -> list[str]:
     lines = [f"{found.model} on {found.on}: {found.rule}"]
     if (price := found.price) is None:
         lines.append(f"  provider     {found.provider}: {found.provider_rule}")
+        lines += [f"  its prices   begin on {found.first_priced_on}"] if found.first_priced_on else []
+        lines += [f"  did you mean {' or '.join(found.near)}?"] if found.near else []
+        lines += _step_lines(found)
         return [*lines, "  add a row to your own prices, or map the deployment's name with `models` in its profile"]
     lines.append(f"  row          {price['price_id']} ({price['match']} {price['priced_model']})")
     row = f" (the row itself: {_days(found.row_days)})" if found.row_days else ""
     lines.append(f"  provider     {found.provider}: {found.provider_rule}")
     lines.append(f"  holds        {_days(price)}{row}")
-    for name, label in zip(_RATES, ("input", "cached input", "output"), strict=True):
-        lines.append(f"  {label:<12} {_rate(price[name], price['list_' + name])}")
+    lines += [f"  sku          {found.sku}"] if found.sku else []
+    lines += [f"  requests     {sizes}"] if (sizes := _sizes(price)) else []
+    for label, name in _RATES.items():
+        if label != "cache write" or price[name] is not None:
+            lines.append(f"  {label:<12} {_rate(price[name], price['list_' + name])}")
     if price["discount"] != 1:
         by = f" by {price['discount_id']}" if price["discount_id"] else ""
         lines.append(f"  discount     {format_decimal(price['discount'], least_digits=2)} of the list price{by}")
-    return lines
+    return lines + _step_lines(found)
+
+
+def _step_lines(found: Explanation) -> list[str]:
+    """A line for each other tier and size of a request: input / cached input / cache write / output."""
+    lines = []
+    for row in found.steps:
+        if row["price_id"] != (found.price or {}).get("price_id"):
+            rates = " / ".join(
+                "-" if row[name] is None else format_decimal(row[name], least_digits=2) for name in _RATES.values()
+            )
+            sizes = f" ({text})" if (text := _sizes(row)) else ""
+            lines.append(f"  {row['tier']:<12} {rates}{sizes}")
+    return ["  other rates  input / cached / cache write / output, USD per million tokens", *lines] if lines else []
+
+
+def _sizes(row: dict[str, Any]) -> str:
+    least, below = row["min_input_tokens"], row["below_input_tokens"]
+    words = [f"from {least:,}" if least else "", f"to {below - 1:,}" if below else ""]
+    return f"{' '.join(word for word in words if word)} input tokens" if any(words) else ""
 
 
 def _days(dated: dict[str, Any]) -> str:

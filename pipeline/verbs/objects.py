@@ -17,14 +17,14 @@ from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.cursors import PAGE_LIMIT, Ask, ListAnswer, ListWalk, walk_list
 from pipeline.protocol.endpoint import check_id
 from pipeline.protocol.json_text import decode_with, repair_json
+from pipeline.protocol.list_heads import decode_list
 from pipeline.protocol.pages import Page, Resource
-from pipeline.protocol.wire import ListHead, RawPage
+from pipeline.protocol.wire import RawPage
 
 # What `--include content` is short for.
 _SHORT_INCLUDES = {"content": INCLUDE_CONTENT}
 # threads, THREAD, runs, RUN, steps.
 _STEPS_SEGMENTS = 5
-_decode_list = decode_with(ListHead, "a list of the protocol")
 _decode_object = decode_with(dict[str, Raw], "a JSON object")
 
 
@@ -107,7 +107,7 @@ async def _walk(client: ApiClient, segments: Sequence[str], query: ListQuery, wa
         # The pager asks from the other end; without an order the server's is desc.
         order = query.order if ask.order == "asc" else "desc" if query.order == "asc" else "asc"
         params = replace(query, limit=limit, after=ask.after, order=order).params()
-        answer = await client.get(segments, params, decode=_decode_list)
+        answer = await client.get(segments, params, decode=decode_list)
         page = Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, answer.body)
         return ListAnswer(page, answer.value)
 

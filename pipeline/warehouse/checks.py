@@ -9,10 +9,12 @@ import polars as pl
 from pipeline.console.tables import count_of, format_decimal
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.sqlfiles.near_names import did_you_mean
 
 Level = Literal["warn", "fail"]
 _EXAMPLES = 3
 _CENT_DIGITS = 2
+_UNPRICED = "unpriced_models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def _run_check(connection: Connection, check: SqlFile) -> Finding | None:
     summary = check.summary.rstrip(".")
     more = ", ..." if rows.height > _EXAMPLES else ""
     message = f"{count_of(rows.height, 'rows')}: {summary} ({examples}{more}){_sum_of(rows, check)}"
+    if check.name == _UNPRICED:
+        message += _nearest(connection, rows["model"].drop_nulls().unique(maintain_order=True).to_list())
     level: Level = "warn" if check.fields.get("severity") == "warn" else "fail"
     return Finding("check", check.name, level, message, rows.height)
 
@@ -66,6 +70,13 @@ def _sum_of(rows: pl.DataFrame, check: SqlFile) -> str:
     name = check.fields.get("sum")
     total = Decimal(0) if name is None else sum(rows[name].drop_nulls(), Decimal(0))
     return f", together {format_decimal(total, least_digits=_CENT_DIGITS)} USD" if total else ""
+
+
+def _nearest(connection: Connection, names: list[str]) -> str:
+    """What the first of the names may have meant."""
+    priced = read_frame(connection, "select distinct model from prices")["model"].to_list()
+    hints = [f"{name}: {hint}" for name in names[:_EXAMPLES] if (hint := did_you_mean(name, priced))]
+    return f"; {'; '.join(hints)}" if hints else ""
 
 
 def _check_grain(connection: Connection, found: SqlFile) -> Finding | None:

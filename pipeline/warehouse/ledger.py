@@ -26,18 +26,19 @@ where sealed
     )
 """
 
-# Through `step_costs`: a step that the ledger has keeps its price, a new one gets the price of today's book.
+# Through `usage_costs`: what the ledger has keeps its price, a new step or rest gets the price of today's book.
 _LEDGER_ROWS = """
 create or replace temp table ledger_rows as
-select step_costs.source, step_costs.thread_id, step_costs.run_id, step_costs.step_id, step_costs.price_id,
-    step_costs.match, step_costs.priced_model, step_costs.input_usd_per_mtok, step_costs.cached_input_usd_per_mtok,
-    step_costs.cache_write_usd_per_mtok,
-    step_costs.output_usd_per_mtok, step_costs.discount, step_costs.input_cost_usd, step_costs.cached_cost_usd,
-    step_costs.output_cost_usd, step_costs.cost_usd, walks.ended_at as sealed_at
-from step_costs
+select usage_costs.source, usage_costs.thread_id, usage_costs.run_id, usage_costs.step_id, usage_costs.price_id,
+    usage_costs.match, usage_costs.priced_model, usage_costs.input_usd_per_mtok, usage_costs.cached_input_usd_per_mtok,
+    usage_costs.cache_write_usd_per_mtok,
+    usage_costs.output_usd_per_mtok, usage_costs.discount, usage_costs.input_cost_usd, usage_costs.cached_cost_usd,
+    usage_costs.output_cost_usd, usage_costs.cost_usd, walks.ended_at as sealed_at
+from usage_costs
 semi join posted_runs using (source, thread_id, run_id)
 left join run_steps using (source, thread_id, run_id, step_id)
-left join walks on walks.walk_id = run_steps.walk_id
+left join runs using (source, thread_id, run_id)
+left join walks on walks.walk_id = coalesce(run_steps.walk_id, runs.walk_id)
 """
 
 _DELETE_POSTED = """
@@ -67,7 +68,7 @@ qualify row_number() over (
 
 _DROP_UNFINISHED = f"""
 delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
-    select (source, thread_id, run_id, step_id) from run_steps
+    select (source, thread_id, run_id, step_id) from usage_costs
     inner join runs using (source, thread_id, run_id)
     where runs.status in {TERMINAL_SQL}
 )
@@ -98,5 +99,5 @@ def keep_ledger(connection: Connection, old: Path) -> int | None:
 
 
 def drop_unfinished(connection: Connection) -> None:
-    """Forget what the ledger says of steps that are not, or no longer, steps of finished runs."""
+    """Forget what the ledger says of what is not, or no longer, a step or a rest of a finished run."""
     connection.execute(_DROP_UNFINISHED)

@@ -1,7 +1,7 @@
--- Money that appears or vanishes between levels: calls, steps, runs, threads, days and assistants add up to the last digit.
+-- Money that appears or vanishes between levels: calls, steps, rests, runs, threads, days and assistants add up, and fees beside them, to the last digit.
 -- severity: fail
--- reads: step_costs, tool_call_costs, run_costs, thread_costs, daily_spend, assistant_spend
--- Of a run: its calls and its steps without calls make its cost. Of a source: every level has the same sum.
+-- reads: usage_costs, spending, tool_call_costs, run_costs, thread_costs, daily_spend, assistant_spend
+-- Of a run: its calls, its steps without calls and the rest that no step tells make its cost. Of a source: every level has the same sum.
 with calling_steps as (
     select source, thread_id, run_id, step_id, sum(cost_usd) as cost_usd
     from tool_call_costs
@@ -9,22 +9,22 @@ with calling_steps as (
 ),
 call_sums as (
     select
-        step_costs.source,
-        step_costs.thread_id,
-        step_costs.run_id,
+        usage_costs.source,
+        usage_costs.thread_id,
+        usage_costs.run_id,
         sum(
             case
-                when calling_steps.step_id is null then step_costs.cost_usd
+                when calling_steps.step_id is null then usage_costs.cost_usd
                 else calling_steps.cost_usd
             end
         ) as cost_usd
-    from step_costs
+    from usage_costs
     left join calling_steps
-        on calling_steps.source = step_costs.source
-        and calling_steps.thread_id = step_costs.thread_id
-        and calling_steps.run_id = step_costs.run_id
-        and calling_steps.step_id = step_costs.step_id
-    group by step_costs.source, step_costs.thread_id, step_costs.run_id
+        on calling_steps.source = usage_costs.source
+        and calling_steps.thread_id = usage_costs.thread_id
+        and calling_steps.run_id = usage_costs.run_id
+        and calling_steps.step_id = usage_costs.step_id
+    group by usage_costs.source, usage_costs.thread_id, usage_costs.run_id
 ),
 run_sums as (
     select source, thread_id, sum(cost_usd) as cost_usd
@@ -32,24 +32,24 @@ run_sums as (
     group by source, thread_id
 ),
 sources as (
-    select source, sum(cost_usd) as cost_usd
-    from step_costs
+    select source, sum(cost_usd) as cost_usd, sum(fee_usd) as fee_usd
+    from spending
     group by source
 ),
 levels as (
-    select 'run_costs' as level, source, sum(cost_usd) as cost_usd
+    select 'run_costs' as level, source, sum(cost_usd) as cost_usd, sum(fee_usd) as fee_usd
     from run_costs
     group by source
     union all
-    select 'thread_costs', source, sum(cost_usd)
+    select 'thread_costs', source, sum(cost_usd), sum(fee_usd)
     from thread_costs
     group by source
     union all
-    select 'daily_spend', source, sum(cost_usd)
+    select 'daily_spend', source, sum(cost_usd), sum(fee_usd)
     from daily_spend
     group by source
     union all
-    select 'assistant_spend', source, sum(cost_usd)
+    select 'assistant_spend', source, sum(cost_usd), sum(fee_usd)
     from assistant_spend
     group by source
 )
@@ -81,4 +81,9 @@ select levels.level, sources.source, null, levels.cost_usd, sources.cost_usd
 from sources
 inner join levels on levels.source = sources.source
 where levels.cost_usd is distinct from sources.cost_usd
+union all
+select 'fees of ' || levels.level, sources.source, null, levels.fee_usd, sources.fee_usd
+from sources
+inner join levels on levels.source = sources.source
+where levels.fee_usd is distinct from sources.fee_usd
 order by level, source, id;

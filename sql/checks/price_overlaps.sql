@@ -1,4 +1,4 @@
--- Pairs of prices that hold for the same name, tier and size of a request on the same day; each day of a name has one price of the same rank.
+-- Pairs of prices that hold for the same name, tier, sku and size of a request on the same day; each day of a name has one price of the same rank.
 -- severity: fail
 -- reads: prices
 -- An own price over a shipped one, or one for a single source over one for all, is meant and no pair; nor are two providers'
@@ -15,6 +15,7 @@ inner join prices as later
     on later.model = earlier.model
     and later.match = earlier.match
     and later.tier = earlier.tier
+    and later.sku is not distinct from earlier.sku
     and later.min_input_tokens = earlier.min_input_tokens
     and later.origin = earlier.origin
     and later.only_source is not distinct from earlier.only_source

@@ -1,4 +1,4 @@
--- Prices that make no sense: negative, cached input dearer than input, or a time that ends before it begins.
+-- Prices that make no sense: negative, cached input dearer than input, or a time or a size that ends before it begins.
 -- severity: fail
 -- reads: prices
 select
@@ -18,4 +18,5 @@ where
     or output_usd_per_mtok < 0
     or cached_input_usd_per_mtok > input_usd_per_mtok
     or valid_to <= valid_from
+    or max_input_tokens < min_input_tokens
 order by price_id;

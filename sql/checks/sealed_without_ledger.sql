@@ -1,16 +1,11 @@
--- Steps of sealed runs that are not in the ledger: their cost would follow the price book.
+-- Usage of sealed runs that is not in the ledger: its cost would follow the price book. A rest of a run has no step_id.
 -- severity: fail
--- reads: run_steps, runs, cost_ledger
-select run_steps.source, run_steps.thread_id, run_steps.run_id, run_steps.step_id
-from run_steps
+-- reads: usage_costs, runs
+select usage_costs.source, usage_costs.thread_id, usage_costs.run_id, usage_costs.step_id
+from usage_costs
 inner join runs
-    on runs.source = run_steps.source
-    and runs.thread_id = run_steps.thread_id
-    and runs.run_id = run_steps.run_id
-anti join cost_ledger
-    on cost_ledger.source = run_steps.source
-    and cost_ledger.thread_id = run_steps.thread_id
-    and cost_ledger.run_id = run_steps.run_id
-    and cost_ledger.step_id = run_steps.step_id
-where runs.sealed
-order by run_steps.source, run_steps.thread_id, run_steps.run_id, run_steps.step_id;
+    on runs.source = usage_costs.source
+    and runs.thread_id = usage_costs.thread_id
+    and runs.run_id = usage_costs.run_id
+where runs.sealed and not usage_costs.is_posted
+order by usage_costs.source, usage_costs.thread_id, usage_costs.run_id, usage_costs.step_id;

@@ -17,7 +17,9 @@ select
     count(distinct run_costs.thread_id) as threads,
     try_cast(sum(run_costs.total_tokens) as bigint) as total_tokens,
     cast(sum(run_costs.unpriced_steps) as bigint) as unpriced_steps,
-    round(sum(run_costs.cost_usd), 6) as cost_usd
+    cast(sum(run_costs.unpriced_rests) as bigint) as unpriced_rests,
+    round(sum(run_costs.cost_usd), 6) as cost_usd,
+    round(sum(run_costs.fee_usd), 6) as fee_usd
 from run_costs
 left join keyed_runs
     on keyed_runs.source = run_costs.source

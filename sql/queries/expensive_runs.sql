@@ -12,8 +12,10 @@ select
     created_at,
     steps,
     unpriced_steps,
+    unpriced_rests,
     prompt_tokens,
     completion_tokens,
+    round(unattributed_cost_usd, 6) as unattributed_cost_usd,
     round(cost_usd, 6) as cost_usd
 from run_costs
 order by run_costs.cost_usd desc nulls last, source, thread_id, run_id

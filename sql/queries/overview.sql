@@ -1,6 +1,6 @@
 -- What the warehouse holds: tables with their rows.
 -- units: rows
--- reads: threads, runs, run_steps, tool_calls, code_interpreter_outputs, file_search_results, walks, loaded_parts, syncs, rejects, prices, price_discounts, cost_ledger, repricings, billed_usage, schema_version
+-- reads: threads, runs, run_steps, tool_calls, code_interpreter_outputs, file_search_results, walks, loaded_parts, syncs, rejects, prices, price_discounts, fees, cost_ledger, repricings, billed_usage, schema_version
 with counts as (
     select 1 as position, 'threads' as table_name, count(*) as row_count from threads
     union all
@@ -26,13 +26,15 @@ with counts as (
     union all
     select 12, 'price_discounts', count(*) from price_discounts
     union all
-    select 13, 'cost_ledger', count(*) from cost_ledger
+    select 13, 'fees', count(*) from fees
     union all
-    select 14, 'repricings', count(*) from repricings
+    select 14, 'cost_ledger', count(*) from cost_ledger
     union all
-    select 15, 'billed_usage', count(*) from billed_usage
+    select 15, 'repricings', count(*) from repricings
     union all
-    select 16, 'schema_version', count(*) from schema_version
+    select 16, 'billed_usage', count(*) from billed_usage
+    union all
+    select 17, 'schema_version', count(*) from schema_version
 )
 select table_name, row_count
 from counts

@@ -9,8 +9,11 @@ select
     runs,
     steps,
     unpriced_steps,
+    unpriced_rests,
     total_tokens,
+    round(unattributed_cost_usd, 6) as unattributed_cost_usd,
     round(cost_usd, 6) as cost_usd,
+    round(fee_usd, 6) as fee_usd,
     round(median_run_cost_usd, 6) as median_run_cost_usd,
     round(max_run_cost_usd, 6) as max_run_cost_usd,
     last_run_at

@@ -9,10 +9,13 @@ select
     cast(sum(runs) as bigint) as runs,
     cast(sum(steps) as bigint) as steps,
     cast(sum(unpriced_steps) as bigint) as unpriced_steps,
+    cast(sum(unpriced_rests) as bigint) as unpriced_rests,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
     try_cast(sum(completion_tokens) as bigint) as completion_tokens,
     round(sum(cached_tokens) / nullif(sum(prompt_tokens), 0), 4) as cached_share,
-    round(sum(cost_usd), 6) as cost_usd
+    round(sum(unattributed_cost_usd), 6) as unattributed_cost_usd,
+    round(sum(cost_usd), 6) as cost_usd,
+    round(sum(fee_usd), 6) as fee_usd
 from daily_spend
 group by source, day
 qualify dense_rank() over (partition by source order by day desc nulls last) <= cast($days as bigint)

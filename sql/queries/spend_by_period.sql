@@ -1,7 +1,7 @@
 -- Spend per day, week or month, by model, assistant or tool.
 -- units: US dollars rounded to 6 decimals; period is its first UTC day, weeks begin on Monday; cached_share from 0 to 1
 -- params: per=week, by=model, periods=12
--- reads: step_costs, tool_call_costs
+-- reads: spending, tool_call_costs, tool_fees
 -- By tool it is the cost of the steps that called it, divided over their calls; such rows have no cached_share.
 with costs as (
     select
@@ -16,12 +16,18 @@ with costs as (
         run_id,
         prompt_tokens,
         cached_tokens,
-        cost_usd
-    from step_costs
+        cost_usd,
+        fee_usd,
+        kind
+    from spending
     where $by <> 'tool'
     union all
-    select source, created_on, name, thread_id, run_id, null, null, cost_usd
+    select source, created_on, name, thread_id, run_id, null, null, cost_usd, null, 'call'
     from tool_call_costs
+    where $by = 'tool'
+    union all
+    select source, charged_on, regexp_replace(kind, '_[a-z]+$', ''), thread_id, run_id, null, null, null, fee_usd, 'fee'
+    from tool_fees
     where $by = 'tool'
 )
 select
@@ -31,11 +37,12 @@ select
         else error('per is day, week or month')
     end as period,
     what,
-    count(distinct (thread_id, run_id)) as runs,
+    count(distinct (thread_id, run_id)) filter (where kind <> 'fee') as runs,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
     round(sum(cached_tokens) / nullif(sum(prompt_tokens), 0), 4) as cached_share,
-    count(*) - count(cost_usd) as unpriced,
-    round(sum(cost_usd), 6) as cost_usd
+    count(*) filter (where kind <> 'fee' and cost_usd is null) as unpriced,
+    round(sum(cost_usd), 6) as cost_usd,
+    round(sum(fee_usd), 6) as fee_usd
 from costs
 group by source, period, what
 qualify dense_rank() over (partition by source order by period desc nulls last) <= cast($periods as bigint)

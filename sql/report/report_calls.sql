@@ -1,7 +1,7 @@
 -- Tool calls in the scope of a report, with cost, failure and the duration of their step.
 -- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals; seconds, as the server tells time in whole seconds
--- reads: report_steps, tool_call_costs, tool_failures, run_steps
+-- reads: report_spending, tool_call_costs, tool_failures, run_steps
 create temp table report_calls as
 select
     tool_call_costs.source,
@@ -16,11 +16,12 @@ select
     - epoch(run_steps.created_at) as duration_s,
     tool_call_costs.cost_usd
 from tool_call_costs
-inner join report_steps
-    on report_steps.source = tool_call_costs.source
-    and report_steps.thread_id = tool_call_costs.thread_id
-    and report_steps.run_id = tool_call_costs.run_id
-    and report_steps.step_id = tool_call_costs.step_id
+inner join report_spending
+    on report_spending.source = tool_call_costs.source
+    and report_spending.thread_id = tool_call_costs.thread_id
+    and report_spending.run_id = tool_call_costs.run_id
+    and report_spending.step_id = tool_call_costs.step_id
+    and report_spending.kind = 'step'
 left join run_steps
     on run_steps.source = tool_call_costs.source
     and run_steps.thread_id = tool_call_costs.thread_id

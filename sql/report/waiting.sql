@@ -7,9 +7,9 @@ select
     waiting_runs.assistant_id,
     count(*) as runs,
     cast(sum(waiting_runs.waiting_calls) as bigint) as waiting_calls,
-    sum(waiting_runs.cost_usd) as cost_usd
+    sum(report_runs.cost_usd) as cost_usd
 from waiting_runs
-semi join report_runs
+inner join report_runs
     on report_runs.source = waiting_runs.source
     and report_runs.thread_id = waiting_runs.thread_id
     and report_runs.run_id = waiting_runs.run_id

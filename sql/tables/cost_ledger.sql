@@ -1,4 +1,4 @@
--- What the steps of sealed runs cost, at the price that held when they were loaded; only `prices reprice` changes it.
+-- What sealed runs cost, step by step and the rest of each run that no step tells (step_id is empty), at the price that held when they were loaded; only `prices reprice` changes it.
 -- Finished runs that are known from archives only are here as well: nothing will ever seal them.
 -- grain: source, thread_id, run_id, step_id
 -- units: US dollars, exact to 12 decimals; prices are list prices in US dollars per million tokens; discount is paid per dollar

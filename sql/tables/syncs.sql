@@ -3,6 +3,7 @@
 -- units: instants are UTC; counts as seen by that sync
 -- kind: the kind of server, as in the profile; project: the organization's, if one is set; models: what the names of
 -- deployments stand for; odd_fields: fields that are known to be unreadable
+-- provider, sku: who charges and for which deployment, where the profile says so
 -- content: full or hashed (null: full, as all syncs were once); content_key: the fingerprint of the key it was hidden with
 -- verdict: complete, incomplete (some threads or walks failed), refused (key, quota), interrupted; null if it was killed
 create table syncs (
@@ -18,6 +19,8 @@ create table syncs (
     kind varchar,
     project varchar,
     models json,
+    provider varchar,
+    sku varchar,
     odd_fields json,
     content varchar,
     content_key varchar,

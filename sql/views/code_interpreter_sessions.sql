@@ -1,19 +1,12 @@
 -- Sessions of the code interpreter and the fee of each, derived from when a thread used it.
 -- grain: source, thread_id, started_at
 -- units: US dollars per session; a session lasts one hour from its first use; instants are UTC
--- reads: run_steps, runs, tool_calls, source_providers
+-- reads: run_steps, runs, tool_calls, source_providers, fee_periods
 -- A use one hour or more after a session began opens the next one. The fee is not part of any step's cost.
--- Uses without any instant cannot be placed and are left out. fee_usd is null where the provider's fee is unknown.
+-- Uses without any instant cannot be placed and are left out. fee_usd is that of the day on which the session began, null where
+-- nobody knows it. run_id: the run that began the session. Sessions are of assistants: other protocols charge for containers.
 create or replace view code_interpreter_sessions as
-with fees as (
-    select provider, fee_usd
-    from (
-        values
-            ('openai', 0.03::decimal(18, 6)),
-            ('azure', 0.033::decimal(18, 6))
-    ) as list_fees (provider, fee_usd)
-),
-calling_steps as (
+with calling_steps as (
     select source, thread_id, run_id, step_id, count(*) as calls
     from tool_calls
     where type = 'code_interpreter'
@@ -23,6 +16,7 @@ uses as (
     select
         run_steps.source,
         run_steps.thread_id,
+        run_steps.run_id,
         epoch_us(coalesce(run_steps.created_at, runs.created_at)) as used_at_us,
         calling_steps.calls
     from calling_steps
@@ -35,10 +29,18 @@ uses as (
         on runs.source = run_steps.source
         and runs.thread_id = run_steps.thread_id
         and runs.run_id = run_steps.run_id
-    where coalesce(run_steps.created_at, runs.created_at) is not null
+    where
+        coalesce(run_steps.created_at, runs.created_at) is not null
+        and coalesce(runs.protocol, 'assistants') = 'assistants'
 ),
 instants as (
-    select source, thread_id, used_at_us, count(*) as steps, cast(sum(calls) as bigint) as calls
+    select
+        source,
+        thread_id,
+        used_at_us,
+        min(run_id) as run_id,
+        count(*) as steps,
+        cast(sum(calls) as bigint) as calls
     from uses
     group by source, thread_id, used_at_us
 ),
@@ -85,6 +87,7 @@ placed_uses as (
         instants.thread_id,
         sessions.started_at_us,
         instants.used_at_us,
+        instants.run_id,
         instants.steps,
         instants.calls
     from instants
@@ -92,22 +95,33 @@ placed_uses as (
         on sessions.source = instants.source
         and sessions.thread_id = instants.thread_id
         and instants.used_at_us >= sessions.started_at_us
+),
+placed_sessions as (
+    select
+        source,
+        thread_id,
+        make_timestamptz(started_at_us) as started_at,
+        make_timestamptz(max(used_at_us)) as last_used_at,
+        arg_min(run_id, used_at_us) as run_id,
+        cast(sum(steps) as bigint) as steps,
+        cast(sum(calls) as bigint) as calls
+    from placed_uses
+    group by source, thread_id, started_at_us
 )
 select
-    placed_uses.source,
-    placed_uses.thread_id,
-    make_timestamptz(placed_uses.started_at_us) as started_at,
-    make_timestamptz(max(placed_uses.used_at_us)) as last_used_at,
-    cast(sum(placed_uses.steps) as bigint) as steps,
-    cast(sum(placed_uses.calls) as bigint) as calls,
+    placed_sessions.source,
+    placed_sessions.thread_id,
+    placed_sessions.started_at,
+    placed_sessions.last_used_at,
+    placed_sessions.run_id,
+    placed_sessions.steps,
+    placed_sessions.calls,
     source_providers.provider,
-    fees.fee_usd
-from placed_uses
-left join source_providers on source_providers.source = placed_uses.source
-left join fees on fees.provider = source_providers.provider
-group by
-    placed_uses.source,
-    placed_uses.thread_id,
-    placed_uses.started_at_us,
-    source_providers.provider,
-    fees.fee_usd;
+    fee_periods.fee_usd
+from placed_sessions
+left join source_providers on source_providers.source = placed_sessions.source
+left join fee_periods
+    on fee_periods.source = placed_sessions.source
+    and fee_periods.kind = 'code_interpreter_session'
+    and fee_periods.valid_from <= cast(placed_sessions.started_at at time zone 'UTC' as date)
+    and cast(placed_sessions.started_at at time zone 'UTC' as date) < coalesce(fee_periods.valid_to, 'infinity'::date);

@@ -3,7 +3,7 @@
 -- units: instants are UTC
 -- reads: walks, run_steps, runs
 -- resource: runs (of a thread), steps (of a run). how: older_missing, newer_missing (what lies beyond at_id in that direction),
--- gap (the page that ends with at_id is missing). where_found names the file and the place.
+-- gap (the page that ends with at_id is missing), unread (a page has an item that could not be read). where_found names the file and the place.
 -- Leaves out lists that go on in another archive or import, or that a sync or a recording has whole.
 create or replace view cut_lists as
 with cuts as (
@@ -18,7 +18,7 @@ with cuts as (
         error as where_found,
         started_at as imported_at
     from walks
-    where verdict = 'imported' and ended_by in ('older_missing', 'newer_missing', 'gap')
+    where verdict = 'imported' and ended_by in ('older_missing', 'newer_missing', 'gap', 'unread')
 ),
 whole_lists as (
     select distinct

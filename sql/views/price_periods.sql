@@ -3,9 +3,10 @@
 -- units: US dollars per million tokens, after the discount; list prices are before it; valid_from is included, valid_to is not
 -- reads: prices, price_discounts, runs, billed_usage, model_names, source_providers
 -- Each tier of service has prices of its own. Of one tier's rows that won, each holds for requests of at least min_input_tokens
--- and fewer than below_input_tokens (null: no end).
+-- and fewer than below_input_tokens (null: no end). A source that says its sku is priced by rows of that sku only, and by own
+-- rows that name none; a shipped row without a sku is for global deployments and for sources that say nothing.
 -- A deployment's name stands for its model (model_names). Among the rows that hold that day wins: the user's own before the
--- shipped, one for this source only before one for all, exact before alias before pattern, the source's own provider before
+-- shipped, one for this source only before one for all, one of the sku before one of none, exact before alias before pattern, the source's own provider before
 -- another, the longer pattern, the later valid_from, the greater price_id. A source of Azure is priced by rows of azure and by
 -- rows that name no provider, never by another provider's; for every other source (gateways and compatible servers count as
 -- openai) a shipped row of another provider holds for names of which openai has no row, exact, alias or pattern as that row is. A discount row counts for shipped prices; an own price has its own discount.
@@ -50,7 +51,9 @@ candidates as (
         prices.model as priced_model,
         prices.stands_for,
         prices.tier,
+        prices.sku,
         prices.min_input_tokens,
+        prices.max_input_tokens,
         prices.valid_from,
         prices.valid_to,
         prices.input_usd_per_mtok,
@@ -70,6 +73,10 @@ candidates as (
             prices.provider is null
             or prices.provider = 'azure'
             or source_providers.provider is distinct from 'azure'
+        )
+        and (
+            coalesce(prices.sku, 'global') = coalesce(source_providers.sku, 'global')
+            or (prices.origin = 'own' and prices.sku is null)
         )
     qualify
         is_own_provider
@@ -120,7 +127,9 @@ period_prices as (
         periods.tier,
         periods.starts_on,
         periods.ends_on,
+        candidates.sku,
         candidates.min_input_tokens,
+        candidates.max_input_tokens,
         candidates.price_id,
         candidates.provider,
         candidates.match,
@@ -154,6 +163,7 @@ period_prices as (
         order by
             candidates.origin = 'own' desc,
             candidates.only_source is null,
+            candidates.sku is null,
             case candidates.match when 'exact' then 0 when 'alias' then 1 else 2 end,
             candidates.is_own_provider desc,
             length(candidates.priced_model) desc,
@@ -172,10 +182,15 @@ select
     model,
     tier,
     min_input_tokens,
-    min(min_input_tokens) over (
-        partition by source, model, tier, starts_on
-        order by min_input_tokens range between 1 following and unbounded following
+    -- least() passes over nulls.
+    least(
+        max_input_tokens + 1,
+        min(min_input_tokens) over (
+            partition by source, model, tier, starts_on
+            order by min_input_tokens range between 1 following and unbounded following
+        )
     ) as below_input_tokens,
+    sku,
     starts_on as valid_from,
     ends_on as valid_to,
     price_id,
@@ -184,10 +199,10 @@ select
     priced_model,
     stands_for,
     origin,
-    cast(input_usd_per_mtok * discount as decimal(18, 6)) as input_usd_per_mtok,
-    cast(cached_input_usd_per_mtok * discount as decimal(18, 6)) as cached_input_usd_per_mtok,
-    cast(cache_write_usd_per_mtok * discount as decimal(18, 6)) as cache_write_usd_per_mtok,
-    cast(output_usd_per_mtok * discount as decimal(18, 6)) as output_usd_per_mtok,
+    paid_price(input_usd_per_mtok, discount) as input_usd_per_mtok,
+    paid_price(cached_input_usd_per_mtok, discount) as cached_input_usd_per_mtok,
+    paid_price(cache_write_usd_per_mtok, discount) as cache_write_usd_per_mtok,
+    paid_price(output_usd_per_mtok, discount) as output_usd_per_mtok,
     input_usd_per_mtok as list_input_usd_per_mtok,
     cached_input_usd_per_mtok as list_cached_input_usd_per_mtok,
     cache_write_usd_per_mtok as list_cache_write_usd_per_mtok,

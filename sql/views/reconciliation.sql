@@ -1,7 +1,7 @@
 -- The provider's bill beside what we computed, by day, project and model, with what could explain the difference.
 -- grain: source, day, project_id, model
 -- units: US dollars, exact to 12 decimals; tokens; day is the UTC date
--- reads: billed_usage, step_costs, price_periods, syncs, threads
+-- reads: billed_usage, counted_bills, usage_costs, runs, price_periods, syncs, threads
 -- billed_usd is the money of the cost report, in US dollars only; list_usd is what our price book makes of the tokens of the
 -- usage report. priced_usd is what the steps cost whose cost is known, unpriced_steps counts the others (no price, or no usage).
 -- computed_usd is null, never a part of it, where the cost of a step is unknown; computed_from says how much of it is known:
@@ -12,7 +12,8 @@
 -- unknown and the bill has the model in some project. model is the dated name: an
 -- alias is counted as what it stood for. Rows without a model are line items of the bill that are no model's tokens (storage,
 -- sessions). Our steps belong to the project of the newest sync, or else to the only project of the bill, if it has but one.
--- explanations: everything that could explain a difference, empty if there is nothing to explain.
+-- steps counts the steps and the rests of runs that no step tells. Usage of batches is priced as such, and told.
+-- explanations: everything that could explain a difference, empty only where it is 0; what nothing explains is unexplained.
 create or replace view reconciliation as
 with newest_syncs as (
     select source, project
@@ -28,27 +29,39 @@ only_projects as (
 ),
 named_steps as (
     select
-        step_costs.source,
-        step_costs.created_on as day,
+        named_usages.source,
+        named_usages.created_on as day,
         coalesce(newest_syncs.project, only_projects.project_id) as project_id,
-        coalesce(price_periods.stands_for, price_periods.priced_model, step_costs.model) as model,
-        step_costs.price_id,
-        step_costs.prompt_tokens,
-        step_costs.cached_tokens,
-        step_costs.completion_tokens,
-        step_costs.total_tokens,
-        step_costs.cost_usd
-    from step_costs
-    left join newest_syncs on newest_syncs.source = step_costs.source
-    left join only_projects on only_projects.source = step_costs.source
+        coalesce(price_periods.stands_for, price_periods.priced_model, named_usages.model) as model,
+        named_usages.price_id,
+        named_usages.prompt_tokens,
+        named_usages.cached_tokens,
+        named_usages.completion_tokens,
+        named_usages.total_tokens,
+        named_usages.cost_usd,
+        -- A step without usage is no gap where its run tells what it used: that is in the run's rest.
+        named_usages.cost_usd is null
+        and (
+            named_usages.unpriced_reason is not null
+            or coalesce(
+                named_usages.prompt_tokens, named_usages.total_tokens, runs.prompt_tokens, runs.completion_tokens, runs.total_tokens
+            ) is null
+        ) as is_unknown
+    from usage_costs as named_usages
+    left join runs
+        on runs.source = named_usages.source
+        and runs.thread_id = named_usages.thread_id
+        and runs.run_id = named_usages.run_id
+    left join newest_syncs on newest_syncs.source = named_usages.source
+    left join only_projects on only_projects.source = named_usages.source
     left join price_periods
-        on price_periods.source = step_costs.source
-        and price_periods.model = step_costs.model
+        on price_periods.source = named_usages.source
+        and price_periods.model = named_usages.model
         and price_periods.match <> 'pattern'
         and price_periods.tier = 'standard'
         and price_periods.min_input_tokens = 0
-        and price_periods.valid_from <= step_costs.created_on
-        and step_costs.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
+        and price_periods.valid_from <= named_usages.created_on
+        and named_usages.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
 ),
 computed as (
     select
@@ -58,9 +71,7 @@ computed as (
         model,
         count(*) as steps,
         -- Of no tokens the cost is known without a price.
-        count(*) filter (
-            where cost_usd is null and not coalesce(total_tokens = 0 or (prompt_tokens = 0 and completion_tokens = 0), false)
-        ) as unpriced_steps,
+        count(*) filter (where is_unknown) as unpriced_steps,
         try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
         try_cast(sum(cached_tokens) as bigint) as cached_tokens,
         try_cast(sum(completion_tokens) as bigint) as completion_tokens,
@@ -72,43 +83,44 @@ computed as (
 ),
 billed_rows as (
     select
-        billed_usage.source,
-        billed_usage.billed_on as day,
-        billed_usage.project_id,
-        billed_usage.model,
-        billed_usage.report,
-        billed_usage.input_tokens,
-        billed_usage.cached_tokens,
-        billed_usage.output_tokens,
-        billed_usage.requests,
-        case when billed_usage.currency = 'usd' then billed_usage.amount end as amount_usd,
-        billed_usage.currency <> 'usd' as is_foreign,
+        counted_bills.source,
+        counted_bills.billed_on as day,
+        counted_bills.project_id,
+        counted_bills.model,
+        counted_bills.report,
+        counted_bills.input_tokens,
+        counted_bills.cached_tokens,
+        counted_bills.output_tokens,
+        counted_bills.requests,
+        counted_bills.is_batch,
+        case when counted_bills.currency = 'usd' then counted_bills.amount end as amount_usd,
+        counted_bills.currency <> 'usd' as is_foreign,
         -- The provider counts cached tokens as part of the input tokens.
         cast(
             cast(
-                cast(billed_usage.input_tokens - coalesce(billed_usage.cached_tokens, 0) as decimal(19, 0))
+                cast(counted_bills.input_tokens - coalesce(counted_bills.cached_tokens, 0) as decimal(19, 0))
                 * price_periods.input_usd_per_mtok as decimal(31, 6)
             ) * 0.000001::decimal(7, 6) as decimal(38, 12)
         )
         + cast(
             cast(
-                cast(coalesce(billed_usage.cached_tokens, 0) as decimal(19, 0))
+                cast(coalesce(counted_bills.cached_tokens, 0) as decimal(19, 0))
                 * coalesce(price_periods.cached_input_usd_per_mtok, price_periods.input_usd_per_mtok) as decimal(31, 6)
             ) * 0.000001::decimal(7, 6) as decimal(38, 12)
         )
         + cast(
             cast(
-                cast(billed_usage.output_tokens as decimal(19, 0)) * price_periods.output_usd_per_mtok as decimal(31, 6)
+                cast(counted_bills.output_tokens as decimal(19, 0)) * price_periods.output_usd_per_mtok as decimal(31, 6)
             ) * 0.000001::decimal(7, 6) as decimal(38, 12)
         ) as list_usd
-    from billed_usage
+    from counted_bills
     left join price_periods
-        on price_periods.source = billed_usage.source
-        and price_periods.model = billed_usage.model
-        and price_periods.tier = 'standard'
+        on price_periods.source = counted_bills.source
+        and price_periods.model = counted_bills.model
+        and price_periods.tier = counted_bills.tier
         and price_periods.min_input_tokens = 0
-        and price_periods.valid_from <= billed_usage.billed_on
-        and billed_usage.billed_on < coalesce(price_periods.valid_to, 'infinity'::date)
+        and price_periods.valid_from <= counted_bills.billed_on
+        and counted_bills.billed_on < coalesce(price_periods.valid_to, 'infinity'::date)
 ),
 billed as (
     select
@@ -123,7 +135,12 @@ billed as (
         try_cast(sum(output_tokens) as bigint) as output_tokens,
         try_cast(sum(requests) as bigint) as requests,
         cast(sum(amount_usd) as decimal(38, 12)) as billed_usd,
-        cast(sum(list_usd) as decimal(38, 12)) as list_usd
+        -- Of tokens of which some have no price the whole is unknown.
+        case
+            when count(*) filter (where report = 'usage' and input_tokens is not null and list_usd is null) = 0
+            then cast(sum(list_usd) as decimal(38, 12))
+        end as list_usd,
+        try_cast(sum(coalesce(cast(input_tokens as hugeint), 0) + coalesce(output_tokens, 0)) filter (where is_batch) as bigint) as batch_tokens
     from billed_rows
     group by source, day, project_id, model
 ),
@@ -181,6 +198,7 @@ compared as (
         computed.price_ids,
         billed.billed_usd,
         billed.list_usd,
+        billed.batch_tokens,
         computed.priced_usd
     from billed
     full join computed
@@ -214,6 +232,7 @@ computations as (
         price_ids,
         billed_usd,
         list_usd,
+        batch_tokens,
         priced_usd,
         case
             when not is_computed and unnamed_steps > 0 then 'unnamed steps'
@@ -248,6 +267,7 @@ differences as (
         computations.price_ids,
         computations.billed_usd,
         computations.list_usd,
+        computations.batch_tokens,
         computations.priced_usd,
         computations.computed_from,
         computations.computed_usd,
@@ -270,74 +290,95 @@ differences as (
         end as difference_usd
     from computations
     left join billed_days on billed_days.source = computations.source
+),
+explained as (
+    select
+        differences.source,
+        differences.day,
+        differences.project_id,
+        differences.model,
+        differences.requests,
+        differences.billed_input_tokens,
+        differences.prompt_tokens,
+        differences.billed_output_tokens,
+        differences.completion_tokens,
+        differences.steps,
+        differences.unpriced_steps,
+        differences.price_ids,
+        differences.billed_usd,
+        differences.list_usd,
+        differences.batch_tokens,
+        differences.priced_usd,
+        differences.computed_usd,
+        differences.computed_from,
+        differences.difference_usd,
+        case
+            when differences.difference_usd = 0 then cast([] as varchar[])
+            else list_filter(
+                [
+                    case
+                        when differences.computed_from = 'no step'
+                        then 'unpriced: the cost of all ' || differences.steps || ' steps is unknown (no price, or no usage), and so is the difference'
+                        when differences.computed_from = 'some steps'
+                        then 'partly unpriced: the cost of ' || differences.unpriced_steps || ' of ' || differences.steps
+                        || ' steps is unknown (no price, or no usage), and so is the difference; priced_usd is what the others cost'
+                    end,
+                    case
+                        -- They can only add to what was computed.
+                        when differences.unnamed_steps > 0 and coalesce(differences.difference_usd > 0, true)
+                        then differences.unnamed_steps || ' steps of that day may be of this row: their model has no price or their project is unknown'
+                    end,
+                    case when not differences.is_billed and billed_days.source is null then 'no bill has been imported for this source' end,
+                    case when not differences.is_billed and differences.day not between billed_days.first_on and billed_days.last_on then 'no bill has been imported for this day' end,
+                    case
+                        when not differences.is_billed and differences.day between billed_days.first_on and billed_days.last_on
+                        then 'not in the bill: another project, another name of the model, or a key of another organization'
+                    end,
+                    case when differences.model is null and differences.is_billed then 'a line item that is no model''s tokens' end,
+                    case
+                        when differences.is_billed and not differences.is_computed and differences.model is not null
+                        then 'other use of the API, or threads that were never synced'
+                    end,
+                    case
+                        when coalesce(differences.difference_usd > 0, true)
+                        and (
+                            differences.billed_input_tokens > differences.prompt_tokens
+                            or differences.billed_output_tokens > differences.completion_tokens
+                        )
+                        then 'the bill counts more tokens: other use of the API, or threads that were never synced'
+                    end,
+                    case
+                        when coalesce(differences.difference_usd < 0, true)
+                        and (
+                            differences.billed_input_tokens < differences.prompt_tokens
+                            or differences.billed_output_tokens < differences.completion_tokens
+                        )
+                        then 'the bill counts fewer tokens: it may not be final, or steps belong to another project'
+                    end,
+                    case
+                        when differences.billed_input_tokens = differences.prompt_tokens
+                        and differences.billed_output_tokens = differences.completion_tokens
+                        then 'the tokens agree: look at the price row ' || array_to_string(differences.price_ids, ', ')
+                    end,
+                    case when differences.is_billed and open_threads.threads > 0 then open_threads.threads || ' known threads are not synced yet' end,
+                    case
+                        when differences.batch_tokens > 0
+                        then differences.batch_tokens || ' of the billed tokens are of batches, which no thread asks for: other use of the API'
+                    end,
+                    case when differences.foreign_rows > 0 then 'a part of the bill is in another currency' end
+                ],
+                lambda explanation: explanation is not null
+            )
+        end as found,
+        case
+            when differences.difference_usd = 0 or len(found) > 0 then found
+            when differences.billed_input_tokens is null and differences.billed_output_tokens is null
+            then ['unexplained: the bill has money only; import the usage report of this day, whose tokens can be compared']
+            else ['unexplained: neither the tokens nor what was synced tell why']
+        end as explanations
+    from differences
+    left join billed_days on billed_days.source = differences.source
+    left join open_threads on open_threads.source = differences.source
 )
-select
-    differences.source,
-    differences.day,
-    differences.project_id,
-    differences.model,
-    differences.requests,
-    differences.billed_input_tokens,
-    differences.prompt_tokens,
-    differences.billed_output_tokens,
-    differences.completion_tokens,
-    differences.steps,
-    differences.unpriced_steps,
-    differences.price_ids,
-    differences.billed_usd,
-    differences.list_usd,
-    differences.priced_usd,
-    differences.computed_usd,
-    differences.computed_from,
-    differences.difference_usd,
-    case
-        when differences.difference_usd = 0 then cast([] as varchar[])
-        else list_filter(
-            [
-                case
-                    when differences.computed_from = 'no step'
-                    then 'unpriced: the cost of all ' || differences.steps || ' steps is unknown (no price, or no usage), and so is the difference'
-                    when differences.computed_from = 'some steps'
-                    then 'partly unpriced: the cost of ' || differences.unpriced_steps || ' of ' || differences.steps
-                    || ' steps is unknown (no price, or no usage), and so is the difference; priced_usd is what the others cost'
-                end,
-                case
-                    -- They can only add to what was computed.
-                    when differences.unnamed_steps > 0 and coalesce(differences.difference_usd > 0, true)
-                    then differences.unnamed_steps || ' steps of that day may be of this row: their model has no price or their project is unknown'
-                end,
-                case when not differences.is_billed and billed_days.source is null then 'no bill has been imported for this source' end,
-                case when not differences.is_billed and differences.day not between billed_days.first_on and billed_days.last_on then 'no bill has been imported for this day' end,
-                case
-                    when not differences.is_billed and differences.day between billed_days.first_on and billed_days.last_on
-                    then 'not in the bill: another project, another name of the model, or a key of another organization'
-                end,
-                case when differences.model is null and differences.is_billed then 'a line item that is no model''s tokens' end,
-                case
-                    when differences.is_billed and not differences.is_computed and differences.model is not null
-                    then 'other use of the API, or threads that were never synced'
-                end,
-                case
-                    when differences.billed_input_tokens > differences.prompt_tokens
-                    or differences.billed_output_tokens > differences.completion_tokens
-                    then 'the bill counts more tokens: other use of the API, or threads that were never synced'
-                end,
-                case
-                    when differences.billed_input_tokens < differences.prompt_tokens
-                    or differences.billed_output_tokens < differences.completion_tokens
-                    then 'the bill counts fewer tokens: it may not be final, or steps belong to another project'
-                end,
-                case
-                    when differences.billed_input_tokens = differences.prompt_tokens
-                    and differences.billed_output_tokens = differences.completion_tokens
-                    then 'the tokens agree: look at the price row ' || array_to_string(differences.price_ids, ', ')
-                end,
-                case when differences.is_billed and open_threads.threads > 0 then open_threads.threads || ' known threads are not synced yet' end,
-                case when differences.foreign_rows > 0 then 'a part of the bill is in another currency' end
-            ],
-            lambda explanation: explanation is not null
-        )
-    end as explanations
-from differences
-left join billed_days on billed_days.source = differences.source
-left join open_threads on open_threads.source = differences.source;
+select columns(* exclude (found))
+from explained;

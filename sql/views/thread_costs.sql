@@ -1,8 +1,8 @@
 -- What each thread cost: the exact sum of its runs, and the code interpreter's fees beside it.
 -- grain: source, thread_id
--- units: US dollars, exact to 12 decimals; tokens are the sums over the steps
+-- units: US dollars, exact to 12 decimals; tokens are the sums over the runs
 -- reads: run_costs, threads, code_interpreter_sessions
--- cost_usd is tokens only; code_interpreter_fee_usd is never added into it. thread_status says how far the thread is
+-- cost_usd is tokens only; fee_usd, of all tools, and the code interpreter's part of it are never added into it. thread_status says how far the thread is
 -- covered (null: not in the registry). Threads without runs stay, with no cost.
 create or replace view thread_costs as
 with run_sums as (
@@ -10,11 +10,12 @@ with run_sums as (
         source,
         thread_id,
         count(*) as runs,
-        cast(sum(columns('steps$')) as bigint) as '\0',
+        cast(sum(columns('steps$|unpriced_rests|unknown_fees')) as bigint) as '\0',
         min(created_at) as first_run_at,
         max(created_at) as last_run_at,
         try_cast(sum(columns('_tokens$')) as bigint) as '\0',
-        sum(columns('cost_usd$')) as '\0'
+        sum(columns('cost_usd$')) as '\0',
+        sum(fee_usd) as fee_usd
     from run_costs
     group by source, thread_id
 ),
@@ -38,6 +39,7 @@ select
     coalesce(run_sums.steps, 0) as steps,
     coalesce(run_sums.priced_steps, 0) as priced_steps,
     coalesce(run_sums.unpriced_steps, 0) as unpriced_steps,
+    coalesce(run_sums.unpriced_rests, 0) as unpriced_rests,
     run_sums.prompt_tokens,
     run_sums.cached_tokens,
     run_sums.completion_tokens,
@@ -47,6 +49,10 @@ select
     run_sums.cached_cost_usd,
     run_sums.output_cost_usd,
     run_sums.cost_usd,
+    run_sums.unattributed_tokens,
+    run_sums.unattributed_cost_usd,
+    run_sums.fee_usd,
+    coalesce(run_sums.unknown_fees, 0) as unknown_fees,
     coalesce(fee_sums.code_interpreter_sessions, 0) as code_interpreter_sessions,
     fee_sums.code_interpreter_fee_usd
 from threads

@@ -2,8 +2,10 @@
 -- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals; sizes in bytes
 -- reads: tool_calls, step_costs, lone_runs
--- method: exact (the step has one call), by_bytes (by the size of the arguments, when every call of the step has some),
--- else even. The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
+-- The prompt was there for all calls of the step: its cost (input, cached, written to the cache) is theirs in equal parts. The
+-- completion is what the calls were written with: its cost is theirs by the size of their arguments. method says which:
+-- exact (the step has one call), by_bytes (so divided), even (both in equal parts, as a call has no arguments, empty ones or
+-- unknown ones). The shares add up to the step's cost to the last digit: the last call takes what rounding leaves.
 -- Beside the cost, never added in, stand two more:
 -- carried_cost_usd estimates what the call's output cost again as prompt tokens of the later steps of its run:
 --     (output_bytes // 4) tokens * sum over the later steps of (input_cost_usd + cached_cost_usd) / prompt_tokens
@@ -42,7 +44,7 @@ carrying_steps as (
         sum(
             case
                 when prompt_tokens > 0
-                then cast(prompt_cost_usd * 1000000000000::decimal(13, 0) as hugeint) // prompt_tokens
+                then pico_usd(prompt_cost_usd) // prompt_tokens
             end
         ) over later_steps as later_pico_usd_per_token
     from costed_steps
@@ -99,8 +101,8 @@ calls as (
                 sized_calls.step_id,
                 sized_calls.call_index
         ) = 1 as is_first_of_child,
-        -- Whole numbers of 1e-12 dollars, because division of decimals makes doubles.
-        cast(costed_steps.cost_usd * 1000000000000::decimal(13, 0) as hugeint) as step_pico_usd,
+        pico_usd(costed_steps.cost_usd) as step_pico_usd,
+        pico_usd(costed_steps.cost_usd - costed_steps.prompt_cost_usd) as completion_pico_usd,
         count(*) over step_calls as step_call_count,
         coalesce(min(coalesce(sized_calls.arguments_bytes, 0)) over step_calls, 0) as least_bytes,
         sum(sized_calls.arguments_bytes) over step_calls as step_bytes,
@@ -112,7 +114,12 @@ calls as (
         end as method,
         case
             when step_call_count = 1 then step_pico_usd
-            when least_bytes > 0 then step_pico_usd * sized_calls.arguments_bytes // step_bytes
+            -- The product of cost and bytes, divided in two parts: of a dear step it would overflow.
+            when least_bytes > 0
+            then
+                (step_pico_usd - completion_pico_usd) // step_call_count
+                + completion_pico_usd // step_bytes * sized_calls.arguments_bytes
+                + completion_pico_usd % step_bytes * sized_calls.arguments_bytes // step_bytes
             else step_pico_usd // step_call_count
         end as share_pico_usd
     from sized_calls
@@ -166,18 +173,17 @@ select
     shares.arguments_bytes,
     shares.output_bytes,
     shares.method,
-    cast(
-        cast(shares.share_pico_usd as decimal(25, 0)) * 0.000000000001::decimal(13, 12) as decimal(38, 12)
-    ) as cost_usd,
+    usd_of_pico(shares.share_pico_usd) as cost_usd,
     -- An estimate that does not fit (absurd usage) is unknown.
-    cast(
+    usd_of_pico(
         case
             when shares.output_bytes is null then null
             when carrying_steps.later_steps = 0 then 0
-            else try_cast(shares.output_bytes // 4 * carrying_steps.later_pico_usd_per_token as decimal(25, 0))
+            else
+                cast(
+                    try_cast(shares.output_bytes // 4 * carrying_steps.later_pico_usd_per_token as decimal(38, 0)) as hugeint
+                )
         end
-        * 0.000000000001::decimal(13, 12)
-        as decimal(38, 12)
     ) as carried_cost_usd,
     cast(case when shares.is_first_of_child then child_runs.cost_usd end as decimal(38, 12)) as child_cost_usd
 from shares

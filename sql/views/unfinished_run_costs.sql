@@ -28,4 +28,4 @@ inner join runs
     and runs.run_id = run_costs.run_id
 where
     run_costs.status in ('expired', 'failed', 'cancelled', 'incomplete')
-    and (run_costs.cost_usd > 0 or (run_costs.cost_usd is null and run_costs.prompt_tokens > 0));
+    and (run_costs.cost_usd > 0 or (run_costs.cost_usd is null and coalesce(run_costs.prompt_tokens, run_costs.total_tokens) > 0));

@@ -270,23 +270,23 @@ def test_what_cannot_be_kept_stops_the_sync_with_its_own_error() -> None:
 # --- resumed listings -------------------------------------------------------------------------------------------------
 
 SEALED = frozenset({"r1", "r2"})
-RESUMED = ThreadTask("t", after_id="r2", first_index=2, sealed_ids=SEALED)
+RESUMED = ThreadTask("t", after_id="r1", first_index=1, last_id="r2", sealed_ids=SEALED)
 
 
 def test_a_sealed_beginning_is_not_listed_again() -> None:
     account = Account({"t": ["r1", "r2", "r3"]})
     found = extract(account, RESUMED)
-    assert account.asked[0][1] == {"limit": "100", "order": "asc", "after": "r2"}
+    assert account.asked[0][1] == {"limit": "100", "order": "asc", "after": "r1"}
     assert account.paths == ["threads/t/runs", "threads/t/runs/r3/steps"]
     certificate = found.only("runs").certificate
-    assert (certificate.after_id, certificate.first_index, certificate.first_id) == ("r2", 2, "r3")
+    assert (certificate.after_id, certificate.first_index, certificate.first_id) == ("r1", 1, "r2")
 
 
 def test_an_unchanged_thread_costs_one_request() -> None:
     account = Account({"t": ["r1", "r2"]})
     found = extract(account, RESUMED)
     assert account.paths == ["threads/t/runs"]
-    assert (found.verdicts("runs"), found.only("runs").certificate.items) == ({"t": "complete"}, 0)
+    assert (found.verdicts("runs"), found.only("runs").certificate.items) == ({"t": "complete"}, 1)
     assert found.progress.threads_done == 1
 
 
@@ -296,7 +296,7 @@ def test_a_server_that_ignores_the_cursor_is_listed_from_the_start() -> None:
     found = extract(account, RESUMED)
     certificate = found.only("runs").certificate
     assert (certificate.verdict, certificate.after_id, certificate.first_index) == ("complete", None, 0)
-    assert [params.get("after") for path, params in account.asked if path == "threads/t/runs"] == ["r2", None]
+    assert [params.get("after") for path, params in account.asked if path == "threads/t/runs"] == ["r1", None]
     assert found.verdicts("steps") == {"r3": "complete"}
     assert (found.progress.runs, found.progress.runs_sealed) == (3, 2)
 
@@ -304,10 +304,24 @@ def test_a_server_that_ignores_the_cursor_is_listed_from_the_start() -> None:
 @pytest.mark.parametrize("status", [400, 404, 422])
 def test_a_server_that_refuses_the_cursor_is_listed_from_the_start(status: int) -> None:
     account = Account({"t": ["r1", "r2", "r3"]})
-    account.fault = lambda _, params: httpx.Response(status) if params.get("after") == "r2" else None
+    account.fault = lambda _, params: httpx.Response(status) if params.get("after") == "r1" else None
     found = extract(account, RESUMED)
     certificate = found.only("runs").certificate
     assert (certificate.verdict, certificate.after_id, certificate.items) == ("complete", None, 3)
+    assert found.verdicts("steps") == {"r3": "complete"}
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [[], ["r1"], ["r1", "r2"], ["r3"], ["r4", "r3"]],
+    ids=["nothing", "the run before", "all that is old", "only what is new", "other runs"],
+)
+def test_a_list_that_does_not_begin_with_the_run_that_is_known_is_listed_from_the_start(answered: list[str]) -> None:
+    account = Account({"t": ["r1", "r2", "r3"]})
+    account.fault = lambda path, params: listing(answered) if params.get("after") == "r1" else None
+    found = extract(account, RESUMED)
+    assert [params.get("after") for path, params in account.asked if path == "threads/t/runs"] == ["r1", None]
+    assert found.only("runs").certificate.items == 3
     assert found.verdicts("steps") == {"r3": "complete"}
 
 

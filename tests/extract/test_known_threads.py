@@ -1,6 +1,7 @@
 """What is sealed is not asked for again, what is open is, and an interrupted sync goes on where it stood."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from pipeline.extract.known_threads import read_thread_states
 from pipeline.extract.plan import RunTask, ThreadTask, fresh_states, thread_tasks
+from pipeline.protocol.list_heads import ItemOrder
 from pipeline.raw.parts import RawStore
 from pipeline.sqlfiles.duck import Connection
 from pipeline.warehouse.database import open_for_writing
@@ -73,23 +75,25 @@ def test_threads_are_planned_in_the_order_in_which_they_were_named(account: Acco
     ]
 
 
-def test_a_thread_whose_runs_are_all_sealed_is_listed_after_the_last_of_them(account: Account) -> None:
+def test_a_thread_whose_runs_are_all_sealed_is_listed_so_that_it_begins_with_the_last_of_them(account: Account) -> None:
     account.learn(runs_with("completed", "failed", "expired"), *walked(0, 1, 2), verdict="complete")
 
     task = account.plan_one()
 
-    assert (task.after_id, task.first_index, task.pending) == ("run_2", 3, None)
+    assert (task.after_id, task.first_index, task.last_id, task.pending) == ("run_1", 2, "run_2", None)
 
 
 def test_the_list_starts_before_the_first_run_that_is_open_and_what_is_sealed_behind_it_stays_sealed(
     account: Account,
 ) -> None:
-    listings = [runs_with("completed", OPEN, "completed", OPEN), *walked(0, 2), *walked(1, 3, status=OPEN)]
+    statuses = ("completed", "completed", OPEN, "completed", OPEN)
+    listings = [runs_with(*statuses), *walked(0, 1, 3), *walked(2, 4, status=OPEN)]
     account.learn(*listings, verdict="complete")
 
     task = account.plan_one()
 
-    assert (task.after_id, task.first_index, task.sealed_ids) == ("run_0", 1, frozenset({"run_0", "run_2"}))
+    assert (task.after_id, task.first_index, task.last_id) == ("run_0", 1, "run_1")
+    assert task.sealed_ids == frozenset({"run_0", "run_1", "run_3"})
 
 
 def test_a_run_whose_walk_broke_is_walked_again(account: Account) -> None:
@@ -97,7 +101,37 @@ def test_a_run_whose_walk_broke_is_walked_again(account: Account) -> None:
 
     task = account.plan_one()
 
-    assert (task.after_id, task.sealed_ids, task.pending) == ("run_0", frozenset({"run_0"}), None)
+    assert (task.after_id, task.sealed_ids, task.pending) == (None, frozenset({"run_0"}), None)
+
+
+@pytest.mark.parametrize("order", ["desc", "mixed", None])
+def test_a_list_that_was_not_seen_to_ascend_is_always_asked_for_from_the_start(
+    account: Account, order: ItemOrder | None
+) -> None:
+    account.learn(replace(runs_with("completed", "completed"), item_order=order), *walked(0, 1), verdict="complete")
+
+    task = account.plan_one()
+
+    assert (task.after_id, task.last_id, task.sealed_ids) == (None, None, frozenset({"run_0", "run_1"}))
+
+
+def test_a_list_of_which_one_run_was_seen_last_has_the_order_that_was_seen_before(account: Account) -> None:
+    account.learn(runs_with("completed", "completed"), *walked(0, 1), verdict="complete")
+    known = Listing(3, [run_of("run_1")], first_index=1, after_id="run_0", item_order=None)
+    account.learn(known, sync_id="sync_2", started=3, verdict="complete")
+
+    assert (account.plan_one().after_id, account.plan_one().last_id) == ("run_0", "run_1")
+
+
+def test_runs_that_a_server_has_no_more_are_no_cursors(account: Account) -> None:
+    account.learn(runs_with("completed", "completed", "completed", "completed"), *walked(0, 1, 2, 3))
+    left = Listing(3, [run_of("run_0"), run_of("run_3")])
+    account.learn(left, sync_id="sync_2", started=3, verdict="complete")
+
+    task = account.plan_one()
+
+    assert (task.after_id, task.first_index, task.last_id) == ("run_0", 1, "run_3")
+    assert task.listed_ids == frozenset({"run_0", "run_3"})
 
 
 def test_full_takes_nothing_as_sealed(account: Account) -> None:

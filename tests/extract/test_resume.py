@@ -31,7 +31,8 @@ def test_what_has_landed_is_left_out_and_counted(tmp_path: Path) -> None:
         ThreadTask("thread_1", sealed_ids=frozenset({"run_2"}), pending=(RunTask("thread_1", "run_3", "queued"),)),
         ThreadTask("thread_2", after_id="run_9", first_index=10),
         ThreadTask("thread_gone", pending=()),
-        ThreadTask("thread_4", pending=(RunTask("thread_4", "run_8", None),)),
+        # A run of the same id in another thread is another run.
+        ThreadTask("thread_4", pending=(RunTask("thread_4", "run_1", None), RunTask("thread_4", "run_8", None))),
     ]
     assert (progress.walks, progress.runs, progress.runs_sealed, progress.steps) == (3, 3, 1, 2)
     assert (progress.threads_missing, progress.threads_done) == (1, 0)

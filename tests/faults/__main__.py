@@ -1,4 +1,4 @@
-"""Proofs of reliability: `python -m tests.faults [cells|kills|load] [--out docs/reliability.md]`."""
+"""Proofs of reliability: `python -m tests.faults [cells|kills|servers|load] [--out docs/reliability.md]`."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.faults.cell import GROUPS, make_lists
+from tests.faults.differential import run_seed
 from tests.faults.document import read_section, write_section
 from tests.faults.kill_table import render_kills
 from tests.faults.kills import run_seeds
@@ -32,12 +33,17 @@ def main() -> int:
     kills.add_argument("--seeds", type=int, default=200, help="how many")
     kills.add_argument("--first", type=int, default=0, help="the first seed; with --seeds 1 one is run again")
     kills.add_argument("--jobs", type=int, default=1, help="how many at a time")
+    servers = verbs.add_parser("servers", help="syncs of servers of random habits beside the truth")
+    servers.add_argument("--seeds", type=int, default=500, help="how many")
+    servers.add_argument("--first", type=int, default=0, help="the first seed")
     load = verbs.add_parser("load", parents=[out], help="a large account: memory, throughput, the second sync")
     load.add_argument("--threads", type=int, default=5_000)
     load.add_argument("--steps", type=int, default=250_000)
     asked = parser.parse_args()
     if asked.verb == "cells":
         return _run_cells(asked.only, asked.group or GROUPS, asked.out, refuse=parser.error)
+    if asked.verb == "servers":
+        return _run_servers(range(asked.first, asked.first + asked.seeds))
     if asked.verb == "kills":
         return _run_kills(range(asked.first, asked.first + asked.seeds), asked.jobs, asked.out)
     return _run_load(asked.threads, asked.steps, asked.out)
@@ -75,6 +81,17 @@ def _run_kills(seeds: range, jobs: int, out: Path | None) -> int:
         write_section(out, "kills", render_kills(results))
     wrong = sum(bool(ended.problems) for ended in results)
     print(f"{len(results)} seeds, {wrong} wrong")
+    return 1 if wrong else 0
+
+
+def _run_servers(seeds: range) -> int:
+    wrong = 0
+    for seed in seeds:
+        problems = run_seed(seed)
+        wrong += bool(problems)
+        for problem in problems:
+            print(problem, file=sys.stderr)
+    print(f"{len(seeds)} servers, {wrong} wrong")
     return 1 if wrong else 0
 
 

@@ -22,6 +22,10 @@ _WHOLE: dict[str, list[Rule]] = {
     "pages repeat the last item": [{"fault": "items_repeat", "overlap": 1}],
     "pages repeat the last 5 items": [{"fault": "items_repeat", "overlap": 5}],
     "last_id is not the last item": [{"fault": "last_id_differs"}],
+    "order ignored, newest first": [{"fault": "order_ignored"}],
+    "every page says that it is the last": [{"fault": "never_more"}],
+    "pages of 20, each says that it is the last": [{"fault": "limit_capped"}, {"fault": "never_more"}],
+    "cursors of its own in last_id": [{"fault": "cursor_in_last_id"}],
 }
 
 # With how many items of the runs and of the steps are kept.
@@ -40,6 +44,7 @@ _BROKEN: dict[str, tuple[list[Rule], int, int]] = {
     "empty first page says more": ([{"fault": "empty_page_more"}], 0, 0),
     "empty second page says more": ([{"fault": "empty_page_more", "from_page": 1}], 100, 100),
     "order changes after the first page": ([{"fault": "order_changes"}], 100, 100),
+    "an empty page after every cursor": ([{"fault": "cursor_gone_empty"}], 100, 100),
     "cursor compared with ids, not places": ([{"fault": "cursor_compares_id"}], 100, 100),
 }
 

@@ -84,6 +84,8 @@ _BROKEN: Mapping[str, Rule] = {
     "200 with an array": {"fault": "not_envelope", "kind": "array"},
     "200 with data: null": {"fault": "not_envelope", "kind": "data_null"},
     "200 with data: {}": {"fault": "not_envelope", "kind": "data_not_list"},
+    "200 with an error beside an empty list": {"fault": "error_in_200"},
+    "200 with an error beside the list": {"fault": "error_in_200", "list": "full"},
     "Content-Length 10 too long": {"fault": "wrong_content_length", "difference": 10},
     "Content-Length 10 too short": {"fault": "wrong_content_length", "difference": -10},
     "gzip that breaks off": {"fault": "broken_gzip", "kind": "truncated"},

@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from pipeline.emulator import Corpus
+from pipeline.emulator import Corpus, RunningEmulator
 from pipeline.emulator.account.corpus import Item, RunRecord
-from tests.faults.cell import Cell, Gap, Json, Lists, Outcome, Patch, with_threads
+from tests.faults.cell import Cell, Ended, Gap, Json, Lists, Outcome, Patch, with_threads
 from tests.faults.cursor_cells import change_list
 from tests.faults.http_cells import Stage, stages
+from tests.faults.running import sync
 
 # Every tenth record is struck, or the first of each page; pages have 100.
 _TENTH: Mapping[str, object] = {"start": 3, "every": 10}
@@ -67,7 +69,7 @@ def _python_calls(count: int, logs: str) -> Patch:
 _OF_STEPS: dict[str, _Kind] = {
     "id is null": _Kind("null_id", _lost, rejects=2),
     "id is missing": _Kind("missing_id", _lost, rejects=1),
-    "tokens are strings": _Kind("string_usage", _without_usage, rejects=3),
+    "tokens are strings": _Kind("string_usage", _same),
     "tokens are negative": _Kind("negative_tokens", _zero("prompt_tokens"), rejects=1),
     "tokens are fractions": _Kind("fractional_tokens", _zero("completion_tokens"), rejects=1),
     "step_details is null": _Kind("null_details", _details("")),
@@ -91,10 +93,8 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
     _, runs, _, steps, _ = stages(lists)
     for name, kind in _OF_STEPS.items():
         struck = 3 if kind.on is _FIRST or "bytes" in kind.on or "count" in kind.on else 30
-        outcome = Outcome(
-            rejects=kind.rejects * struck + 3 * kind.page_rejects,
-            patch=_every(kind.becomes, kind.on),
-            patched=lists.long_run,
+        outcome = _dropping(
+            kind.rejects * struck, 3 * kind.page_rejects, patch=_every(kind.becomes, kind.on), patched=lists.long_run
         )
         rule = {"fault": "record", "kind": kind.kind, **kind.on, **steps.match}
         yield Cell("Records", name, "steps", outcome, [rule])
@@ -109,11 +109,65 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
             says="have no id",
         )
         yield Cell("Records", name, "runs", nameless, [{"fault": "record", "kind": kind_name, **_TENTH, **runs.match}])
+    yield from _of_parents(lists, runs, steps)
+    yield from _settling(runs, steps)
     yield from _usage_of_runs(lists, runs)
     odd = {"fault": "record", "kind": "odd_ids", **runs.match}
     yield Cell("Records", "ids with slash, ?, #, %2F, +, space, é", "runs", Outcome(), [odd])
     yield from _of_bytes(lists)
     yield from _of_ids(lists)
+
+
+def _dropping(rejects: int, repaired: int = 0, *, patch: Patch, patched: str) -> Outcome:
+    """What is lost of usage, instants and ids makes the sync incomplete; a text that was repaired is only said."""
+    return Outcome(
+        exit_code=4 if rejects else 0,
+        rejects=rejects + repaired,
+        says="could not be read" if rejects or repaired else "",
+        patch=patch,
+        patched=patched,
+    )
+
+
+def _of_parents(lists: Lists, runs: Stage, steps: Stage) -> Iterator[Cell]:
+    """Items that say that they belong elsewhere: one on each page, and all of a list."""
+    for stage, kept, pages, parent in ((runs, 120, 2, "other_thread"), (steps, 300, 3, "other_run")):
+        broken = Outcome(4, "broken", replace(stage.gap, kept=kept), rejects=pages, says="belong to another list")
+        yield Cell(
+            "Records", "items of others among its own", stage.name, broken, [{"fault": "other_parents", **stage.match}]
+        )
+        none_own = replace(broken, gap=replace(stage.gap, kept=0), rejects=kept)
+        rule = {"fault": "record", "kind": parent, **stage.match}
+        yield Cell("Records", "items of others in place of its own", stage.name, none_own, [rule])
+
+
+@dataclass(frozen=True, slots=True)
+class _ThenSound:
+    """A sync while records are struck, and one once they are sound."""
+
+    rule: Mapping[str, object]
+
+    def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the second sync ended."""
+        server.set_faults([self.rule])
+        ended = sync(server, folder)
+        assert ended.exit_code == 0, f"the first sync ended with {ended.exit_code}: {ended.output}"
+        assert server.struck() != [0], "no record was struck"
+        server.clear_faults()
+        return sync(server, folder)
+
+
+def _settling(runs: Stage, steps: Stage) -> Iterator[Cell]:
+    """What is said late of runs that had ended when they were synced first."""
+    for name, stage, kind in (
+        ("usage comes after the run has ended", runs, "null_usage"),
+        ("usage comes after the run has ended", steps, "null_usage"),
+        ("usage is 0 until the run has ended for a while", steps, "zero_usage"),
+        ("usage changes after the run has ended", steps, "other_usage"),
+        ("a step is open after the run has ended", steps, "open_status"),
+    ):
+        act = _ThenSound({"fault": "record", "kind": kind, **stage.match})
+        yield Cell("Records", f"{name}, then sync", stage.name, Outcome(), act=act)
 
 
 def _usage_of_runs(lists: Lists, runs: Stage) -> Iterator[Cell]:
@@ -123,11 +177,11 @@ def _usage_of_runs(lists: Lists, runs: Stage) -> Iterator[Cell]:
     for name in ("tokens are strings", "tokens are negative", "tokens are fractions"):
         kind = _OF_STEPS[name]
         patch = _every(_if_reported(kind.becomes), _TENTH)
-        outcome = Outcome(rejects=kind.rejects * len(struck), patch=patch, patched=lists.long_thread)
+        outcome = _dropping(kind.rejects * len(struck), patch=patch, patched=lists.long_thread)
         yield Cell("Records", name, "runs", outcome, [{"fault": "record", "kind": kind.kind, **_TENTH, **runs.match}])
     for name in ("tokens beyond 64 bits", "tokens of 400 digits"):
         found, put, becomes, rejects = _BYTES[name]
-        outcome = Outcome(rejects=rejects * len(reported), patch=becomes, patched=lists.long_thread)
+        outcome = _dropping(rejects * len(reported), patch=becomes, patched=lists.long_thread)
         yield Cell("Records", name, "runs", outcome, served=_rewriting(Gap(lists.long_thread), found, put))
 
 
@@ -168,8 +222,8 @@ def _of_bytes(lists: Lists) -> Iterator[Cell]:
     gap = Gap(lists.thread_of_long_run, lists.long_run)
     for name, (found, put, becomes, rejects) in _BYTES.items():
         # A page whose text is no Unicode is one reject; it is repaired and read.
-        count = 300 * rejects + (3 if "UTF-8" in name else 0)
-        outcome = Outcome(rejects=count, patch=becomes, patched=lists.long_run)
+        repaired = 3 if "UTF-8" in name else 0
+        outcome = _dropping(300 * rejects, repaired, patch=becomes, patched=lists.long_run)
         yield Cell("Records", name, "steps", outcome, served=_rewriting(gap, found, put))
 
 

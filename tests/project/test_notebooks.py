@@ -1,13 +1,16 @@
 """The notebooks run clean on any warehouse, show what SQL says, and come with the pictures of the sample."""
 
+import asyncio
 import json
 import re
 import struct
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 
 from notebooks.execute import NOTEBOOKS, execute_notebook
@@ -25,6 +28,18 @@ by_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.s
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_sample(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[AsyncKernelManager]:
+    """One for many notebooks one after another: most of what they take is its start and its imports."""
+    manager = AsyncKernelManager(kernel_name="python3")
+
+    async def end() -> None:
+        await manager.shutdown_kernel(now=True)
+
+    yield manager
+    asyncio.run(end())
 
 
 def pictures(notebook: NotebookNode) -> list[str]:
@@ -96,8 +111,10 @@ def lake(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @by_notebook
-def test_over_a_lake_it_shows_what_it_shows_over_the_warehouse(path: Path, lake: Path, tmp_path: Path) -> None:
-    executed = execute_notebook(path, tmp_path / "no-database", RUN_STEPS_LAKE=str(lake))
+def test_over_a_lake_it_shows_what_it_shows_over_the_warehouse(
+    path: Path, lake: Path, kernel: AsyncKernelManager, tmp_path: Path
+) -> None:
+    executed = execute_notebook(path, tmp_path / "no-database", kernel=kernel, RUN_STEPS_LAKE=str(lake))
 
     assert words(executed) == words(nbformat.read(path, as_version=4))
 
@@ -113,22 +130,22 @@ def test_both_notebooks_ask_in_the_same_words() -> None:
 
 
 @by_notebook
-def test_it_runs_clean_on_an_empty_warehouse(path: Path, tmp_path: Path) -> None:
-    executed = execute_notebook(path, make_empty(tmp_path / "warehouse.duckdb"))
+def test_it_runs_clean_on_an_empty_warehouse(path: Path, kernel: AsyncKernelManager, tmp_path: Path) -> None:
+    executed = execute_notebook(path, make_empty(tmp_path / "warehouse.duckdb"), kernel=kernel)
 
     assert pictures(executed) == []
     assert "There is no" in " ".join(words(executed))
 
 
 def test_a_large_warehouse_gives_the_same_pictures_no_larger_and_says_what_they_leave_out(
-    sample: Path, tmp_path: Path
+    sample: Path, kernel: AsyncKernelManager, tmp_path: Path
 ) -> None:
     """Altair refuses more than the 1,000 marks that the notebooks allow; one test, as the warehouse takes time."""
     large = make_large(sample, tmp_path / "warehouse.duckdb")
     size = read_one(large, "select count(*), max(created_on) - min(created_on) from step_costs")
     more = read_one(large, "select 'and ' || (count(distinct model) - 20) || ' more' from runs")[0]
 
-    executed = {path: execute_notebook(path, large) for path in NOTEBOOKS}
+    executed = {path: execute_notebook(path, large, kernel=kernel) for path in NOTEBOOKS}
 
     assert size == (209_643, 920)
     for path, notebook in executed.items():
@@ -139,8 +156,10 @@ def test_a_large_warehouse_gives_the_same_pictures_no_larger_and_says_what_they_
 
 
 @by_notebook
-def test_it_escapes_names_and_survives_values_that_cannot_be(path: Path, tmp_path: Path) -> None:
-    executed = execute_notebook(path, make_hostile(tmp_path / "warehouse.duckdb"))
+def test_it_escapes_names_and_survives_values_that_cannot_be(
+    path: Path, kernel: AsyncKernelManager, tmp_path: Path
+) -> None:
+    executed = execute_notebook(path, make_hostile(tmp_path / "warehouse.duckdb"), kernel=kernel)
 
     assert "&lt;script&gt;" in "".join(html(executed))
     assert "<script" not in json.dumps(html(executed))
@@ -167,20 +186,22 @@ def test_calls_and_failures_are_what_sql_says(sample: Path) -> None:
     assert [first[0], first[2], first[5]] == [name, f"{calls:,}", f"{failures:,}"]
 
 
-def test_the_parameters_narrow_what_is_shown(sample: Path) -> None:
+def test_the_parameters_narrow_what_is_shown(sample: Path, kernel: AsyncKernelManager) -> None:
     (cost,) = read_one(
         sample, "select round(sum(cost_usd), 2) from step_costs where created_on between '2026-05-01' and '2026-05-31'"
     )
 
-    may = execute_notebook(TOKEN_SPEND, sample, RUN_STEPS_SINCE="2026-05-01", RUN_STEPS_UNTIL="2026-05-31")
-    nobody = execute_notebook(TOOL_USAGE, sample, RUN_STEPS_SOURCE="nobody")
+    may = execute_notebook(
+        TOKEN_SPEND, sample, kernel=kernel, RUN_STEPS_SINCE="2026-05-01", RUN_STEPS_UNTIL="2026-05-31"
+    )
+    nobody = execute_notebook(TOOL_USAGE, sample, kernel=kernel, RUN_STEPS_SOURCE="nobody")
 
     assert tables(may)[2][1][-1] == f"${cost:,.2f}"
     assert pictures(nobody) == []
 
 
-def test_one_run_is_enough(tmp_path: Path) -> None:
-    executed = execute_notebook(TOKEN_SPEND, make_one_run(tmp_path / "warehouse.duckdb"))
+def test_one_run_is_enough(kernel: AsyncKernelManager, tmp_path: Path) -> None:
+    executed = execute_notebook(TOKEN_SPEND, make_one_run(tmp_path / "warehouse.duckdb"), kernel=kernel)
 
     assert tables(executed)[2][1] == ["priced", "1", "1", "1,000", "400", "100", "$0.0030"]
     assert len(pictures(executed)) == 5

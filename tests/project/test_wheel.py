@@ -23,7 +23,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pipeline", "sql"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "data").mkdir()
-    shutil.copy(ROOT / "data" / "prices.csv", source / "data")
+    for path in (ROOT / "data").glob("*.csv"):
+        shutil.copy(path, source / "data")
     for path in (ROOT / "pyproject.toml", *ROOT.glob("*.md"), *ROOT.glob("LICENSE")):
         shutil.copy(path, source)
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", folder=source)

@@ -73,8 +73,10 @@ def test_a_walk_starts_after_the_id_that_it_was_given() -> None:
 
 
 def test_an_exactly_full_last_page_that_claims_more_ends_with_an_empty_one() -> None:
-    found, _ = walk(page("a", more=True), page("b", more=True), page(more=False))
-    assert list(found.ids) == ["a", "b"]
+    found, script = walk(page("a", more=True), page("b", more=True), page(more=False), page("b"))
+    assert (list(found.ids), found.ended_by) == (["a", "b"], "has_more_false")
+    # The cursor before still leads to the last item.
+    assert [after for after, _ in script.asked] == [None, "a", "b", "a"]
 
 
 def test_without_has_more_an_empty_page_is_the_end() -> None:
@@ -87,7 +89,7 @@ def test_without_has_more_an_empty_page_is_the_end() -> None:
 def test_without_has_more_an_answer_beyond_the_limit_is_not_yet_known_to_be_everything() -> None:
     first = [f"run_{number}" for number in range(150)]
     rest = [f"run_{number}" for number in range(150, 200)]
-    found, _ = walk(page(*first, more=None), page(*rest, more=None), page(more=None))
+    found, _ = walk(page(*first, more=None), page(*rest, more=None), page(more=None), page("run_199", more=None))
     assert (found.items, found.ended_by) == (200, "empty_page")
 
 
@@ -114,6 +116,77 @@ def test_last_id_serves_where_the_last_item_has_no_usable_id(unusable: object) -
     found, script = walk(page("a", unusable, more=True, last_id="b"), page("c"))
     assert script.asked[1] == ("b", 100)
     assert found.items == 3
+
+
+# --- an end that is not believed before it is proven ------------------------------------------------------------------
+
+
+def ids(count: int, first: int = 0) -> list[str]:
+    return [f"run_{number}" for number in range(first, first + count)]
+
+
+@pytest.mark.parametrize("length", [10, 20, 50, 100])
+def test_a_page_as_long_as_a_limit_that_says_no_more_is_asked_on(length: int) -> None:
+    found, script = walk(page(*ids(length)), page(*ids(5, length)))
+    assert (found.items, found.ended_by) == (length + 5, "has_more_false")
+    assert script.asked == [(None, 100), (f"run_{length - 1}", 100)]
+
+
+@pytest.mark.parametrize("length", [1, 9, 11, 99, 101])
+def test_a_page_of_another_length_that_says_no_more_is_the_last(length: int) -> None:
+    found, script = walk(page(*ids(length)), page(*ids(5, length)))
+    assert (found.items, len(script.asked)) == (length, 1)
+
+
+def test_a_page_as_long_as_the_first_one_that_says_no_more_is_asked_on() -> None:
+    found, _ = walk(page(*ids(30), more=True), page(*ids(30, 30)), page(*ids(30, 60)), page(*ids(3, 90)))
+    assert found.items == 93
+
+
+def test_a_full_last_page_that_says_so_is_believed_once_an_empty_one_follows() -> None:
+    found, script = walk(page(*ids(100)), page())
+    assert (found.items, found.ended_by, len(script.asked)) == (100, "has_more_false", 2)
+
+
+def test_a_full_page_again_is_no_end() -> None:
+    message, _, _ = fail(page(*ids(100), more=True), page(*ids(100, 100)), page(*ids(100, 100)))
+    assert message == "page 3 has only items of earlier pages: the cursor is ignored or goes in a circle"
+
+
+def test_a_server_without_cursors_whose_list_is_as_long_as_a_limit_has_to_turn_it_round() -> None:
+    everything = page(*ids(20))
+    found, _ = walk(everything, everything, everything, page(*ids(20)[::-1]))
+    assert (found.items, found.ended_by) == (20, "whole_answer")
+
+
+def test_what_falls_short_is_asked_on_whatever_the_page_says() -> None:
+    script, found = Script([page("a", "b"), page("c"), page()]), ListWalk()
+    asyncio.run(walk_list(script.fetch, found, falls_short=lambda walk: walk.items < 4))
+    assert list(found.ids) == ["a", "b", "c"]
+    assert [after for after, _ in script.asked] == [None, "b", "c"]
+
+
+@pytest.mark.parametrize("nowhere", [page(), page(more=None), page(more=True), page("a", "b", more=True), 400, 404])
+def test_where_the_last_item_leads_nowhere_another_last_id_is_followed(nowhere: ListHead | int) -> None:
+    found, script = walk(
+        page("a", "b", more=True, last_id="cursor_1"), nowhere, page("c", more=True, last_id="cursor_2"), page("d")
+    )
+    assert list(found.ids) == ["a", "b", "c", "d"]
+    assert [after for after, _ in script.asked] == [None, "b", "cursor_1", "cursor_2"]
+
+
+@pytest.mark.parametrize("more", [True, None])
+def test_an_empty_page_for_a_cursor_that_is_gone_is_no_end(more: bool | None) -> None:
+    first = ids(10)
+    found, script = walk(page(*first, more=more), page(), page(), page(*first[:9], "x"), page())
+    assert list(found.ids) == [*first[:9], "x"]
+    assert [after for after, _ in script.asked][:4] == [None, "run_9", "run_8", None]
+
+
+def test_a_server_that_never_knows_its_cursors_is_an_error() -> None:
+    message, found, _ = fail(*[page("a", "b", more=True), page(), page()] * 2)
+    assert message.startswith("page 2 is empty, and so is what the server answers to the cursor before")
+    assert list(found.ids) == ["a", "b"]
 
 
 # --- a cursor that the server refuses ---------------------------------------------------------------------------------
@@ -195,14 +268,14 @@ def test_a_page_without_any_id_that_claims_more_is_an_error() -> None:
 
 def test_without_has_more_a_cursor_that_is_ignored_under_a_limit_that_is_kept_is_an_error() -> None:
     message, _, script = fail(page("a", "b", more=None), page("a", "b", more=None), page("a", more=None))
-    assert message == "the server ignores the cursor and has no has_more: what comes after the first page cannot be had"
+    assert message.startswith("the server ignores the cursor and has no has_more to believe")
     assert len(script.asked) == 3
 
 
 def test_without_has_more_an_answer_that_shows_other_items_from_the_other_end_is_cut() -> None:
     always_two = page("a", "b", more=None)
     message, found, _ = fail(always_two, always_two, always_two, page("e", "d", more=None))
-    assert message == "the server cuts its answers, ignores the cursor and has no has_more: the rest cannot be had"
+    assert message.startswith("the server cuts its answers, ignores the cursor and has no has_more to believe")
     assert list(found.ids) == ["a", "b"]
 
 

@@ -157,20 +157,16 @@ def test_foundry_names_its_threads_itself_and_its_agents_threads_come_along(tmp_
     assert read_all(tmp_path / "data", "select count(*) from run_steps") == [(corpus.truth().steps,)]
 
 
-@pytest.mark.parametrize("kind", ["openai", "azure-openai"])
-def test_a_server_where_every_thread_is_gone_is_explained_by_the_switch_off(kind: str, tmp_path: Path) -> None:
-    with running_emulator(generate_corpus(threads=3)) as server:
-        (tmp_path / "pipeline.toml").write_text(
-            f'[profiles.default]\nkind = "{kind}"\nauth = "bearer"\nbase_url = "{server.base_url}"\n'
-            'api_key_env = "SERVER_KEY"\n'
-        )
-        environ = environ_for(SERVER_KEY=server.api_key)
-        done = run_cli(tmp_path, "sync", "--quiet", "thread_1", "thread_2", environ=environ)
+@pytest.mark.parametrize(("base_path", "said"), [("/v1", 0), ("", 1)])
+def test_every_thread_gone_on_a_server_of_ones_own_is_no_switch_off_but_may_be_a_wrong_path(
+    base_path: str, said: int, tmp_path: Path
+) -> None:
+    with running_emulator(generate_corpus(threads=3), base_path=base_path) as server:
+        done = run_cli(tmp_path, "sync", "--quiet", "thread_1", "thread_2", environ=environ_for(server))
 
     assert done.returncode == 4
-    assert done.stderr.count("switched their Assistants APIs off on 2026-08-26") == 1
-    assert "python -m pipeline import PATH" in done.stderr
-    assert "foundry, portkey, litellm, compatible" in done.stderr
+    assert done.stderr.count(f"is it {server.base_url}/v1?") == said
+    assert "switched" not in done.stderr
 
 
 def test_one_thread_that_is_gone_among_others_is_not_explained_by_the_switch_off(tmp_path: Path) -> None:
@@ -205,8 +201,42 @@ def test_a_text_500_is_explained_for_portkey_only() -> None:
     assert find_hint(COMMON_HINTS, 500, b"Internal Server Error") is None
 
 
-def test_only_openai_and_azure_openai_were_switched_off() -> None:
-    assert [name for name, kind in KINDS.items() if hint_for_all(kind.hints, 404)] == ["openai", "azure-openai"]
+@pytest.mark.parametrize(
+    ("kind", "base_url", "found"),
+    [
+        ("openai", "https://api.openai.com/v1", "switched their Assistants APIs off"),
+        ("azure-openai", "https://res.openai.azure.com/openai", "switched their Assistants APIs off"),
+        ("openai", "https://gateway.example/v1", None),
+        ("openai", "https://notapi.openai.com.example/v1", None),
+        ("openai", "https://gateway.example", "is it https://gateway.example/v1?"),
+        ("compatible", "http://127.0.0.1:8000/", "is it http://127.0.0.1:8000/v1?"),
+        ("compatible", "http://127.0.0.1:8000/api/v1", None),
+        ("litellm", "http://127.0.0.1:4000/openai", "is it http://127.0.0.1:4000/openai/v1?"),
+        ("foundry", "https://res.services.ai.azure.com/api/projects/p", None),
+        ("azure-openai", "https://gateway.example/openai", None),
+    ],
+)
+def test_what_it_means_that_every_thread_is_unknown_depends_on_whose_server_it_is(
+    kind: str, base_url: str, found: str | None
+) -> None:
+    hint = hint_for_all(KINDS[kind], base_url, 404)
+
+    assert (hint is None) if found is None else (hint is not None and found in hint)
+
+
+@pytest.mark.parametrize(
+    ("body", "setting"),
+    [
+        (b'{"error":{"message":"You must provide the \'OpenAI-Beta\' header"}}', 'beta = "assistants=v2"'),
+        (b'{"error":{"code":"invalid_beta","message":"unknown"}}', 'beta = "assistants=v2"'),
+        (b'{"error":{"message":"Unknown parameter","param":"include[]"}}', "--no-search-content"),
+        (b'{"error": {"message": "bad", "param": "include"}}', "include_content = false"),
+        (b'{"error":{"message":"The api-version query parameter is required."}}', "params = { api-version"),
+    ],
+)
+def test_a_400_that_a_setting_cures_names_it(body: bytes, setting: str) -> None:
+    assert setting in (find_hint(COMMON_HINTS, 400, body) or "")
+    assert find_hint(COMMON_HINTS, 500, body) is None
 
 
 def parents_and_children(data_dir: Path) -> list[tuple[Any, ...]]:

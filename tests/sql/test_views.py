@@ -17,6 +17,7 @@ from tests.warehouse_rows import (
     SQL,
     Row,
     add_call,
+    add_list_fees,
     add_list_prices,
     add_price,
     add_run,
@@ -35,6 +36,7 @@ Connection = duckdb.DuckDBPyConnection
 @pytest.fixture(scope="module")
 def warehouse() -> Iterator[Connection]:
     with open_in_memory() as con:
+        add_list_fees(con)
         yield con
 
 
@@ -458,10 +460,15 @@ def test_the_shipped_list_has_the_documented_header() -> None:
         "model",
         "match",
         "stands_for",
+        "tier",
+        "sku",
+        "min_input_tokens",
+        "max_input_tokens",
         "valid_from",
         "valid_to",
         "input_usd_per_mtok",
         "cached_input_usd_per_mtok",
+        "cache_write_usd_per_mtok",
         "output_usd_per_mtok",
         "source",
         "read_on",
@@ -470,6 +477,7 @@ def test_the_shipped_list_has_the_documented_header() -> None:
 
 def test_every_dated_snapshot_costs_what_its_alias_costs_at_the_end_of_the_list(con: Connection) -> None:
     add_list_prices(con)
+    add_run(con)
 
     rows = read_rows(
         con,
@@ -479,6 +487,8 @@ def test_every_dated_snapshot_costs_what_its_alias_costs_at_the_end_of_the_list(
         inner join price_periods as snapshot
             on regexp_matches(snapshot.model, '^' || alias.model || '-20[0-9-]+$')
             and snapshot.valid_to is null
+            and snapshot.tier = alias.tier
+            and snapshot.min_input_tokens = alias.min_input_tokens
         where
             alias.valid_to is null
             and snapshot.model <> 'gpt-4o-2024-05-13'
@@ -594,7 +604,7 @@ def call_shares(con: Connection) -> list[tuple[str, Any]]:
 def add_calling_step(con: Connection, arguments: list[str | None], **columns: Any) -> None:
     add_price(con, input_usd_per_mtok="1", cached_input_usd_per_mtok=None, output_usd_per_mtok="1")
     add_run(con)
-    add_step(con, **(usage(1_000_000, 0) | columns))
+    add_step(con, **(usage(0, 1_000_000) | columns))
     for index, text in enumerate(arguments):
         add_call(con, call_index=index, arguments=text)
 
@@ -609,6 +619,44 @@ def test_calls_share_their_step_s_cost_by_the_bytes_of_their_arguments(con: Conn
     add_calling_step(con, ["x", "xxx"])
 
     assert call_shares(con) == [("by_bytes", Decimal("0.25")), ("by_bytes", Decimal("0.75"))]
+
+
+@pytest.mark.parametrize(
+    "neighbours",
+    [["x" * 999], [None], [""], ["x" * 999, None], ["x", "xx"]],
+    ids=["long", "unknown", "empty", "both", "short"],
+)
+def test_calls_share_the_prompt_of_their_step_evenly_whatever_their_neighbours(
+    con: Connection, neighbours: list[str | None]
+) -> None:
+    add_calling_step(con, ["x", *neighbours], prompt_tokens=1_000_000, cached_tokens=250_000, completion_tokens=0)
+
+    shares = [cost for _, cost in call_shares(con)]
+
+    assert max(shares) - min(shares) <= Decimal("0.000000000001")
+    assert sum(shares) == Decimal(1)
+
+
+def test_a_prompt_is_shared_evenly_and_a_completion_by_bytes(con: Connection) -> None:
+    add_calling_step(con, ["x", "xxx"], prompt_tokens=1_000_000)
+
+    assert call_shares(con) == [("by_bytes", Decimal("0.75")), ("by_bytes", Decimal("1.25"))]
+
+
+def test_what_was_written_to_the_cache_is_a_part_of_the_prompt(con: Connection) -> None:
+    add_calling_step(con, ["x", "xxx"], prompt_tokens=1_000_000, cache_write_tokens=1_000_000, completion_tokens=0)
+
+    assert call_shares(con) == [("by_bytes", Decimal("0.5")), ("by_bytes", Decimal("0.5"))]
+
+
+def test_what_two_roundings_leave_goes_to_the_last_call(con: Connection) -> None:
+    add_calling_step(con, ["x", "x", "x"], prompt_tokens=1, completion_tokens=2)
+
+    assert [cost for _, cost in call_shares(con)] == [
+        Decimal("0.000000999999"),
+        Decimal("0.000000999999"),
+        Decimal("0.000001000002"),
+    ]
 
 
 def test_a_letter_of_two_bytes_weighs_two(con: Connection) -> None:
@@ -645,7 +693,7 @@ def test_a_cost_too_small_to_divide_goes_to_the_last_call(con: Connection) -> No
 
 
 def test_the_calls_of_a_step_that_cost_nothing_cost_nothing(con: Connection) -> None:
-    add_calling_step(con, ["x", "y"], prompt_tokens=0)
+    add_calling_step(con, ["x", "y"], completion_tokens=0)
 
     assert call_shares(con) == [("by_bytes", Decimal(0)), ("by_bytes", Decimal(0))]
 
@@ -1238,10 +1286,19 @@ def test_no_money_appears_or_vanishes_between_calls_steps_runs_and_threads(
             for call, text in enumerate(step["arguments"]):
                 add_call(con, **ids, call_index=call, arguments=text)
         costs = {row["step_index"]: row["cost_usd"] for row in read_rows(con, "from step_costs")}
+        shares = read_rows(
+            con,
+            "select step_index, call_index, tool_call_costs.cost_usd from tool_call_costs"
+            " join run_steps using (source, thread_id, run_id, step_id)",
+        )
         offending = run_check(con, "cost_conservation")
 
     assert offending == []
     assert costs == {index: expected_cost(step) for index, step in enumerate(steps)}
+    for share in shares:
+        expected = expected_share(steps[share["step_index"]], share["call_index"])
+        assert (share["cost_usd"] is None) == (expected is None)
+        assert expected is None or abs(share["cost_usd"] - expected) < Decimal("0.0000000001")
 
 
 def ids_of(run: int) -> Row:
@@ -1255,6 +1312,17 @@ def expected_cost(step: Row) -> Decimal | None:
         return None
     micro_usd = (prompt - cached) * Decimal("2.499999") + cached * Decimal("1.25") + completion * Decimal("9.777777")
     return Decimal(micro_usd / 1_000_000)
+
+
+def expected_share(step: Row, call: int) -> Decimal | None:
+    """Of the prompt an equal part, of the completion one by bytes if all calls have some."""
+    cost = expected_cost(step)
+    if cost is None:
+        return None
+    completion: Decimal = step["completion"] * Decimal("9.777777") / 1_000_000
+    sizes = [len((text or "").encode()) for text in step["arguments"]]
+    weight = Decimal(sizes[call]) / sum(sizes) if all(sizes) else Decimal(1) / len(sizes)
+    return (cost - completion) / len(sizes) + completion * weight
 
 
 # Files
@@ -1430,8 +1498,8 @@ def test_a_call_after_a_failed_one_of_the_same_tool_is_a_retry(con: Connection) 
     [
         ("openai", "openai", Decimal("0.03")),
         ("portkey", "openai", Decimal("0.03")),
-        ("azure-openai", "azure", Decimal("0.033")),
-        ("foundry", "azure", Decimal("0.033")),
+        ("azure-openai", "azure", Decimal("0.03")),
+        ("foundry", "azure", Decimal("0.03")),
         ("compatible", None, None),
     ],
 )

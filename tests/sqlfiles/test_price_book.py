@@ -5,10 +5,11 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.money.repricing import explain_price
+from pipeline.money.repricing import Charged, explain_price
 from pipeline.sqlfiles.price_book import PriceBook, read_price_book
 from tests.syncs import run_cli
 
@@ -74,7 +75,8 @@ def test_an_unknown_name_has_no_price_and_never_a_neighbour_s(shipped: PriceBook
 
 @pytest.mark.parametrize("models", [OFFERED, AZURE, FOUNDRY], ids=["OpenAI", "Azure", "Foundry"])
 def test_every_model_that_the_protocol_ever_offered_has_a_price_on_some_day(shipped: PriceBook, models: str) -> None:
-    days = {row["model"]: row["valid_from"] for row in shipped.prices.to_dicts()}
+    usual = shipped.prices.filter(pl.col("sku").is_null(), tier="standard")
+    days = {row["model"]: row["valid_from"] for row in usual.to_dicts()}
 
     unpriced = [name for name in models.split() if explain_price(name, days.get(name, DAY), book=shipped).price is None]
 
@@ -123,7 +125,7 @@ def test_an_own_row_that_names_another_provider_does_not_price_a_source_of_azure
     header = "model,provider,input_usd_per_mtok,output_usd_per_mtok"
     book = own_book(tmp_path, f"gpt-4o,{provider},1,2", header=header)
 
-    price = explain_price("gpt-4o", DAY, book=book, kind=kind).price
+    price = explain_price("gpt-4o", DAY, book=book, charged=Charged(kind)).price
 
     assert price is not None
     assert price["price_id"] == price_id
@@ -205,7 +207,7 @@ def test_a_discount_of_zero_makes_it_free(tmp_path: Path) -> None:
         ("model,valid_from,discount", "gpt-4o,yesterday,1", "valid_from 'yesterday' is not a day"),
         ("model,discount", ",0.9", "model is missing"),
         ("model,discount", "gpt[4],0.9", "has a bracket"),
-        ("model,price", "gpt-4o,1", "there is no price column 'price'"),
+        ("model,price", "gpt-4o,1", "there is no column 'price'"),
     ],
 )
 def test_a_mistake_in_an_own_file_is_named_with_its_place(tmp_path: Path, header: str, line: str, message: str) -> None:
@@ -234,7 +236,8 @@ def test_every_shipped_alias_costs_what_the_dated_name_it_stood_for_cost(shipped
     for alias in aliases.iter_rows(named=True):
         rates = [
             (row["input_usd_per_mtok"], row["output_usd_per_mtok"])
-            for row in dated.filter(model=alias["stands_for"]).iter_rows(named=True)
+            for row in dated.filter(model=alias["stands_for"], tier=alias["tier"]).iter_rows(named=True)
+            if (row["sku"], row["min_input_tokens"]) == (alias["sku"], alias["min_input_tokens"])
         ]
         assert (alias["input_usd_per_mtok"], alias["output_usd_per_mtok"]) in rates, alias["price_id"]
 
@@ -254,6 +257,8 @@ def test_explain_prints_the_row_and_the_rule(tmp_path: Path) -> None:
         "  input        5.00 USD per million tokens",
         "  cached input none: charged like input",
         "  output       15.00 USD per million tokens",
+        "  other rates  input / cached / cache write / output, USD per million tokens",
+        "  batch        2.50 / - / - / 7.50",
     ]
 
 

@@ -42,7 +42,7 @@ def walks() -> Iterator[Listing]:
         ]
         yield Listing(0, runs, thread_id=thread)
         for run in RUNS:
-            fields: Json = {"thread_id": thread, "run_id": run, "created_at": CREATED}
+            fields: dict[str, Any] = {"thread_id": thread, "run_id": run, "created_at": CREATED}
             steps = [step_of(step, **fields, usage=usage(tokens_of(thread, run))) for step in STEPS]
             yield Listing(1, steps, thread_id=thread, run_id=run)
 
@@ -90,7 +90,7 @@ def test_all_is_there_once_after_a_load_of_each_part_and_after_a_rebuild(tmp_pat
 def test_walked_again_a_run_replaces_its_own_steps_only(tmp_path: Path) -> None:
     store = land_numbered(tmp_path)
     load_new_parts(store, warehouse_path(tmp_path), wait_s=5)
-    fields: Json = {"thread_id": "thread_b", "run_id": "run_1", "created_at": CREATED}
+    fields: dict[str, Any] = {"thread_id": "thread_b", "run_id": "run_1", "created_at": CREATED}
     fewer = [step_of("step_1", **fields, usage=usage(tokens_of("thread_b", "run_1")))]
     land(store, Listing(5, fewer, thread_id="thread_b", run_id="run_1"), sync_id="sync_again")
 

@@ -3,6 +3,7 @@
 import random
 import stat
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,13 +20,13 @@ from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, frame_views, read_frame
 from pipeline.warehouse.database import open_for_writing, warehouse_path
 from pipeline.warehouse.load import load_batches, load_new_parts, load_parts, rebuild
-from tests.landed import Json, Listing, land, run_of, step_of
+from tests.landed import EPOCH, Json, Listing, land, run_of, step_of
 from tests.syncs import read_all, read_tables
 
 BROKEN_STEP: Json = step_of("step_bad", created_at="yesterday", usage=5)
 LONE_STEP: Json = {**BROKEN_STEP, "id": "step_lone"}
 # The ledger posts a sealed run at the price that held when it was loaded: there the time of loading is meant to count.
-KEPT = ("prices", "price_discounts", "schema_version")
+KEPT = ("prices", "price_discounts", "fees", "schema_version")
 LEDGER = ("cost_ledger", "repricings")
 # Two threads, runs that were open and then terminal, walks that broke, were empty, came late or twice.
 HISTORY: list[tuple[str, list[Listing]]] = [
@@ -126,16 +127,29 @@ def test_a_broken_walk_counts_until_a_complete_one_comes(connection: Connection,
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_a_run_is_its_newest_observation_but_never_goes_back_to_open(
-    history: list[Part], connection: Connection, at_once: bool
-) -> None:
+def test_a_run_is_its_newest_observation(history: list[Part], connection: Connection, at_once: bool) -> None:
     load_in(connection, [history] if at_once else [[part] for part in history])
 
     assert read_frame(connection, "select run_id, status, model, sealed from runs order by run_id").rows() == [
-        ("run_1", "completed", "gpt-4o", True),
+        ("run_1", "in_progress", None, False),
         ("run_2", "completed", "late", True),
         ("run_3", "queued", None, False),
     ]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_open_run_of_an_archive_never_takes_the_place_of_its_end(
+    order: tuple[int, int], connection: Connection, tmp_path: Path
+) -> None:
+    store = RawStore(tmp_path / "more")
+    names = [
+        land(store, Listing(1, [run_of("run_1")])),
+        land(store, Listing(9, [run_of("run_1", "in_progress")], verdict="imported"), sync_id="sync_2"),
+    ]
+    for place in order:
+        load_in(connection, [[store.read_part(names[place])]])
+
+    assert read_frame(connection, "select status from runs").rows() == [("completed",)]
 
 
 def test_rejects_are_those_of_the_walks_that_the_rows_come_from(history: list[Part], connection: Connection) -> None:
@@ -177,6 +191,41 @@ def test_threads_say_how_far_they_are_covered(history: list[Part], connection: C
             False,
         ),
         ([Listing(1, [run_of("run_1", "telepathic")]), Listing(2, [], run_id="run_1", run_status="telepathic")], False),
+        # It had ended, went on and ended again, and nobody has read its steps since.
+        (
+            [
+                Listing(1, [run_of("run_1", completed_at=10)]),
+                Listing(2, [], run_id="run_1", run_ended_at=EPOCH + timedelta(seconds=10)),
+                Listing(3, [run_of("run_1", completed_at=20)]),
+            ],
+            False,
+        ),
+        # It ended, but says too little: a day long it may say more.
+        ([Listing(1, [run_of("run_1")]), Listing(2, [], run_id="run_1", is_settled=False)], False),
+        (
+            [
+                Listing(1, [run_of("run_1")]),
+                Listing(2, [], run_id="run_1", is_settled=False),
+                Listing(24 * 60 + 1, [], run_id="run_1", is_settled=False),
+            ],
+            False,
+        ),
+        (
+            [
+                Listing(1, [run_of("run_1")]),
+                Listing(2, [], run_id="run_1", is_settled=False),
+                Listing(24 * 60 + 2, [], run_id="run_1", is_settled=False),
+            ],
+            True,
+        ),
+        (
+            [
+                Listing(1, [run_of("run_1")]),
+                Listing(2, [], run_id="run_1", is_settled=False),
+                Listing(5, [], run_id="run_1", is_settled=True),
+            ],
+            True,
+        ),
     ],
 )
 def test_a_run_is_sealed_when_it_was_terminal_before_its_steps_were_walked_to_the_end(

@@ -52,7 +52,7 @@ class Found:
 class Listed:
     """A page of a list as it was answered: its items' ids in their order, and whether it says that more follow.
 
-    `is_whole`: every item of it was found.
+    `is_whole`: every item of it was found; `has_unread`: some item of it could not be read.
     """
 
     resource: Resource
@@ -61,6 +61,7 @@ class Listed:
     ids: tuple[str, ...]
     has_more: bool
     is_whole: bool
+    has_unread: bool
     context: Context
 
 

@@ -78,7 +78,11 @@ def _read_text(body: bytes, context: Context) -> Iterator[Content]:
             yield from _read_text(within.body, within.context)
     elif pieces := list(read_log_line(text)):
         yield from _read_pieces(pieces, text, context)
-    elif is_words(text) or context.is_search:
+    elif context.is_search:
+        # Words of something that is not known; a run or step among them that is broken is told.
+        if b"thread.run" in text and not is_words(text):
+            yield Unrecognised(context.where, why_not_json(body))
+    elif is_words(text):
         yield LeftOut(context.where)
     else:
         yield Unrecognised(context.where, why_not_json(body))
@@ -142,20 +146,22 @@ def _read_page(body: bytes, head: Head, context: Context) -> Iterator[Content]:
     place = f"{context.where}.data"
     within = replace(context, where=place, in_list=head.object == "list", list_place=place)
     found: list[Found] = []
+    has_unread = False
     items = msgspec.json.decode(raw_or_null(head.data), type=list[Raw])
     for index, item in enumerate(items):
-        for content in _read_value(bytes(item), replace(within, where=f"{place}[{index}]")):
-            if isinstance(content, Found) and content.context.where == f"{place}[{index}]":
-                found.append(content)
-            yield content
-    if (listed := _listed(head, found, within, item_count=len(items))) is not None:
+        contents = list(_read_value(bytes(item), replace(within, where=f"{place}[{index}]")))
+        own = [each for each in contents if isinstance(each, Found) and each.context.where == f"{place}[{index}]"]
+        found += own
+        has_unread |= not own and any(isinstance(each, Unrecognised) for each in contents)
+        yield from contents
+    if (listed := _listed(head, found, within, item_count=len(items), has_unread=has_unread)) is not None:
         yield listed
     beside = {name: raw for name, raw in fields_of(body).items() if snake_case(name) not in _ENVELOPE}
     for name, raw in beside.items():
         yield from _search(name, raw, replace(context, resource=None, is_recorded=False, in_list=False))
 
 
-def _listed(head: Head, found: list[Found], context: Context, *, item_count: int) -> Listed | None:
+def _listed(head: Head, found: list[Found], context: Context, *, item_count: int, has_unread: bool) -> Listed | None:
     """The page of a list, if it says whether more follow and is of one thread or run."""
     owners = {(item.resource, item.thread_id, item.run_id) for item in found}
     if not owners and context.is_recorded and context.resource is not None and context.thread_id is not None:
@@ -164,7 +170,7 @@ def _listed(head: Head, found: list[Found], context: Context, *, item_count: int
         return None
     [(resource, thread_id, run_id)] = owners
     ids = tuple(item.object_id for item in found)
-    return Listed(resource, thread_id, run_id, ids, head.has_more, len(found) == item_count, context)
+    return Listed(resource, thread_id, run_id, ids, head.has_more, len(found) == item_count, has_unread, context)
 
 
 def _read_item(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:

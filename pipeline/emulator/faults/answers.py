@@ -82,6 +82,15 @@ def answer_no_envelope(_exchange: Exchange, _answer: Answer, rule: FaultRule) ->
     return Answer(200, _NOT_ENVELOPES[rule.parameters["kind"]])
 
 
+def add_error(_exchange: Exchange, answer: Answer, rule: FaultRule) -> Answer:
+    """200 with an error beside an empty list, or beside what was asked for."""
+    if answer.status != 200:
+        return answer
+    data = b'{"object":"list","data":[],"has_more":false}' if rule.parameters["list"] == "empty" else answer.body
+    error = b',"error":{"message":"The backend is down.","type":"server_error","code":"internal_error"}}'
+    return Answer(200, data[:-1] + error)
+
+
 def lie_about_length(_exchange: Exchange, answer: Answer, rule: FaultRule) -> Answer:
     """A Content-Length that is off by `difference` bytes."""
     return replace(answer, declared_length=max(0, len(answer.body) + int(rule.parameters["difference"])))
@@ -140,6 +149,7 @@ ANSWER_FAULTS: Final[Mapping[str, AnswerFault]] = {
     "rate_limit": limit_rate,
     "html_200": answer_html,
     "not_envelope": answer_no_envelope,
+    "error_in_200": add_error,
     "deep_json": nest_deeply,
     "big_body": enlarge_body,
     "half_json": halve_json,
@@ -168,6 +178,7 @@ ANSWER_SHAPES: Final[Mapping[str, FaultShape]] = {
     "html_200": FaultShape(),
     "half_json": FaultShape(),
     "not_envelope": FaultShape({"kind": "object"}, {"kind": tuple(_NOT_ENVELOPES)}),
+    "error_in_200": FaultShape({"list": "empty"}, {"list": ("empty", "full")}),
     "wrong_content_length": FaultShape({"difference": 10}),
     "broken_gzip": FaultShape({"kind": "truncated"}, {"kind": ("truncated", "not_gzip")}),
     "big_body": FaultShape({"bytes": 10_000_000}),

@@ -11,6 +11,7 @@ from pipeline.emulator.exchange import Exchange, RefusedRequestError
 from pipeline.emulator.faults.rules import FaultRule, FaultShape
 from pipeline.emulator.store import ItemList, Page, PageQuery
 
+CURSOR_PREFIX: Final = "cursor/"
 PageFault = Callable[[Exchange, FaultRule], None]
 
 
@@ -123,6 +124,64 @@ def change_order(exchange: Exchange, _rule: FaultRule) -> None:
         exchange.page = items.cut(flipped)
 
 
+def ignore_order(exchange: Exchange, rule: FaultRule) -> None:
+    """Always the one `order`, whatever was asked for."""
+    items, _ = _unpack(exchange)
+    exchange.page = items.cut(replace(exchange.query, order=rule.parameters["order"]))
+
+
+def ignore_before(exchange: Exchange, _rule: FaultRule) -> None:
+    """The list as if `before` had not been asked for."""
+    items, _ = _unpack(exchange)
+    exchange.page = items.cut(replace(exchange.query, before=None))
+
+
+def never_more(exchange: Exchange, _rule: FaultRule) -> None:
+    """Each page says that it is the last."""
+    _, page = _unpack(exchange)
+    page.has_more = False
+
+
+def limit_to(exchange: Exchange, rule: FaultRule) -> None:
+    """No page is longer than `length`, whatever limit is asked for."""
+    items, _ = _unpack(exchange)
+    exchange.page = items.cut(replace(exchange.query, limit=min(exchange.query.limit, int(rule.parameters["length"]))))
+
+
+def forget_cursor(exchange: Exchange, rule: FaultRule) -> None:
+    """An empty last page after any cursor (or only those of objects that are gone), in place of a refusal."""
+    if exchange.query.after is not None and rule.parameters["known"]:
+        exchange.page = Page([])
+
+
+def name_cursors(exchange: Exchange, _rule: FaultRule) -> None:
+    """Cursors of its own in last_id; after the id of an object there is nothing."""
+    items, page = _unpack(exchange)
+    if exchange.query.after is not None:
+        exchange.page = page = items.cut(exchange.query) if exchange.names_cursor else Page([])
+    if page.last_id is not None:
+        page.last_id = CURSOR_PREFIX + page.last_id
+
+
+def repeat_id(exchange: Exchange, _rule: FaultRule) -> None:
+    """The first two objects have one id."""
+    _, page = _unpack(exchange)
+    if len(page.bodies) > 1:
+        first, second = (msgspec.json.decode(body) for body in page.bodies[:2])
+        page.bodies[1] = msgspec.json.encode(second | {"id": first["id"]})
+
+
+def add_others(exchange: Exchange, _rule: FaultRule) -> None:
+    """Before the objects of the list the first one again, as one of another run or thread."""
+    _, page = _unpack(exchange)
+    if page.bodies:
+        record = msgspec.json.decode(page.bodies[0])
+        parent = "run_id" if "run_id" in record else "thread_id"
+        page.bodies.insert(
+            0, msgspec.json.encode(record | {"id": f"{record['id']}_other", parent: f"{record[parent]}_other"})
+        )
+
+
 def _from_page(fault: PageFault) -> PageFault:
     def apply(exchange: Exchange, rule: FaultRule) -> None:
         if _number_page(exchange) >= int(rule.parameters["from_page"]):
@@ -149,6 +208,14 @@ _FAULTS: Final[Mapping[str, tuple[PageFault, FaultShape]]] = {
     "last_id_differs": (change_last_id, _shape(last_id=None)),
     "cursor_compares_id": (compare_cursor_with_id, _shape()),
     "order_changes": (change_order, _shape()),
+    "order_ignored": (ignore_order, FaultShape({"from_page": 0, "order": "desc"}, {"order": ("asc", "desc")})),
+    "before_ignored": (ignore_before, _shape()),
+    "never_more": (never_more, _shape()),
+    "limit_capped": (limit_to, _shape(length=20)),
+    "cursor_gone_empty": (forget_cursor, _shape(known=True)),
+    "cursor_in_last_id": (name_cursors, _shape()),
+    "id_twice": (repeat_id, _shape()),
+    "other_parents": (add_others, _shape()),
 }
 
 PAGE_FAULTS: Final[Mapping[str, PageFault]] = {name: _from_page(fault) for name, (fault, _) in _FAULTS.items()}

@@ -40,6 +40,8 @@ def patch_records(exchange: Exchange, rule: FaultRule) -> None:
         record = msgspec.json.decode(page.bodies[position])
         before = json.dumps(record)
         patch(record, rule.parameters)
+        if rule.parameters["kind"] == "odd_ids":
+            record |= {name: asked for name, asked in exchange.parents.items() if name in record}
         # json, not msgspec: it can write a lone surrogate.
         if (after := json.dumps(record)) != before:
             page.bodies[position] = after.encode()
@@ -127,6 +129,40 @@ def _ms_timestamps(record: Record, _parameters: Mapping[str, Any]) -> None:
         call["id"] = ""
 
 
+def _null_usage(record: Record, _parameters: Mapping[str, Any]) -> None:
+    record["usage"] = None
+
+
+def _zero_usage(record: Record, _parameters: Mapping[str, Any]) -> None:
+    if record.get("usage"):
+        record["usage"] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+def _other_usage(record: Record, _parameters: Mapping[str, Any]) -> None:
+    if record.get("usage"):
+        record["usage"]["prompt_tokens"] += 1
+        record["usage"]["total_tokens"] += 1
+
+
+def _open_status(record: Record, _parameters: Mapping[str, Any]) -> None:
+    record["status"] = "in_progress"
+
+
+def _other_run(record: Record, _parameters: Mapping[str, Any]) -> None:
+    if "run_id" in record:
+        record["run_id"] += "_other"
+
+
+def _other_thread(record: Record, _parameters: Mapping[str, Any]) -> None:
+    if "thread_id" in record:
+        record["thread_id"] += "_other"
+
+
+def _no_parents(record: Record, _parameters: Mapping[str, Any]) -> None:
+    for name in ("run_id", "thread_id"):
+        record.pop(name, None)
+
+
 def _odd_ids(record: Record, _parameters: Mapping[str, Any]) -> None:
     record["id"] = make_odd_id(record["id"])
 
@@ -146,6 +182,13 @@ RECORD_PATCHES: Final[Mapping[str, RecordPatch]] = {
     "nul_character": _nul_character,
     "ms_timestamps": _ms_timestamps,
     "odd_ids": _odd_ids,
+    "null_usage": _null_usage,
+    "zero_usage": _zero_usage,
+    "other_usage": _other_usage,
+    "open_status": _open_status,
+    "other_run": _other_run,
+    "other_thread": _other_thread,
+    "no_parents": _no_parents,
 }
 
 RECORD_SHAPE: Final = FaultShape(

@@ -14,6 +14,7 @@ from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.prune_record import read_pruned
 from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.sqlfiles.near_names import did_you_mean
 from pipeline.sqlfiles.schema import SCHEMA_VERSION
 from pipeline.storage.private_files import find_left, is_dead
 from pipeline.storage.writer_lock import is_being_written
@@ -54,6 +55,7 @@ class Contents:
 
     parts: frozenset[str]
     unpriced: Sequence[str]
+    priced: Sequence[str]
     still_open: int
     lost: Sequence[LostValue]
     thread_id: str | None
@@ -64,9 +66,10 @@ def read_contents(warehouse: Path, *, source: str | None, now: datetime) -> Cont
     with open_for_reading(warehouse) as connection:
         parts = read_frame(connection, "select part from loaded_parts")["part"].to_list()
         unpriced = read_frame(connection, _UNPRICED)["model"].to_list()
+        priced = read_frame(connection, "select distinct model from prices")["model"].to_list()
         still_open = read_frame(connection, _STILL_OPEN, {"before": now - _OPEN_FOR}).item()
         lost = read_lost(connection)
-        return Contents(frozenset(parts), unpriced, still_open, lost, _known_thread(connection, source))
+        return Contents(frozenset(parts), unpriced, priced, still_open, lost, _known_thread(connection, source))
 
 
 def _known_thread(connection: Connection, source: str | None) -> str | None:
@@ -244,6 +247,8 @@ def examine_contents(contents: Contents) -> Iterator[Diagnosis]:
         yield Diagnosis("values", "ok", "all could be read")
     if contents.unpriced:
         found = f"{count_of(len(contents.unpriced), 'models')} without a price: {_some(contents.unpriced)}"
+        hints = [f"{name}: {hint}" for name in contents.unpriced if (hint := did_you_mean(name, contents.priced))]
+        found += f"; {_some(hints)}" if hints else ""
         advice = "add rows to own-prices.csv, or map deployments with `models` in the profile, then `prices reprice`"
         yield Diagnosis("prices", "warn", found, advice)
     else:

@@ -13,7 +13,7 @@ from pipeline.http.probe import Probe, probe_server
 from pipeline.http.retrying import judge_status
 from pipeline.http.tokens import TokenSource
 from pipeline.protocol.endpoint import Endpoint, check_base_url, hide_credentials
-from pipeline.protocol.kinds import KINDS, find_hint
+from pipeline.protocol.kinds import KINDS, Kind, find_hint, hint_for_all
 from pipeline.settings.invocation import Settings
 from pipeline.verbs.doctor.diagnosis import Diagnosis
 
@@ -43,17 +43,18 @@ def examine_server(settings: Settings, *, thread_id: str | None, offline: bool, 
     yield Diagnosis("configuration", "ok", f"{named}, {hide_credentials(base_url)} ({origin})")
     try:
         endpoint, tokens = settings.endpoint(), settings.tokens()
-        token = run_in_loop(_first_token(tokens, now)) if tokens else None
+        token = run_in_loop(first_token(tokens, now)) if tokens else None
     except (ConfigurationError, RefusedError) as error:
         yield Diagnosis("key", "fail", str(error))
         return
     yield Diagnosis("key", "ok", _key_origin(settings, endpoint))
     if not offline:
-        yield from _examine_answer(endpoint, tokens, token, thread_id=thread_id)
+        yield from _examine_answer(endpoint, tokens, token, kind=kind, thread_id=thread_id)
 
 
-async def _first_token(tokens: TokenSource, now: datetime) -> str:
-    return await tokens.current(now)
+async def first_token(tokens: TokenSource, now: datetime | None = None) -> str:
+    """A token to ask with. Raises ConfigurationError or RefusedError if there is none."""
+    return await tokens.current(now or datetime.now(UTC))
 
 
 def _key_origin(settings: Settings, endpoint: Endpoint) -> str:
@@ -68,7 +69,7 @@ def _key_origin(settings: Settings, endpoint: Endpoint) -> str:
 
 
 def _examine_answer(
-    endpoint: Endpoint, tokens: TokenSource | None, token: str | None, *, thread_id: str | None
+    endpoint: Endpoint, tokens: TokenSource | None, token: str | None, *, kind: Kind, thread_id: str | None
 ) -> Iterator[Diagnosis]:
     segments = ("threads", thread_id or MADE_UP_THREAD, "runs")
     try:
@@ -81,14 +82,14 @@ def _examine_answer(
         where = f"{urlsplit(endpoint.base_url).netloc}: {probe.failure.reason}"
         yield Diagnosis("server", "fail", where, probe.failure.hint or "look at the base URL and at the network")
         return
-    diagnosis = _judge(endpoint, probe, is_known=thread_id is not None, now=at)
+    diagnosis = _judge(endpoint, probe, kind=kind, is_known=thread_id is not None, now=at)
     found = endpoint.redact(diagnosis.found)
     found = (tokens.redact(found) if tokens else found)[:_SHOWN_LENGTH]
     yield Diagnosis(diagnosis.check, diagnosis.state, found, diagnosis.advice)
     yield _judge_clock(probe.headers.get("date"), at)
 
 
-def _judge(endpoint: Endpoint, probe: Probe, *, is_known: bool, now: datetime) -> Diagnosis:
+def _judge(endpoint: Endpoint, probe: Probe, *, kind: Kind, is_known: bool, now: datetime) -> Diagnosis:
     fault = judge_status(probe.status, probe.headers, probe.body, now=now)
     said = f"{endpoint.base_url} answered {fault.reason} in {probe.seconds:.2f} s"
     hint = find_hint(endpoint.hints, probe.status, probe.body)
@@ -104,7 +105,8 @@ def _judge(endpoint: Endpoint, probe: Probe, *, is_known: bool, now: datetime) -
         thread = "a thread of the warehouse is gone there" if is_known else "it does not know a made-up thread"
         return Diagnosis("server", "ok", f"{said}: {thread}, and does not refuse the key")
     if probe.status == 404:
-        return Diagnosis("server", "warn", said, hint or "no error of this protocol: look at the base URL")
+        whole = hint_for_all(kind, endpoint.base_url, probe.status)
+        return Diagnosis("server", "warn", said, hint or whole or "no error of this protocol: look at the base URL")
     if fault.retry:
         return Diagnosis("server", "warn", said, "it asks to come again later; a sync would")
     return Diagnosis("server", "fail", said, hint or "look at the base URL and at the kind of the profile")

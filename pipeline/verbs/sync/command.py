@@ -40,6 +40,7 @@ class SyncRequest:
     """What the command line asked for beside the settings."""
 
     naming: Naming
+    settle_s: float | None = None
     sample: bool = False
     full: bool = False
     dry_run: bool = False
@@ -193,11 +194,14 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
         kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
         project=settings["project"],
         models=settings["models"],
+        provider=settings["provider"],
+        sku=settings["sku"],
         odd_fields=settings["odd_fields"],
         extract=ExtractOptions(
             concurrency=settings["concurrency"],
             include_content=settings["include_content"],
             content_key=request.content_key,
+            settle_s=request.settle_s,
         ),
         plan=_plan_source(settings, request),
     )

@@ -10,6 +10,7 @@ import polars as pl
 from pipeline.extract.fetching import Progress
 from pipeline.sqlfiles.duck import read_frame, register
 from pipeline.verbs.sync.flow import SyncResult
+from pipeline.verbs.sync.kept import Kept
 from pipeline.warehouse.database import open_for_reading
 
 # Grain: one child thread of the named ones that may hold something new: never visited, left unfinished, with a run that
@@ -87,5 +88,18 @@ def read_child_threads(
 def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
     verdict = first.verdict if then.verdict == "complete" else then.verdict
     seconds = first.seconds + then.seconds
-    lost = [*first.lost, *then.lost]
-    return replace(first, verdict=verdict, finished_at=then.finished_at, seconds=seconds, error=then.error, lost=lost)
+    return replace(
+        first,
+        verdict=verdict,
+        finished_at=then.finished_at,
+        seconds=seconds,
+        error=then.error,
+        lost=[*first.lost, *then.lost],
+        kept=_both(first.kept, then.kept),
+    )
+
+
+def _both(first: Kept | None, then: Kept | None) -> Kept | None:
+    if first is None or then is None:
+        return None
+    return Kept(first.runs + then.runs, first.steps + then.steps, first.calls + then.calls)

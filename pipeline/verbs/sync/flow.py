@@ -1,5 +1,6 @@
 """The main job: load what landed, plan, extract and land while loading, load the rest, say how it went."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from pipeline.raw.parts import PartName, RawStore, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.writer import PartWriter
 from pipeline.sqlfiles.duck import read_frame
+from pipeline.verbs.sync.kept import Kept, read_kept
 from pipeline.warehouse.background import Loader, in_daemon_thread, loading
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.load import load_new_parts
@@ -41,9 +43,9 @@ from pipeline.warehouse.part_rewriting import leave_out_again
 class SyncOptions:
     """What to sync and where to put it; `lock_wait_s` is how long a load waits for another process that writes.
 
-    `kind`, `project` and `models` tell the warehouse what kind of server it is, which project of its organization is
-    billed and what its deployments' names stand for. With a `plan` to plan from nothing is loaded, only landed and
-    flattened.
+    `kind`, `project`, `models`, `provider` and `sku` tell the warehouse what kind of server it is, which project of its
+    organization is billed, what its deployments' names stand for, who charges and for which deployment.
+    With a `plan` to plan from nothing is loaded, only landed and flattened.
     """
 
     source: str
@@ -54,6 +56,8 @@ class SyncOptions:
     kind: str | None = None
     project: str | None = None
     models: Mapping[str, str] | None = None
+    provider: str | None = None
+    sku: str | None = None
     odd_fields: Sequence[str] = ()
     extract: ExtractOptions = field(default_factory=ExtractOptions)
     plan: PlanSource | None = None
@@ -74,7 +78,7 @@ class SyncResult:
     """How a sync ended: verdict is complete, incomplete, refused or interrupted.
 
     `damage` tells of parts of earlier syncs that had to be set aside when it began, `lost` of values that could not be
-    read.
+    read, `kept` (None where nothing is loaded) of what is in the warehouse of all that was fetched.
     """
 
     sync_id: str
@@ -85,6 +89,7 @@ class SyncResult:
     error: PipelineError | None = None
     damage: DamagedPartError | None = None
     lost: Sequence[LostValue] = ()
+    kept: Kept | None = None
 
 
 async def run_sync(
@@ -126,11 +131,14 @@ async def run_sync(
             finished_at,
         )
     lost: Sequence[LostValue] = ()
+    kept = None
     if not outcome.interrupted:
         await in_daemon_thread(receiver.join)
         lost = await _finish(receiver, store, options, sync_id, progress)
-        verdict = "incomplete" if verdict == "complete" and any_counted(lost) else verdict
-    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost)
+        kept = await _compare(options, sync_id, progress)
+        is_short = any_counted(lost) or bool(kept and kept.dropped)
+        verdict = "incomplete" if verdict == "complete" and is_short else verdict
+    return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost, kept)
 
 
 async def _fetch(
@@ -141,6 +149,17 @@ async def _fetch(
         return await fleet.extract(work)
     tasks = thread_tasks(work.states, full=options.full)
     return await extract_threads(client, tasks, lander=lander, options=options.extract, progress=work.progress)
+
+
+async def _compare(options: SyncOptions, sync_id: str, progress: Progress) -> Kept | None:
+    """What is kept of all that was fetched, threads noted as failed where that is less; None if nothing is loaded."""
+    if options.plan is not None:
+        return None
+    kept = await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=options.source)
+    if kept.dropped is not None:
+        progress.failed_threads |= kept.thread_ids
+        progress.failures.append(kept.dropped)
+    return kept
 
 
 def _receiving(
@@ -237,6 +256,8 @@ def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
         kind=options.kind,
         project=options.project,
         models=dict(options.models) if options.models else None,
+        provider=options.provider,
+        sku=options.sku,
         odd_fields=list(options.odd_fields),
         **content_notes(options.extract.content_key),
     )

@@ -54,7 +54,8 @@ def report_end(
         [
             ("threads", progress.threads_done),
             ("runs listed", progress.runs),
-            ("steps", progress.steps),
+            ("steps", progress.steps if result.kept is None else result.kept.steps),
+            *([] if result.kept is None else [("tool calls", result.kept.calls)]),
             ("requests", meter.traffic.requests),
             ("retries", meter.traffic.retries),
         ]
@@ -69,7 +70,9 @@ def report_end(
 
 def _hints(settings: Settings, progress: Progress) -> list[str]:
     """What the server's answers usually mean."""
-    everything = hint_for_all(KINDS[settings["kind"]].hints, _NOT_FOUND) if progress.found_nothing else None
+    kind = KINDS[settings["kind"]]
+    base_url = settings["base_url"] or kind.base_url or ""
+    everything = hint_for_all(kind, base_url, _NOT_FOUND) if progress.found_nothing else None
     # Where one answer is explained there is no need to guess at all of them.
     return sorted(progress.hints) or ([everything] if everything else [])
 
@@ -101,6 +104,9 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
         **_counts(meter),
         "seconds": result.seconds,
         "warehouse": str(warehouse),
+        "kept": None
+        if result.kept is None
+        else {"runs": result.kept.runs, "steps": result.kept.steps, "tool_calls": result.kept.calls},
         "failures": meter.progress.failures,
         **summary_of(result.lost),
         "error": None if result.error is None else str(result.error),

@@ -1,4 +1,4 @@
-"""Bills in the warehouse: of each report, day and project the newest import counts."""
+"""Bills in the warehouse: of each report, day and group the newest import counts."""
 
 from pipeline.sqlfiles.duck import Connection
 
@@ -7,16 +7,17 @@ _TAKEN = "create or replace temp table taken_bills as select columns(*) from new
 
 _NEWEST = """
 create or replace temp table newest_bills as
-select source, report, billed_on, project_id, max({'imported_at': imported_at, 'part': part}) as newest
+select source, object, billed_on, grouped_by, group_key, max({'imported_at': imported_at, 'part': part}) as newest
 from (
-    select source, report, billed_on, project_id, imported_at, part from taken_bills
+    select source, object, billed_on, grouped_by, group_key, imported_at, part from taken_bills
     union all
-    select source, report, billed_on, project_id, imported_at, part from billed_usage
+    select source, object, billed_on, grouped_by, group_key, imported_at, part from billed_usage
 ) as bills
 group by all
 """
-_SAME_KEY = """newest_bills.source = {table}.source and newest_bills.report = {table}.report
-    and newest_bills.billed_on = {table}.billed_on and newest_bills.project_id is not distinct from {table}.project_id
+_SAME_KEY = """newest_bills.source = {table}.source and newest_bills.object is not distinct from {table}.object
+    and newest_bills.billed_on = {table}.billed_on and newest_bills.grouped_by is not distinct from {table}.grouped_by
+    and newest_bills.group_key is not distinct from {table}.group_key
 """
 _DELETE_OLDER = f"""
 delete from billed_usage using newest_bills
@@ -25,15 +26,12 @@ where {_SAME_KEY.format(table="billed_usage")}
 """
 _INSERT_NEWEST = f"""
 insert into billed_usage by name
-select taken_bills.source, taken_bills.report, taken_bills.billed_on, taken_bills.project_id,
+select columns(taken_bills.* exclude (row_number)),
     row_number() over (
-        partition by taken_bills.source, taken_bills.report, taken_bills.billed_on,
-            taken_bills.project_id
+        partition by taken_bills.source, taken_bills.object, taken_bills.billed_on, taken_bills.grouped_by,
+            taken_bills.group_key
         order by taken_bills.row_number
-    ) - 1 as row_index,
-    taken_bills.model, taken_bills.line_item, taken_bills.input_tokens, taken_bills.cached_tokens,
-    taken_bills.output_tokens, taken_bills.requests, taken_bills.amount, taken_bills.currency,
-    taken_bills.imported_at, taken_bills.part
+    ) - 1 as row_index
 from taken_bills
 inner join newest_bills on {_SAME_KEY.format(table="taken_bills")}
 where {{'imported_at': taken_bills.imported_at, 'part': taken_bills.part}} = newest_bills.newest

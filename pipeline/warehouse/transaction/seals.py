@@ -4,15 +4,42 @@ from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.sqlfiles.duck import Connection
 from pipeline.warehouse.ledger import post_touched_runs
 
-# Sealed: terminal now, and terminal when a walk to the end of its steps began.
-_SEAL = f"""
+# How long a run that says too little is asked for again, where the sync does not say.
+SETTLE_S = 86_400
+# Sealed: ended now, and had ended in the same way when the last walk to the end of its steps began; and settled by
+# then, or asked for again for as long as the sync that walked it would wait.
+_SEALS = f"""
+create or replace temp table seals as
+with step_walks as (
+    select walks.source, walks.thread_id, walks.run_id, walks.run_status, walks.run_ended_at, walks.is_settled,
+        walks.started_at,
+        coalesce(walks.settle_s, {SETTLE_S}) as settle_s,
+        min(walks.started_at) filter (where walks.run_status in {TERMINAL_SQL})
+            over (partition by walks.source, walks.thread_id, walks.run_id, walks.run_ended_at) as first_started_at
+    from walks
+    semi join touched_runs using (source, thread_id, run_id)
+    where walks.resource = 'steps' and walks.verdict = 'complete'
+    qualify row_number() over (
+        partition by walks.source, walks.thread_id, walks.run_id
+        order by walks.started_at desc, walks.walk_id desc
+    ) = 1
+)
+select runs.source, runs.thread_id, runs.run_id,
+    step_walks.run_status in {TERMINAL_SQL}
+    and coalesce(step_walks.run_ended_at = coalesce(runs.completed_at, runs.failed_at, runs.cancelled_at), true)
+    and (
+        coalesce(step_walks.is_settled, true)
+        or date_diff('millisecond', step_walks.first_started_at, step_walks.started_at) >= step_walks.settle_s * 1000
+    ) as sealed
+from runs
+join step_walks
+    on step_walks.source = runs.source and step_walks.thread_id = runs.thread_id and step_walks.run_id = runs.run_id
+where runs.status in {TERMINAL_SQL}
+"""
+_SEAL = """
 update runs set sealed = true
-where not sealed and status in {TERMINAL_SQL}
-    and (source, thread_id, run_id) in (select (source, thread_id, run_id) from touched_runs)
-    and (source, thread_id, run_id) in (
-        select (source, thread_id, run_id) from walks
-        where resource = 'steps' and verdict = 'complete' and run_status in {TERMINAL_SQL}
-    )
+where not sealed
+    and (source, thread_id, run_id) in (select (source, thread_id, run_id) from seals where sealed)
 """
 
 _TOUCHED_THREADS = """
@@ -90,6 +117,7 @@ _INSERT_THREADS = "insert into threads by name select columns(*) from thread_row
 
 def settle(connection: Connection) -> None:
     """See to all runs and threads that have been touched since `begin_touching`."""
+    connection.execute(_SEALS)
     connection.execute(_SEAL)
     connection.execute(_TOUCHED_THREADS)
     connection.execute(_THREAD_ROWS)

@@ -11,13 +11,12 @@ from pipeline.warehouse.transaction.imported_steps import delete_outranked_rejec
 _STEP_TABLES = ("run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
 
 # The best steps walk of each run that the batch has walked, whether it is one of the batch's, and whether the run was
-# walked or imported before. One that began when the run was over has all its steps: it outranks those before, whatever
-# a clock said that was set back since.
-_BEST_WALKS = f"""
+# walked or imported before. The newest of those that came to the end of the list: a run can go on after it ended.
+_BEST_WALKS = """
 create or replace temp table best_walks as
 with touched_walks as (
-    select walks.source, walks.thread_id, walks.run_id, walks.walk_id, walks.verdict, walks.run_status,
-        walks.started_at, walks.walk_id in (select walk_id from new_walks) as is_new,
+    select walks.source, walks.thread_id, walks.run_id, walks.walk_id, walks.verdict, walks.started_at,
+        walks.walk_id in (select walk_id from new_walks) as is_new,
         walks.verdict <> 'imported' and (walks.verdict = 'complete' or walks.items > 0) as counts
     from walks
     semi join (select source, thread_id, run_id from new_walks where resource = 'steps') as touched
@@ -29,8 +28,7 @@ select source, thread_id, run_id, walk_id, verdict, is_new,
 from touched_walks
 qualify counts and row_number() over (
     partition by source, thread_id, run_id
-    order by counts desc, verdict = 'complete' desc, coalesce(run_status in {TERMINAL_SQL}, false) desc,
-        started_at desc, walk_id desc
+    order by counts desc, verdict = 'complete' desc, started_at desc, walk_id desc
 ) = 1
 """
 
@@ -54,21 +52,23 @@ delete from rejects where resource = 'steps'
     and walk_id not in (select walk_id from walks where verdict = 'imported')
 """
 
-# The newest observation of each run, if newer than the warehouse's; a terminal one is never replaced by an open one.
-_BEST_RUNS = f"""
+# The newest observation of each run, if newer than the warehouse's. When an archive saw a run is told by the run
+# itself, which of one that is open may be anything: it never replaces one that has ended.
+_IMPORTED = "(select walk_id from walks where resource = 'runs' and verdict = 'imported')"
+_BEST_RUNS = """
 create or replace temp table best_runs as
 select new_runs.source, new_runs.thread_id, new_runs.run_id, new_runs.walk_id, runs.run_id is not null as was_seen
 from new_runs
 left join runs
     on runs.source = new_runs.source and runs.thread_id = new_runs.thread_id and runs.run_id = new_runs.run_id
 where runs.run_id is null
-    or (coalesce(new_runs.status in {TERMINAL_SQL}, false), new_runs.observed_at, new_runs.walk_id)
-        > (coalesce(runs.status in {TERMINAL_SQL}, false), runs.observed_at, runs.walk_id)
+    or ({of_new}, new_runs.observed_at, new_runs.walk_id) > ({of_held}, runs.observed_at, runs.walk_id)
 qualify row_number() over (
     partition by new_runs.source, new_runs.thread_id, new_runs.run_id
-    order by coalesce(new_runs.status in {TERMINAL_SQL}, false) desc, new_runs.observed_at desc, new_runs.walk_id desc
+    order by {of_new} desc, new_runs.observed_at desc, new_runs.walk_id desc
 ) = 1
 """
+_WEIGHT = f"(coalesce({{rows}}.status in {TERMINAL_SQL}, false) or {{rows}}.walk_id not in {_IMPORTED})"
 
 _DELETE_OLD_RUNS = """
 delete from runs using best_runs
@@ -114,7 +114,7 @@ def put_frames(connection: Connection, filled: Set[str]) -> None:
     if "new_walks" in filled:
         _put_steps(connection, filled, has_imports=has_imports)
     if "new_runs" in filled:
-        _put_runs(connection)
+        _put_runs(connection, has_imports=has_imports)
     if has_imports:
         delete_outranked_rejects(connection)
     if "new_plans" in filled:
@@ -150,8 +150,9 @@ def _put_steps(connection: Connection, filled: Set[str], *, has_imports: bool) -
     connection.execute(_SEE_THREADS.format(frame="new_walks", instant="started_at"))
 
 
-def _put_runs(connection: Connection) -> None:
-    connection.execute(_BEST_RUNS)
+def _put_runs(connection: Connection, *, has_imports: bool) -> None:
+    of_new, of_held = (_WEIGHT.format(rows=rows) if has_imports else "true" for rows in ("new_runs", "runs"))
+    connection.execute(_BEST_RUNS.format(of_new=of_new, of_held=of_held))
     if has_rows(connection, "best_runs where was_seen"):
         connection.execute(_DELETE_OLD_RUNS)
     best = "(source, thread_id, run_id, walk_id) in (select (source, thread_id, run_id, walk_id) from best_runs)"

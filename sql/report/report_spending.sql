@@ -1,14 +1,16 @@
--- Steps in the scope of a report, with their cost.
--- grain: source, thread_id, run_id, step_id
+-- What was spent in the scope of a report: usage with its cost, and fees beside it, each by its own UTC day.
+-- grain: kind, source, thread_id, run_id, step_id, fee_kind, created_on
 -- units: US dollars, exact to 12 decimals; created_on is a UTC date
 -- params: source, since
--- reads: step_costs
-create temp table report_steps as
+-- reads: spending
+create temp table report_spending as
 select
+    kind,
     source,
     thread_id,
     run_id,
     step_id,
+    fee_kind,
     assistant_id,
     model,
     created_on,
@@ -16,9 +18,11 @@ select
     cached_tokens,
     completion_tokens,
     total_tokens,
-    price_id,
-    cost_usd
-from step_costs
+    cost_usd,
+    unattributed_cost_usd,
+    unpriced_reason,
+    fee_usd
+from spending
 where
     ($source is null or source = $source)
     and ($since is null or created_on >= cast($since as date));

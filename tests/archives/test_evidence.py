@@ -1,0 +1,230 @@
+"""What archives prove: that a list is whole, or that something is missing, which is named, counted, and exit 4."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.verbs.archive_evidence import Evidence, read_evidence
+from pipeline.warehouse.checks import run_checks
+from pipeline.warehouse.database import open_for_reading, warehouse_path
+from tests.archived import (
+    NOW,
+    JsonObject,
+    envelope,
+    exchange,
+    import_here,
+    lines_of,
+    recording,
+    run_object,
+    step_object,
+    write_json,
+)
+from tests.syncs import read_all, run_cli
+
+RUN = run_object()
+STEPS = [step_object("step_a", at=1), step_object("step_b", at=2), step_object("step_c", at=3)]
+PATH = "/threads/thread_1/runs/run_1/steps"
+RUNS = [run_object(f"run_{number}", created_at=1_700_000_000 + number) for number in range(1, 4)]
+
+
+def evidence_of(folder: Path, *documents: Any, apart: bool = False) -> Evidence:
+    """Of an import of these documents, each a file; with `apart` each an import of its own."""
+    files = [write_json(folder / f"{index}.json", document) for index, document in enumerate(documents)]
+    for number, batch in enumerate([[file] for file in files] if apart else [files]):
+        import_here(folder / "data", *batch, now=NOW + timedelta(minutes=number))
+    return read_evidence(warehouse_path(folder / "data"), source="archive")
+
+
+def failing_checks(folder: Path) -> set[str]:
+    with open_for_reading(warehouse_path(folder / "data")) as connection:
+        return {finding.name for finding in run_checks(connection) if finding.level == "fail"}
+
+
+NEWEST, OLDEST = STEPS[:0:-1], STEPS[:1]
+CUT: dict[str, list[Any]] = {
+    "newest first": [RUN, envelope(NEWEST, has_more=True)],
+    "oldest first": [RUN, envelope(STEPS[:2], has_more=True)],
+    "one item": [RUN, envelope(STEPS[2:], has_more=True)],
+    "all that the run counted": [RUN, envelope(STEPS, has_more=True)],
+    "in the run": [RUN | {"steps": envelope(NEWEST, has_more=True)}],
+    "no run": [envelope(NEWEST, has_more=True)],
+    "a recording": [RUN, recording(exchange(PATH, envelope(NEWEST, has_more=True)))],
+    "an empty page that says more": [RUN, recording(exchange(PATH, envelope([], has_more=True)))],
+    "an item that could not be read": [RUN, envelope([*STEPS, {"id": 1}])],
+    "a page after one that is not here": [RUN, recording(exchange(f"{PATH}?after=step_z", envelope(STEPS)))],
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_a_list_of_steps_that_goes_on_where_nothing_is_is_cut(tmp_path: Path, kind: str) -> None:
+    evidence = evidence_of(tmp_path, *CUT[kind])
+
+    assert len(evidence.cut_lists) == 1
+    assert "steps of run_1 in thread_1" in evidence.cut_lists[0]
+    assert "lists_cut" in failing_checks(tmp_path)
+    assert read_all(tmp_path / "data", "select distinct state from completeness") in ([("list_cut",)], [])
+
+
+FOLLOWED: dict[str, list[Any]] = {
+    "newest first": [RUN, envelope(NEWEST, has_more=True), envelope(OLDEST)],
+    "oldest first": [RUN, envelope(STEPS[:2], has_more=True), envelope(STEPS[2:])],
+    "one a page": [RUN, *(envelope([step], has_more=step is not STEPS[0]) for step in STEPS[::-1])],
+    "the whole list at another time": [RUN, envelope(NEWEST, has_more=True), envelope(STEPS[::-1])],
+    "a recording": [
+        RUN,
+        recording(exchange(PATH, envelope(NEWEST, has_more=True)), exchange(f"{PATH}?after=step_b", envelope(OLDEST))),
+    ],
+}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "one after another"])
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_a_list_that_goes_on_in_another_page_is_not_cut(tmp_path: Path, kind: str, apart: bool) -> None:
+    evidence = evidence_of(tmp_path, *FOLLOWED[kind], apart=apart)
+
+    assert evidence.gaps == []
+    assert failing_checks(tmp_path) == set()
+    assert read_all(tmp_path / "data", "select state from completeness") == [("complete",)]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [envelope(RUNS[:0:-1], has_more=True), recording(exchange("/threads/thread_1/runs?after=run_9", envelope(RUNS)))],
+)
+def test_a_list_of_runs_that_is_cut_is_told_too(tmp_path: Path, page: JsonObject) -> None:
+    [line] = evidence_of(tmp_path, page).cut_lists
+
+    assert "runs of thread_1" in line
+
+
+def test_a_list_of_runs_that_goes_on_is_not_cut(tmp_path: Path) -> None:
+    pages = [envelope(RUNS[:0:-1], has_more=True), envelope(RUNS[:1])]
+
+    assert evidence_of(tmp_path, *pages, apart=True).gaps == []
+
+
+@pytest.mark.parametrize("steps", [STEPS[:1], STEPS[:2], [*STEPS, step_object("step_d")]], ids=["few", "most", "more"])
+def test_a_run_whose_steps_come_to_another_usage_is_named(tmp_path: Path, steps: list[JsonObject]) -> None:
+    evidence = evidence_of(tmp_path, [RUN, *steps])
+
+    assert evidence.differences == [f"run_1 in thread_1: its steps have {10 * len(steps)} of the 30 tokens of the run"]
+    assert "completeness_broken" in failing_checks(tmp_path)
+
+
+def at(entry: JsonObject, second: int) -> JsonObject:
+    return entry | {"startedDateTime": f"2023-11-14T23:00:{second:02}.000Z"}
+
+
+NO_USAGE = run_object(total=None)
+WHOLE = [
+    at(exchange(PATH, envelope(NEWEST, has_more=True)), 5),
+    at(exchange(f"{PATH}?after=step_b", envelope(OLDEST)), 6),
+]
+
+
+@pytest.mark.parametrize(
+    ("entries", "state"),
+    [
+        (WHOLE, "no_usage"),
+        ([at(exchange(PATH, envelope(STEPS)), 5)], "no_usage"),
+        ([at(exchange(PATH, envelope([])), 5)], "no_usage"),
+        (WHOLE[:1], "list_cut"),
+        (WHOLE[1:], "list_cut"),
+        ([at(exchange(PATH, envelope(STEPS, has_more=None)), 5)], "steps_missing"),
+        ([at(exchange(PATH, envelope([*STEPS, {"id": 1}])), 5)], "list_cut"),
+        ([at(exchange(PATH, envelope(STEPS)), 5) | {"startedDateTime": "2023-11-14T22:13:30Z"}], "steps_missing"),
+    ],
+    ids=["two pages", "one page", "no steps", "the first page", "the last page", "no word", "unreadable", "too early"],
+)
+def test_a_recording_from_the_start_to_the_end_after_the_run_had_ended_is_proof_without_usage(
+    tmp_path: Path, entries: list[JsonObject], state: str
+) -> None:
+    har = write_json(tmp_path / "a.har", recording(*entries, at(exchange("/threads/thread_1/runs/run_1", NO_USAGE), 9)))
+
+    import_here(tmp_path / "data", har)
+
+    assert read_all(tmp_path / "data", "select state from completeness") == [(state,)]
+
+
+def test_a_plain_list_is_no_proof(tmp_path: Path) -> None:
+    assert evidence_of(tmp_path, NO_USAGE, envelope(STEPS)).unproven["runs_without_usage"] == 1
+
+
+@pytest.mark.parametrize(
+    ("documents", "said"),
+    [
+        ([envelope(RUNS)], "3 runs have no steps here"),
+        ([STEPS], "1 run is not here, only its steps"),
+        ([[NO_USAGE, *STEPS]], "1 run has steps and no usage to compare"),
+        ([[run_object(status="in_progress", completed_at=None, total=None)]], "1 run had not ended"),
+    ],
+)
+def test_what_nothing_tells_of_is_said_in_one_line_and_ends_with_0(
+    tmp_path: Path, documents: list[Any], said: str
+) -> None:
+    for index, document in enumerate(documents):
+        write_json(tmp_path / f"{index}.json", document)
+
+    ended = run_cli(tmp_path, "import", "0.json", "--data-dir", "data")
+
+    assert ended.returncode == 0
+    assert f"nothing tells whether more is missing: {said}\n" in ended.stderr
+
+
+def test_the_command_line_names_and_counts_what_is_missing(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", [RUN, *STEPS[:1]])
+    write_json(tmp_path / "b.json", envelope(STEPS[:1], has_more=True))
+
+    ended = run_cli(tmp_path, "import", "a.json", "b.json", "--json", "--data-dir", "data")
+
+    assert ended.returncode == 4
+    summary = json.loads(ended.stdout)
+    assert (summary["exit_code"], summary["cut_lists"], summary["usage_differs"]) == (4, 1, 0)
+    assert summary["missing"] == [
+        "b.json: $.data: the page says has_more, and what follows is not here (steps of run_1 in thread_1)"
+    ]
+    assert "archives are not whole: 1 list cut" in ended.stderr
+
+
+def test_everything_else_was_imported_is_said_only_where_something_was(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(str(RUN))
+    (tmp_path / "b.jsonl").write_bytes(lines_of([RUN | {"usage": None}]) + f"{RUN}\n".encode())
+
+    nothing = run_cli(tmp_path, "import", "a.json", "--data-dir", "data")
+    some = run_cli(tmp_path, "import", "b.jsonl", "--data-dir", "data")
+
+    assert "everything else" not in nothing.stderr
+    assert "everything else was imported" in some.stderr
+
+
+SAME = [{"created_at": 1_700_000_100}] * 2
+FALLING = [{"created_at": 1_700_000_020}, {"created_at": 1_700_000_010}]
+
+
+@pytest.mark.parametrize("times", [FALLING, FALLING[::-1]], ids=["newest first", "oldest first"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["one a line", "a list a line"])
+def test_steps_of_one_second_stand_as_the_other_runs_of_the_file_do(
+    tmp_path: Path, times: list[JsonObject], wrapped: bool
+) -> None:
+    shows = [step_object(f"step_x{n}", run_id="run_x") | time for n, time in enumerate(times)]
+    same = [step_object(f"step_{n}", run_id="run_y") | time for n, time in enumerate(SAME)]
+    (tmp_path / "a.jsonl").write_bytes(lines_of([envelope(same), envelope(shows)] if wrapped else [*same, *shows]))
+
+    import_here(tmp_path / "data", tmp_path / "a.jsonl")
+
+    rows = read_all(tmp_path / "data", "select step_id from run_steps where run_id = 'run_y' order by step_index")
+    assert [step_id for (step_id,) in rows] == (["step_1", "step_0"] if times is FALLING else ["step_0", "step_1"])
+
+
+def test_a_list_that_was_asked_for_ascending_and_falls_is_turned(tmp_path: Path) -> None:
+    steps = [*STEPS[::-1], step_object("step_0", at=1)]
+
+    import_here(
+        tmp_path / "data", write_json(tmp_path / "a.har", recording(exchange(f"{PATH}?order=asc", envelope(steps))))
+    )
+
+    rows = read_all(tmp_path / "data", "select step_id from run_steps order by step_index")
+    assert rows == [("step_0",), ("step_a",), ("step_b",), ("step_c",)]
