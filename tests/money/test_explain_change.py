@@ -93,9 +93,8 @@ def test_the_parts_are_the_difference_that_sql_says_whatever_it_is_told_by(
 
 def explain(con: Connection, by: str | None = None) -> str:
     grouping = parse_grouping(by)
-    return write_sentence(
-        explain_costs(*(read_costs(con, each, grouping, source=None) for each in (MAY, JUNE)), grouping)
-    )
+    before, after = (read_costs(con, each, grouping, source=None) for each in (MAY, JUNE))
+    return write_sentence(explain_costs(before, after, grouping))
 
 
 def add_used(con: Connection, day: int, number: int, *, tokens: int = 1_000_000, **run: Any) -> None:
