@@ -91,12 +91,10 @@ def _read_judged() -> dict[Difference, str]:
 
 def _compare(name: str, quotes: list[Quote], rows: list[dict[str, str]]) -> Iterator[Difference]:
     """A name that only they have is a difference of its own, once; one that only we have is not."""
-    ours = {(quote.provider, quote.model, quote.sku): [] for quote in quotes}
-    for key, held in ours.items():
-        held += _rows_of(*key, rows)
+    ours = {key: _rows_of(*key, rows) for key in dict.fromkeys(map(_key_of, quotes))}
     for quote in quotes:
-        held = ours[quote.provider, quote.model, quote.sku]
-        key = (name, quote.provider, quote.model, quote.sku)
+        held = ours[_key_of(quote)]
+        key = (name, *_key_of(quote))
         if not held:
             yield Difference(*key, "", "", "any day", "a row", "", "one")
             continue
@@ -109,6 +107,10 @@ def _compare(name: str, quotes: list[Quote], rows: list[dict[str, str]]) -> Iter
             own = Decimal(row[column]) if row[column] else None
             if field in quote.fields and own != quote.rates.get(field):
                 yield Difference(*key, *place, field, _shown(own), _shown(quote.rates.get(field)))
+
+
+def _key_of(quote: Quote) -> tuple[str, str, str]:
+    return quote.provider, quote.model, quote.sku
 
 
 def _rows_of(provider: str, model: str, sku: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:

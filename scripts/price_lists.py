@@ -48,7 +48,7 @@ def read_genai_prices() -> list[Quote]:
     """Standard rates of OpenAI's names, today and on the eve of each change."""
     from genai_prices.data import providers
 
-    quotes = []
+    quotes = list[Quote]()
     for model in next(known for known in providers if known.id == "openai").models:
         for name in _equal_names(model.match):
             if not _OTHER_FIELDS.search(name):
@@ -105,7 +105,7 @@ def read_litellm() -> list[Quote]:
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("litellm is not installed")
     path = Path(spec.submodule_search_locations[0]) / "model_prices_and_context_window_backup.json"
-    quotes = []
+    quotes = list[Quote]()
     for key, entry in json.loads(path.read_text("utf-8"), parse_float=Decimal).items():
         provider, mode = entry.get("litellm_provider"), entry.get("mode")
         if provider in ("openai", "azure") and mode in ("chat", "responses") and not _OTHER_FIELDS.search(key):

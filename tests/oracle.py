@@ -58,7 +58,10 @@ def _read_walk(pages: Sequence[bytes], name: str, owner: Row, read: Callable[[No
         node = node_of(json.loads(pages[page])["data"][item], f"$.data[{item}]", one.rejects, set())
         read(node, one)
         item_id = _read_id(node)
-        others = {name: other for name, other in _others(node, owner).items() if other} if item_id is not None else {}
+        named = {name: node.fields.get(name) for name in owner if item_id is not None}
+        others = {
+            name: value for name, value in named.items() if isinstance(value, str) and value not in ("", owner[name])
+        }
         if others:
             # Nothing is kept of what says that it belongs elsewhere, and it has no place in this list.
             name_of = "run_id" if "run_id" in others else "thread_id"

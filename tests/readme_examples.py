@@ -10,7 +10,7 @@ from tests.syncs import run_cli
 README = Path(__file__).parents[1] / "README.md"
 _EXAMPLE = re.compile(r"(```sql\n(?P<sql>.*?)```\n```text\n)(?P<output>.*?)(```)", re.DOTALL)
 _DEMO = re.compile(r"(<!-- demo -->\n```text\n)(?P<output>.*?)(```)", re.DOTALL)
-_TABLES = re.compile(r"(<!-- tables -->\n)(?P<output>.*?)(\nIds are unique)", re.DOTALL)
+_TABLES = re.compile(r"(<!-- tables -->\n)(?P<output>.*?)(\nA run.s id is unique)", re.DOTALL)
 
 
 def render(text: str, folder: Path) -> str:

@@ -13,7 +13,7 @@ from pipeline.protocol.wire import ItemHead, ListHead
 
 PAGE_LIMIT = 100
 # Our limit, and those that servers are known to have whatever limit they are asked for: 20 is the protocol's default.
-_USUAL_LIMITS = frozenset({10, 20, 50, PAGE_LIMIT})
+USUAL_LIMITS = frozenset({10, 20, 50, PAGE_LIMIT})
 # A million items in one list: beyond any run or thread that was ever seen, so the server makes them up.
 MAX_PAGES = 10_000
 # Answers to a cursor that the server does not know (any more).
@@ -224,7 +224,7 @@ def _is_full(walk: ListWalk) -> bool:
     """Whether the last page is as long as the limit, as one that servers have of their own, or as the first page."""
     count = len(walk.heads[-1].data)
     is_as_long = len(walk.heads) > 1 and count == len(walk.heads[0].data)
-    return count in _USUAL_LIMITS or (is_as_long and count > min(_USUAL_LIMITS))
+    return count in USUAL_LIMITS or (is_as_long and count > min(USUAL_LIMITS))
 
 
 async def _is_over(fetch: Fetch, walk: ListWalk, trail: _Trail) -> bool:
@@ -236,7 +236,7 @@ async def _is_over(fetch: Fetch, walk: ListWalk, trail: _Trail) -> bool:
     if not walk.heads or (trail.by_last_id and len(walk.heads) > 1):
         return True
     last, ids = walk.heads[-1], list(walk.ids)
-    if last.has_more is False or (last.has_more is None and len(last.data) < min(_USUAL_LIMITS)) or not ids:
+    if last.has_more is False or (last.has_more is None and len(last.data) < min(USUAL_LIMITS)) or not ids:
         return True
     try:
         head = (await fetch(Ask(len(walk.pages), ids[-2] if len(ids) > 1 else walk.after))).head

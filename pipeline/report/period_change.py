@@ -12,10 +12,10 @@ from pipeline.money.reasons import display_unit, explain_costs, write_sentence
 from pipeline.money.shapley import round_parts
 from pipeline.sqlfiles.duck import Connection
 
-_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "reason": pl.String,
+_SCHEMA: dict[str, pl.DataType] = {
+    "reason": pl.String(),
     "change_usd": pl.Decimal(38, 6),
-    "share": pl.Float64,
+    "share": pl.Float64(),
 }
 
 

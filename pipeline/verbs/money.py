@@ -168,7 +168,7 @@ def _source_facts(settings: Settings) -> tuple[Charged, dict[str, str]]:
 
     The newest sync says the first, for it prices the steps, and the profile the names; each, if it does not, the other.
     """
-    charged = Charged(settings["kind"])
+    charged = Charged(settings["kind"], settings["provider"], settings["sku"])
     models: dict[str, str] = settings["models"]
     warehouse = warehouse_path(settings.data_dir)
     if not warehouse.exists():

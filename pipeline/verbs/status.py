@@ -1,15 +1,23 @@
 """What a data folder holds and which settings are in force, told to a person or a machine on stdout."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from pipeline.console.tables import frame_table, stdout_console
+from pipeline.console.tables import format_decimal, frame_table, stdout_console
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
 from pipeline.warehouse.database import warehouse_path
-from pipeline.warehouse.overview import next_commands, read_row_counts, read_status, read_top_tools
+from pipeline.warehouse.overview import (
+    next_commands,
+    read_row_counts,
+    read_spent,
+    read_status,
+    read_top_tools,
+)
 
 
 def print_outcome(warehouse: Path, *, source: str) -> None:
@@ -19,9 +27,26 @@ def print_outcome(warehouse: Path, *, source: str) -> None:
     console.print(frame_table(read_row_counts(warehouse), title="Tables"))
     console.print()
     console.print(frame_table(read_top_tools(warehouse, source=source), title="Tools called most"))
+    console.print(f"\n[bold]Spent[/bold]  {_spent(read_spent(warehouse, source=source))}")
     console.print(f"\n[bold]DuckDB file[/bold]  {warehouse}\n\n[bold]Next[/bold]")
     for command in next_commands():
         console.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def _spent(spent: dict[str, Any]) -> str:
+    """In words: money for tokens, fees beside it, and what is in neither."""
+    cost, fees = (_usd(spent[name]) for name in ("cost_usd", "fee_usd"))
+    unknown = {
+        "steps": spent["unpriced_steps"],
+        "rests of runs": spent["unpriced_rests"],
+        "fees": spent["unknown_fees"],
+    }
+    counts = ", ".join(f"{number:,} {noun}" for noun, number in unknown.items() if number)
+    return f"{cost} for tokens, {fees} of fees beside it" + (f"; of unknown cost: {counts}" if counts else "")
+
+
+def _usd(value: Decimal | None) -> str:
+    return "nothing" if value is None else f"{format_decimal(round(value, 2), least_digits=2)} USD"
 
 
 def print_status(data_dir: Path, *, as_json: bool) -> None:

@@ -65,6 +65,15 @@ order by calls desc, name
 limit 10
 """
 
+_SPENT = """
+select sum(cost_usd) as cost_usd, sum(fee_usd) as fee_usd,
+    count(*) filter (where unpriced_reason is not null and kind = 'step') as unpriced_steps,
+    count(*) filter (where unpriced_reason is not null and kind = 'run_rest') as unpriced_rests,
+    count(*) filter (where kind = 'fee' and fee_usd is null) as unknown_fees
+from spending
+where source = $source
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -116,6 +125,12 @@ def read_top_tools(warehouse: Path, *, source: str) -> pl.DataFrame:
     """The ten tools called most, with their failures and cost; grain: name, type."""
     with open_for_reading(warehouse) as connection:
         return read_frame(connection, _TOP_TOOLS, {"source": source})
+
+
+def read_spent(warehouse: Path, *, source: str) -> dict[str, Any]:
+    """What a source has cost, the fees beside it, and how much of both is unknown."""
+    with open_for_reading(warehouse) as connection:
+        return read_frame(connection, _SPENT, {"source": source}).row(0, named=True)
 
 
 def next_commands(named: Sequence[str] = ("spend_by_model", "top_tools", "completeness_summary")) -> list[str]:

@@ -37,29 +37,29 @@ rests as (
         runs.run_id,
         runs.created_at,
         step_sums.run_id is null as is_whole,
-        if(is_whole, runs.prompt_tokens, greatest(runs.prompt_tokens - coalesce(step_sums.prompt_tokens, 0), 0)) as left_prompt,
+        if(is_whole, runs.prompt_tokens, tokens_left(runs.prompt_tokens, step_sums.prompt_tokens)) as left_prompt,
         if(
-            is_whole, runs.completion_tokens, greatest(runs.completion_tokens - coalesce(step_sums.completion_tokens, 0), 0)
+            is_whole, runs.completion_tokens, tokens_left(runs.completion_tokens, step_sums.completion_tokens)
         ) as left_completion,
-        if(is_whole, runs.total_tokens, greatest(runs.total_tokens - coalesce(step_sums.total_tokens, 0), 0)) as left_total,
+        if(is_whole, runs.total_tokens, tokens_left(runs.total_tokens, step_sums.total_tokens)) as left_total,
         -- Details are a part of what is left, unless the run itself says more of them than can be.
         case
             when is_whole or runs.cached_tokens > runs.prompt_tokens then runs.cached_tokens
             when runs.cached_tokens is not null
-            then least(greatest(runs.cached_tokens - coalesce(step_sums.cached_tokens, 0), 0), left_prompt)
+            then least(tokens_left(runs.cached_tokens, step_sums.cached_tokens), left_prompt)
         end as left_cached,
         case
             when is_whole or runs.cache_write_tokens > runs.prompt_tokens then runs.cache_write_tokens
             when runs.cache_write_tokens is not null
             then least(
-                greatest(runs.cache_write_tokens - coalesce(step_sums.cache_write_tokens, 0), 0),
-                greatest(left_prompt - coalesce(left_cached, 0), 0)
+                tokens_left(runs.cache_write_tokens, step_sums.cache_write_tokens),
+                tokens_left(left_prompt, left_cached)
             )
         end as left_cache_write,
         case
             when is_whole or runs.reasoning_tokens > runs.completion_tokens then runs.reasoning_tokens
             when runs.reasoning_tokens is not null
-            then least(greatest(runs.reasoning_tokens - coalesce(step_sums.reasoning_tokens, 0), 0), left_completion)
+            then least(tokens_left(runs.reasoning_tokens, step_sums.reasoning_tokens), left_completion)
         end as left_reasoning
     from runs
     left join step_sums

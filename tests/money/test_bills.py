@@ -170,6 +170,68 @@ def test_of_each_day_and_project_the_newest_import_counts(tmp_path: Path) -> Non
     assert [tuple(row.values()) for row in rows] == [("proj_1", 0, Decimal(5)), ("proj_2", 0, Decimal(7))]
 
 
+def sessions(number: int = 3, **fields: Any) -> Json:
+    named = "organization.usage.code_interpreter_sessions.result"
+    return {"object": named, "num_sessions": number, "project_id": "proj_1", **fields}
+
+
+EMBEDDINGS = {"object": "organization.usage.embeddings.result", "model": "text-embedding-3-small"}
+MINI = "gpt-4o-mini-2024-07-18"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (usage(), sessions()),
+        (sessions(), usage()),
+        (usage(), {**usage(), **EMBEDDINGS}),
+        (usage(), usage(model=MINI)),
+        (usage(), usage(project_id="proj_2")),
+        (usage(batch=False), usage(batch=True)),
+        (cost(1), cost(1, "gpt-4o-2024-08-06, output")),
+        (cost(1), usage()),
+    ],
+)
+def test_several_reports_of_a_day_never_overwrite_each_other(tmp_path: Path, earlier: Json, later: Json) -> None:
+    warehouse = load_pages(tmp_path, page(answer(earlier)), page(answer(later), minute=1))
+
+    assert len(read(warehouse, "from billed_usage")) == 2
+    assert len(read(warehouse, "from counted_bills")) == 2
+
+
+@pytest.mark.parametrize("finer_first", [False, True])
+@pytest.mark.parametrize(
+    "coarse",
+    [
+        [usage(model=None, project_id=None, input_tokens=3_000_000)],
+        [usage(model=None, input_tokens=3_000_000)],
+        [usage(project_id=None), usage(project_id=None, model=MINI, input_tokens=2_000_000)],
+        [usage(model=None, project_id=None, batch=True, input_tokens=3_000_000)],
+    ],
+)
+def test_the_same_usage_grouped_in_two_ways_adds_up_once(tmp_path: Path, coarse: list[Json], finer_first: bool) -> None:
+    fine = [usage(), usage(model=MINI, input_tokens=2_000_000)]
+    minutes = (1, 2) if finer_first else (2, 1)
+
+    warehouse = load_pages(tmp_path, page(answer(*fine), minute=minutes[0]), page(answer(*coarse), minute=minutes[1]))
+
+    counted = read(warehouse, "select model, input_tokens from counted_bills order by input_tokens")
+    assert [tuple(row.values()) for row in counted] == [("gpt-4o-2024-08-06", 1_000_000), (MINI, 2_000_000)]
+    assert len(read(warehouse, "from billed_usage")) == len(fine) + len(coarse)
+
+
+def test_an_import_says_what_it_replaced_and_what_does_not_count(tmp_path: Path) -> None:
+    names = ["first.json", "corrected.json", "whole.json"]
+    bodies = [answer(usage()), answer(usage(input_tokens=5)), answer(usage(model=None, project_id=None))]
+    for name, body in zip(names, bodies, strict=True):
+        (tmp_path / name).write_bytes(body)
+
+    said = [run_cli(tmp_path, "import-usage", name).stdout for name in names]
+
+    assert ["replaced 1 row of the same report" in text for text in said] == [False, True, False]
+    assert ["not counted: 1 row of reports" in text for text in said] == [False, False, True]
+
+
 @pytest.mark.parametrize("pruned", [False, True])
 def test_an_import_counts_as_the_newest_also_where_the_clock_was_set_back(tmp_path: Path, pruned: bool) -> None:
     ahead = NOW.replace(year=2999)
@@ -282,6 +344,38 @@ def test_where_the_tokens_agree_the_price_row_is_named(tmp_path: Path) -> None:
     [row] = reconcile(load_pages(tmp_path, page(answer(usage(), cost(2)))))
 
     assert row[3:] == (Decimal("-0.5"), ["the tokens agree: look at the price row openai:gpt-4o:2024-10-02"])
+
+
+@pytest.mark.parametrize(
+    ("billed", "explained"),
+    [
+        ((cost(10),), "unexplained: the bill has money only"),
+        ((cost(1),), "unexplained: the bill has money only"),
+        ((cost(10), usage(input_tokens=2_000_000)), "the bill counts more tokens"),
+        ((cost(10), usage(input_tokens=5)), "unexplained: neither the tokens"),
+        ((cost(1), usage(input_tokens=5)), "the bill counts fewer tokens"),
+        ((cost(1), usage(input_tokens=2_000_000)), "unexplained: neither the tokens"),
+        ((cost(10), usage(output_tokens=None)), "unexplained: neither the tokens"),
+    ],
+)
+def test_no_difference_goes_without_a_reason_or_the_word_unexplained(
+    tmp_path: Path, billed: tuple[Json, ...], explained: str
+) -> None:
+    add_run(tmp_path)
+
+    [row] = reconcile(load_pages(tmp_path, page(answer(*billed))))
+
+    assert row[3] != 0
+    assert [text.startswith(explained) for text in row[4]] == [True]
+
+
+def test_usage_of_batches_is_priced_as_such_and_told(tmp_path: Path) -> None:
+    add_run(tmp_path)
+
+    [row] = reconcile(load_pages(tmp_path, page(answer(usage(batch=False), usage(batch=True)))))
+
+    assert row[1:4] == (Decimal("3.75"), Decimal("2.5"), Decimal("1.25"))
+    assert "1000000 of the billed tokens are of batches, which no thread asks for: other use of the API" in row[4]
 
 
 NOT_SYNCED = "other use of the API, or threads that were never synced"

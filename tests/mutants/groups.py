@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[Mutant, ...]] = {
     "Pruning and the doctor": guarding.UPKEEP,
     "Cells and files": guarding.FILES,
     "Prices": money.PRICES,
-    "Costs, fees and completeness": money.COSTS,
+    "Costs, fees and completeness": (*money.COSTS, *money.RESTS),
     "Ledger": money.LEDGER,
     "Budgets, checks and bills": money.BUDGETS,
     "Queries and report": using.QUERIES,

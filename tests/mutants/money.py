@@ -302,7 +302,98 @@ LEDGER = (
     ),
 )
 
+RESTS = (
+    Mutant(
+        "what a run used beyond its steps is in no sum",
+        "archives of runs only cost nothing",
+        _STEP_COSTS,
+        "where is_whole or left_prompt > 0 or left_completion > 0 or left_total > 0",
+        "where false",
+        ("money/test_conservation.py::test_a_rest_is_what_the_run_says_beyond_its_steps",),
+    ),
+    Mutant(
+        "the rest does not shrink as steps come",
+        "a run is charged twice",
+        "sql/macros/tokens_left.sql",
+        "greatest(told - coalesce(of_steps, 0), 0)",
+        "told",
+        ("money/test_conservation.py::test_a_rest_is_what_the_run_says_beyond_its_steps",),
+    ),
+    Mutant(
+        "a rest of unknown size is nothing",
+        "what nobody knows costs 0",
+        "sql/macros/tokens_left.sql",
+        "case when told is not null then greatest(told - coalesce(of_steps, 0), 0) end",
+        "greatest(told - coalesce(of_steps, 0), 0)",
+        ("money/test_conservation.py::test_a_rest_is_what_the_run_says_beyond_its_steps",),
+    ),
+    Mutant(
+        "usage with only a total is not named",
+        "tokens are in no sum and beside none",
+        _STEP_COSTS,
+        "then 'only a total'",
+        "then null",
+        ("money/test_conservation.py::test_tokens_without_a_cost_are_named_whatever_the_reason",),
+    ),
+    Mutant(
+        "a report leaves out runs that began before it",
+        "money is shown of no run",
+        "sql/report/report_runs.sql",
+        "        or run_sums.run_id is not null\n",
+        "",
+        ("report/test_document.py::test_a_run_over_the_edge_of_a_period_is_in_it_with_the_part_that_lies_there",),
+    ),
+)
+
 BUDGETS = (
+    Mutant(
+        "a budget is silent about what it does not know",
+        "unknown spend passes as none",
+        _BUDGETS,
+        'if spend.left_out and budget.unknown != "ignore" and level != "fail":',
+        "if False:",
+        ("warehouse/test_checks.py::test_a_budget_over_spend_that_nobody_knows_says_so_and_is_judged_by_it",),
+    ),
+    Mutant(
+        "fees that a budget asks for are not in it",
+        "a budget for everything leaves sessions out",
+        _BUDGETS,
+        "if budget.fees else Decimal(0))",
+        "if False else Decimal(0))",
+        ("warehouse/test_checks.py::test_fees_of_tools_are_in_a_budget_on_request_and_else_it_says_that_they_are_not",),
+    ),
+    Mutant(
+        "reports of one day overwrite each other",
+        "a report of sessions removes the tokens",
+        "pipeline/warehouse/transaction/bills.py",
+        "newest_bills.object is not distinct from {table}.object",
+        "true",
+        ("money/test_bills.py::test_several_reports_of_a_day_never_overwrite_each_other",),
+    ),
+    Mutant(
+        "reports that are grouped in two ways add up",
+        "a day is billed twice",
+        "sql/views/counted_bills.sql",
+        "    ) = 1;",
+        "    ) >= 1;",
+        ("money/test_bills.py::test_the_same_usage_grouped_in_two_ways_adds_up_once",),
+    ),
+    Mutant(
+        "a difference without a reason agrees",
+        "explain-cost has nothing to explain",
+        "sql/views/reconciliation.sql",
+        "when differences.difference_usd = 0 or len(found) > 0 then found",
+        "when true then found",
+        ("money/test_bills.py::test_no_difference_goes_without_a_reason_or_the_word_unexplained",),
+    ),
+    Mutant(
+        "an import says nothing of its source",
+        "archives of Azure are priced as OpenAI's",
+        "pipeline/archives/landing.py",
+        "            **msgspec.structs.asdict(self._facts),\n",
+        "",
+        ("money/test_who_charges.py::test_an_import_is_priced_as_its_profile_says",),
+    ),
     Mutant(
         "a check that fails exits with 0",
         "an alarm never rings",

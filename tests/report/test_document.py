@@ -223,6 +223,47 @@ def test_an_unknown_source_is_refused_with_those_that_there_are(tmp_path: Path) 
         write_report(path, tmp_path / "report.html", Scope(source="mian"), now=NOW)
 
 
+@pytest.mark.parametrize("status", ["failed", "completed", "requires_action"])
+@pytest.mark.parametrize("usage_on", ["step", "rest"])
+def test_a_run_over_the_edge_of_a_period_is_in_it_with_the_part_that_lies_there(
+    tmp_path: Path, status: str, usage_on: str
+) -> None:
+    tokens = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+    at = {"early": "2024-11-19T23:59:55Z", "late": "2024-11-20T00:00:05Z"}
+    with open_for_writing(tmp_path / "warehouse.duckdb", wait_s=1) as con:
+        if usage_on == "step":
+            add_run(con, status=status, created_at=at["early"])
+            add_step(con, step_id="step_1", created_at=at["early"], **tokens)
+            add_step(con, step_id="step_2", step_index=1, created_at=at["late"], **tokens)
+        else:
+            add_run(con, status=status, created_at=at["late"], **tokens)
+
+    page = read_page(tmp_path / "warehouse.duckdb", Scope(since=date(2024, 11, 20)))
+
+    assert (page.totals["cost_usd"], page.totals["runs"]) == ("2.500000000000", "1")
+    for table in [*{"failed": ["unfinished"], "requires_action": ["waiting"]}.get(status, []), "spend_by_model"]:
+        assert [(row["runs"], row["cost_usd"]) for row in rows_of(page, table)] == [("1", "2.500000000000")]
+    assert [row["runs"] for row in rows_of(page, "completeness")] == ["1"]
+
+
+def test_fees_and_what_no_step_tells_stand_at_the_head_of_a_page(tmp_path: Path) -> None:
+    with open_for_writing(tmp_path / "warehouse.duckdb", wait_s=1) as con:
+        add_run(con, prompt_tokens=1_000_000, completion_tokens=0, total_tokens=1_000_000)
+        add_step(con, type="tool_calls")
+        add_call(con, type="code_interpreter", name="code_interpreter")
+
+    page = read_page(tmp_path / "warehouse.duckdb")
+
+    shown = {name: Decimal(page.totals[name] or "nan") for name in ("cost_usd", "unattributed_cost_usd", "fee_usd")}
+    assert shown == {
+        "cost_usd": Decimal("2.5"),
+        "unattributed_cost_usd": Decimal("2.5"),
+        "fee_usd": Decimal("0.03"),
+    }
+    [by_model] = rows_of(page, "spend_by_model")
+    assert Decimal(by_model["fee_usd"] or "nan") == Decimal("0.03")
+
+
 def test_the_command_writes_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
     make_one_run(tmp_path / "warehouse.duckdb")
     out = tmp_path / "mine.html"

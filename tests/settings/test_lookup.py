@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.protocol.kinds import KINDS
 from pipeline.settings.invocation import Settings
-from pipeline.settings.lookup import DEFAULTS, read_settings
+from pipeline.settings.lookup import BOUNDS, DEFAULTS, read_settings
 from pipeline.settings.profiles import Profile
 
 MARKER = "marker-key"
@@ -446,3 +446,20 @@ def test_a_dotenv_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 def test_a_flag_out_of_bounds_is_refused_by_its_name(tmp_path: Path, flags: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         read(tmp_path, flags)
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("value", [10**9, -1, float("nan"), float("inf")])
+def test_a_number_beyond_its_bounds_is_refused_with_where_it_came_from(name: str, value: float, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{name} = .* is too (small: at least|large: at most)"):
+        read_settings({name: value}, {}, tmp_path)
+
+
+def test_how_long_a_run_is_asked_for_again_comes_from_a_flag_before_the_environment_before_the_profile(
+    tmp_path: Path,
+) -> None:
+    assert read_settings({}, {}, tmp_path)["settle_after"] == "1d"
+    (tmp_path / "pipeline.toml").write_text('[profiles.default]\nsettle_after = "2d"\n')
+    assert read_settings({}, {}, tmp_path)["settle_after"] == "2d"
+    assert read_settings({}, {"PIPELINE_SETTLE_AFTER": "3d"}, tmp_path)["settle_after"] == "3d"
+    assert read_settings({"settle_after": "4d"}, {"PIPELINE_SETTLE_AFTER": "3d"}, tmp_path)["settle_after"] == "4d"

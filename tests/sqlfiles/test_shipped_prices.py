@@ -1,5 +1,6 @@
 """What the shipped list says of tiers, long requests, cache writes and deployments; what an unknown name is offered."""
 
+import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -211,6 +212,16 @@ def test_explain_shows_the_size_the_cache_write_the_sku_and_the_other_rates(tmp_
         "  priority     0.44 / 0.044 / 0.55 / 2.64 (to 272,000 input tokens)",
         "  priority     0.88 / 0.088 / 1.10 / 3.96 (from 272,001 input tokens)",
     ]
+
+
+def test_explain_takes_provider_and_sku_from_the_profile_until_a_sync_has_told_them(tmp_path: Path) -> None:
+    profile = "[profiles.west]\nkind = 'litellm'\nprovider = 'azure'\nsku = 'datazone'\n"
+    (tmp_path / "pipeline.toml").write_text(f"profile = 'west'\n{profile}", "utf-8")
+
+    answer = json.loads(run_cli(tmp_path, "prices", "explain", "gpt-4o", "--json").stdout)
+
+    assert (answer["provider"], answer["sku"]) == ("azure", "datazone")
+    assert answer["price"]["price_id"] == "azure:gpt-4o:2025-02-13:datazone"
 
 
 def test_explain_says_that_provisioned_deployments_have_no_price_for_tokens(tmp_path: Path) -> None:

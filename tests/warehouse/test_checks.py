@@ -20,7 +20,7 @@ from pipeline.warehouse.database import open_for_reading
 from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import environ_for, run_cli, sync_here
-from tests.warehouse_rows import add_call, add_price, add_run, add_step, rolled_back
+from tests.warehouse_rows import add_call, add_list_fees, add_price, add_run, add_step, rolled_back
 
 NOON = datetime(2024, 11, 20, 12, tzinfo=UTC)
 
@@ -194,7 +194,75 @@ def test_tokens_without_a_price_are_named_beside_the_budget(con: Connection) -> 
 
     [finding] = check_budgets(con, [Budget(name="b", per="day", fail_usd=Decimal(1))], now=NOON)
 
-    assert finding.message.endswith("; not in it: 1 step without a price")
+    assert finding.message.endswith("; not in it: 1 step without a known cost")
+
+
+@pytest.mark.parametrize("rest", [False, True])
+@pytest.mark.parametrize(
+    ("budget", "level"),
+    [
+        ({}, "warn"),
+        ({"unknown": "warn"}, "warn"),
+        ({"unknown": "fail"}, "fail"),
+        ({"unknown": "ignore"}, None),
+        ({"unknown": "ignore", "warn_usd": Decimal(1)}, "warn"),
+        ({"unknown": "fail", "warn_usd": Decimal(1)}, "fail"),
+    ],
+)
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 1_000, "completion_tokens": 0, "model": "my-deployment"},
+        {"total_tokens": 1_000},
+        {"prompt_tokens": 1_000},
+        {"prompt_tokens": 1_000, "completion_tokens": 0, "created_at": None},
+    ],
+)
+def test_a_budget_over_spend_that_nobody_knows_says_so_and_is_judged_by_it(
+    con: Connection, usage: dict[str, Any], budget: dict[str, Any], level: str | None, rest: bool
+) -> None:
+    add_price(con)
+    add_spend(con)
+    of_run = {name: usage[name] for name in ("model", "created_at") if name in usage}
+    tokens = {name: value for name, value in usage.items() if name.endswith("_tokens")}
+    add_run(con, run_id="run_9", **of_run, **(tokens if rest else {}))
+    if not rest:
+        at = {"created_at": None} if "created_at" in usage else {}
+        add_step(con, run_id="run_9", step_id="step_9", **tokens, **at)
+
+    limits = {"fail_usd": Decimal(1_000), **budget}
+    findings = check_budgets(con, [Budget(name="b", per="day", forecast="off", **limits)], now=NOON)
+
+    assert [finding.level for finding in findings] == ([] if level is None else [level])
+    what = "1 run with usage beyond their steps" if rest else "1 step"
+    assert all(f"; not in it: {what} without a known cost" in finding.message for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({}, "spent 2.50 USD of 2.52 that are known; not in it: 0.03 USD of fees (`fees = true` counts them"),
+        ({"fees": False}, None),
+        ({"fees": True}, "spent 2.53 USD of 2.52, at this pace 5.06 by 2024-11-21, fees included"),
+        ({"fees": True, "tool": "code_interpreter", "fail_usd": Decimal("2.52")}, "spent 2.53 USD of 2.52"),
+        ({"fees": True, "tool": "look_up"}, None),
+        ({"fees": True, "source": "other"}, None),
+        ({"fees": True, "assistant": "asst_1"}, "spent 2.53 USD"),
+    ],
+)
+def test_fees_of_tools_are_in_a_budget_on_request_and_else_it_says_that_they_are_not(
+    con: Connection, budget: dict[str, Any], said: str | None
+) -> None:
+    add_list_fees(con)
+    add_price(con)
+    add_spend(con)
+    add_call(con, type="code_interpreter", name="code_interpreter", arguments="1 + 1")
+
+    limits = {"fail_usd": Decimal("2.52"), "forecast": "off", **budget}
+    findings = check_budgets(con, [Budget(name="b", per="day", **limits)], now=NOON)
+
+    assert len(findings) == (said is not None)
+    assert all(said in finding.message for finding in findings if said)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,17 @@ import polars as pl
 
 from pipeline.console.tables import frame_table, stdout_console
 from pipeline.extract.known_threads import read_thread_states
-from pipeline.protocol.cursors import PAGE_LIMIT
+from pipeline.protocol.cursors import PAGE_LIMIT, USUAL_LIMITS
 from pipeline.sqlfiles.duck import read_frame, register
 from pipeline.warehouse.database import open_for_reading
+
+
+def _pages(items: str) -> str:
+    """SQL for the requests that a list of so many items takes: a last page as long as a limit is asked on."""
+    full = ", ".join(str(limit % PAGE_LIMIT) for limit in sorted(USUAL_LIMITS))
+    pages = f"greatest(1, cast(ceil({items} / {PAGE_LIMIT}) as bigint))"
+    return f"({pages} + if({items} > 0 and {items} % {PAGE_LIMIT} in ({full}), 1, 0))"
+
 
 # Grain: one named thread. Requests at least: pages of its runs that are not sealed, and of their steps as last seen.
 _THREAD_PLANS = f"""
@@ -22,7 +30,7 @@ with run_steps_known as (
 ),
 run_pages as (
     select runs.thread_id, runs.run_id, runs.sealed,
-        greatest(1, cast(ceil(coalesce(run_steps_known.steps, 0) / {PAGE_LIMIT}) as bigint)) as pages
+        {_pages("coalesce(run_steps_known.steps, 0)")} as pages
     from runs
     left join run_steps_known using (thread_id, run_id)
     where runs.source = $source
@@ -59,9 +67,9 @@ plans as (
 )
 select thread_id, is_new, sealed_runs, open_runs,
     case
-        when $is_full then greatest(1, cast(ceil(runs / {PAGE_LIMIT}) as bigint)) + all_pages
+        when $is_full then {_pages("runs")} + all_pages
         when is_listed then pending_pages
-        else greatest(1, cast(ceil((runs - listed_from) / {PAGE_LIMIT}) as bigint)) + open_pages
+        else {_pages("(runs - listed_from)")} + open_pages
     end as least_requests
 from plans
 """
@@ -73,8 +81,8 @@ with run_steps_known as (
 ),
 thread_pages as (
     select threads.thread_id,
-        greatest(1, ceil(count(runs.run_id) / {PAGE_LIMIT}))
-            + coalesce(sum(greatest(1, ceil(coalesce(run_steps_known.steps, 0) / {PAGE_LIMIT})))
+        {_pages("count(runs.run_id)")}
+            + coalesce(sum({_pages("coalesce(run_steps_known.steps, 0)")})
                 filter (where runs.run_id is not null), 0) as pages
     from threads
     left join runs on runs.source = threads.source and runs.thread_id = threads.thread_id
