@@ -75,7 +75,7 @@ def cost_of(run: Row, used: Row, day: int) -> Decimal | None:
     prompt, cached, completion = used["prompt"], used["cached"] or 0, used["completion"]
     if run["model"] != "gpt-4o" or day < _FIRST_DAY or prompt is None or completion is None or cached > prompt:
         return None
-    micro = (prompt - cached) * _RATES["input"] + cached * _RATES["cached"] + completion * _RATES["output"]
+    micro: Decimal = (prompt - cached) * _RATES["input"] + cached * _RATES["cached"] + completion * _RATES["output"]
     return micro / 1_000_000
 
 
@@ -127,7 +127,7 @@ def entries_of(runs: list[Row]) -> list[Row]:
 
 def fees_of(runs: list[Row]) -> dict[str, Decimal]:
     """Sessions of an hour in each thread, whoever uses them; a use is at a full hour."""
-    hours = defaultdict(set)
+    hours: dict[str, set[int]] = defaultdict(set)
     for run in runs:
         hours[f"thread_{run['thread']}"].update(step["hour"] for step in run["steps"] if step["sessions"])
     return {thread: len(used) * _SESSION_USD for thread, used in hours.items() if used}
