@@ -15,12 +15,11 @@ from pipeline.sqlfiles.duck import Connection, read_frame
 BY_TOOL = "tool"
 _BY = re.compile(r"(?P<by>all|model|assistant|tool|(?P<metadata>metadata)\.(?P<key>.+))", re.DOTALL)
 _FEES = """
-select cast(sum(fee_usd) as decimal(38, 12)) as fees_usd, count(*) - count(fee_usd) as sessions
-from code_interpreter_sessions
-where cast(started_at at time zone 'UTC' as date) between $since and $until and ($source = '' or source = $source)
+select cast(sum(fee_usd) as decimal(38, 12)) as fees_usd, count(*) - count(fee_usd) as unknown_fees
+from tool_fees where charged_on between $since and $until and ($source = '' or source = $source)
 """
 _UNDATED = """
-select count(*) as steps from step_costs where created_on is null and ($source = '' or source = $source)
+select count(*) as entries from spending where created_on is null and ($source = '' or source = $source)
 """
 
 
@@ -39,13 +38,14 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class PeriodCosts:
-    """The cells of a period, the fees of its sessions, and what has no cost: steps, their known tokens, sessions."""
+    """The cells of a period, its fees, and what has no cost: steps, rests of runs, tokens of both, and fees."""
 
     cells: Sequence[Cell]
     fees_usd: Decimal
     unpriced_steps: int
+    unpriced_rests: int
     unpriced_tokens: int
-    unpriced_sessions: int
+    unknown_fees: int
 
 
 def parse_grouping(text: str | None) -> Grouping:
@@ -57,24 +57,25 @@ def parse_grouping(text: str | None) -> Grouping:
 
 
 def read_costs(connection: Connection, period: Period, grouping: Grouping, *, source: str | None) -> PeriodCosts:
-    """What the period cost in one source, or in all. Steps and sessions belong to the UTC day on which they began."""
+    """What the period cost in one source, or in all. Steps and fees belong to the UTC day on which they began."""
     scope = {"since": period.first_on, "until": period.last_on, "source": source or ""}
     asked = {**scope, "by": grouping.by, "key": grouping.key}
     rows = read_frame(connection, read_sql_files("queries")["cost_cells"].text, asked).to_dicts()
     [fees] = read_frame(connection, _FEES, scope).to_dicts()
     return PeriodCosts(
         [_cell(row, is_call=grouping.by == BY_TOOL) for row in rows if row["steps"]],
-        # No session costs nothing: here 0 is the sum and not a missing value.
+        # No fee costs nothing: here 0 is the sum and not a missing value.
         fees["fees_usd"] or Decimal(0),
         sum(row["unpriced_steps"] for row in rows),
-        sum(row["unpriced_tokens"] or 0 for row in rows),
-        fees["sessions"],
+        sum(row["unpriced_rests"] for row in rows),
+        sum(int(row["unpriced_tokens"] or 0) for row in rows),
+        fees["unknown_fees"],
     )
 
 
 def count_undated(connection: Connection, *, source: str | None) -> int:
-    """How many steps are in no period, as nobody knows when they were."""
-    return int(read_frame(connection, _UNDATED, {"source": source or ""})["steps"][0])
+    """How many steps, rests and fees are in no period, as nobody knows when they were."""
+    return int(read_frame(connection, _UNDATED, {"source": source or ""})["entries"][0])
 
 
 def _cell(row: Mapping[str, Any], *, is_call: bool) -> Cell:

@@ -35,7 +35,7 @@ _LABELS = {
     "cache_write": "prompt tokens per step, written to the cache",
     "completion": "completion tokens per step",
     PRICE: "price of a token",
-    FEES: "fees of the code interpreter",
+    FEES: "fees of tools",
 }
 # What a part that costs more is because of, and one that costs less.
 _BECAUSE = {
@@ -48,7 +48,7 @@ _BECAUSE = {
     "cache_write": ("steps wrote more to the cache", "steps wrote less to the cache"),
     "completion": ("steps had more completion tokens", "steps had fewer completion tokens"),
     PRICE: ("tokens were dearer", "tokens were cheaper"),
-    FEES: ("the code interpreter had more fees", "the code interpreter had fewer fees"),
+    FEES: ("tools had more fees", "tools had fewer fees"),
 }
 
 
@@ -66,7 +66,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The change from one period to another, fees of sessions included; the reasons add up to it."""
+    """The change from one period to another, fees of tools included; the reasons add up to it."""
 
     from_usd: Decimal
     to_usd: Decimal

@@ -24,5 +24,5 @@ def write_report(warehouse: Path, out: Path, scope: Scope, *, now: datetime) -> 
     """
     check_output(out, _REPORT)
     with open_for_reading(warehouse) as connection:
-        facts = read_facts(connection, scope)
+        facts = read_facts(connection, scope, now=now)
     write_output(out, render_page(facts, now=now), _REPORT)

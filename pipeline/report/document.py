@@ -22,6 +22,8 @@ _FOLDER = Path(__file__).parent
 # More rows than a person reads; the page says how many are left out.
 _MOST_ROWS = 100
 _SMALL_USD = 1
+# Digits of a change: as it was rounded together with the others.
+_CENTS, _MICROS = 2, 6
 # States of runs of which something is not here.
 _NOT_WHOLE = ["list_cut", "run_missing", "steps_missing", "usage_differs"]
 
@@ -83,6 +85,8 @@ def show(value: Any, kind: str) -> str:
         return "unknown" if kind in {"money", "name"} else "–"
     if kind == "money":
         return show_money(value)
+    if kind == "change":
+        return f"{'-' if value < 0 else '+'}${abs(value):,.{_CENTS if value == round(value, _CENTS) else _MICROS}f}"
     if kind == "share":
         return f"{value:.1%}"
     if kind == "seconds":

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 
 from pipeline.errors import ConfigurationError
+from pipeline.report.period_change import PeriodChange, compare_periods, no_parts
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
 
@@ -25,14 +26,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Frames by the name of their file in `sql/report/`, and the sources that the warehouse holds."""
+    """Frames by the name of their file in `sql/report/`, the sources that the warehouse holds, and what changed."""
 
     scope: Scope
     sources: list[str]
     frames: Mapping[str, pl.DataFrame]
+    change: PeriodChange | None = None
 
 
-def read_facts(connection: Connection, scope: Scope) -> Facts:
+def read_facts(connection: Connection, scope: Scope, *, now: datetime) -> Facts:
     """Everything that a report says. Raises ConfigurationError if the warehouse does not hold the source."""
     sources: list[str] = read_frame(connection, _SOURCES)["source"].to_list()
     if scope.source is not None and scope.source not in sources:
@@ -46,7 +48,10 @@ def read_facts(connection: Connection, scope: Scope) -> Facts:
         for name, file in files.items()
         if name not in _SCOPED
     }
-    return Facts(scope, [scope.source] if scope.source is not None else sources, frames)
+    last_on = frames["totals"]["last_day"][0]
+    change = compare_periods(connection, source=scope.source, since=scope.since, last_on=last_on, now=now)
+    frames["change"] = no_parts() if change is None else change.parts
+    return Facts(scope, [scope.source] if scope.source is not None else sources, frames, change)
 
 
 def _parameters(file: SqlFile, scope: Scope) -> dict[str, str | date | None] | None:

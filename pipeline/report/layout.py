@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a frame: `kind` is name (a null is unknown), text, count, money, share, seconds, day or instant."""
+    """A column of a frame: its kind is name (a null is unknown), text, count, money, change, share, ..."""
 
     name: str
     label: str
@@ -16,7 +16,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether it is aligned to the right and sorted by value."""
-        return self.kind in {"count", "money", "share", "seconds"}
+        return self.kind in {"count", "money", "change", "share", "seconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,16 @@ TABLES = (
             _UNPRICED_RESTS,
         ),
         "No usage.",
+    ),
+    TableLayout(
+        "change",
+        "What the difference is made of",
+        (
+            Column("reason", "Reason", "text"),
+            Column("change_usd", "Change", "change"),
+            Column("share", "Part of the change", "share"),
+        ),
+        "Nothing changed.",
     ),
     TableLayout(
         "tools",

@@ -1,50 +1,55 @@
 -- What explain-change takes apart: runs, steps, tokens and costs between two days, by group, model and tier of service.
 -- units: US dollars, exact to 12 decimals; days are UTC dates, until is the last one; prompt tokens are those not from the cache
 -- params: since=1970-01-01, until=9999-12-31, by=model, key=customer, source=
--- reads: step_costs, tool_call_costs, runs
+-- reads: usage_costs, tool_call_costs, runs
 -- by: all, model, assistant, tool, or metadata with its key. Steps belong to the day they were created on, so a run that goes
--- on into another period counts in both. runs, steps, tokens and costs are of the steps that have a cost;
--- unpriced_steps have none, and unpriced_tokens are the tokens that are known of them.
+-- on into another period counts in both. What a run used beyond its steps (its rest) counts as a step of the run's day.
+-- runs, steps, tokens and costs are of what has a cost; unpriced_steps and unpriced_rests have none, unpriced_tokens are theirs.
 -- By tool runs and steps are the tool's calls, which have a cost only as a whole; steps that call none are a group without
 -- a name.
 with steps as (
     select
-        step_costs.source,
-        step_costs.thread_id,
-        step_costs.run_id,
-        step_costs.step_id,
+        usage_costs.kind,
+        usage_costs.source,
+        usage_costs.thread_id,
+        usage_costs.run_id,
+        usage_costs.step_id,
         case $by
             when 'all' then null
-            when 'model' then step_costs.model
-            when 'assistant' then step_costs.assistant_id
+            when 'model' then usage_costs.model
+            when 'assistant' then usage_costs.assistant_id
             when 'metadata'
             then json_extract_string(runs.metadata, '/' || replace(replace(cast($key as varchar), '~', '~0'), '/', '~1'))
             when 'tool' then null
             else error('by is all, model, assistant, tool or metadata')
         end as what,
-        step_costs.model,
-        step_costs.tier,
-        step_costs.prompt_tokens,
-        coalesce(step_costs.cached_tokens, 0) as cached_tokens,
-        coalesce(step_costs.cache_write_tokens, 0) as cache_write_tokens,
-        step_costs.completion_tokens,
-        step_costs.total_tokens,
-        step_costs.input_cost_usd,
-        step_costs.cached_cost_usd,
-        step_costs.cache_write_cost_usd,
-        step_costs.output_cost_usd,
-        step_costs.cost_usd
-    from step_costs
+        usage_costs.model,
+        usage_costs.tier,
+        usage_costs.prompt_tokens,
+        coalesce(usage_costs.cached_tokens, 0) as cached_tokens,
+        coalesce(usage_costs.cache_write_tokens, 0) as cache_write_tokens,
+        usage_costs.completion_tokens,
+        coalesce(
+            usage_costs.total_tokens,
+            cast(coalesce(usage_costs.prompt_tokens, 0) as hugeint) + coalesce(usage_costs.completion_tokens, 0)
+        ) as total_tokens,
+        usage_costs.input_cost_usd,
+        usage_costs.cached_cost_usd,
+        usage_costs.cache_write_cost_usd,
+        usage_costs.output_cost_usd,
+        usage_costs.cost_usd
+    from usage_costs
     left join runs
-        on runs.source = step_costs.source
-        and runs.thread_id = step_costs.thread_id
-        and runs.run_id = step_costs.run_id
+        on runs.source = usage_costs.source
+        and runs.thread_id = usage_costs.thread_id
+        and runs.run_id = usage_costs.run_id
     where
-        step_costs.created_on between cast($since as date) and cast($until as date)
-        and ($source = '' or step_costs.source = $source)
+        usage_costs.created_on between cast($since as date) and cast($until as date)
+        and ($source = '' or usage_costs.source = $source)
 ),
 calls as (
     select
+        steps.kind,
         steps.model,
         steps.tier,
         if(tool_call_costs.step_id is null, null, coalesce(tool_call_costs.name, tool_call_costs.type, '?')) as what,
@@ -75,7 +80,7 @@ select
     tier,
     count(distinct (source, thread_id, run_id)) filter (where cost_usd is not null) as runs,
     count(cost_usd) as steps,
-    sum(prompt_tokens - cached_tokens - cache_write_tokens) filter (where cost_usd is not null) as prompt_tokens,
+    sum(cast(prompt_tokens as hugeint) - cached_tokens - cache_write_tokens) filter (where cost_usd is not null) as prompt_tokens,
     sum(cached_tokens) filter (where cost_usd is not null) as cached_tokens,
     sum(cache_write_tokens) filter (where cost_usd is not null) as cache_write_tokens,
     sum(completion_tokens) filter (where cost_usd is not null) as completion_tokens,
@@ -84,7 +89,8 @@ select
     sum(cache_write_cost_usd) filter (where cost_usd is not null) as cache_write_cost_usd,
     sum(output_cost_usd) filter (where cost_usd is not null) as completion_cost_usd,
     sum(cost_usd) as cost_usd,
-    count(*) - count(cost_usd) as unpriced_steps,
+    count(*) filter (where cost_usd is null and kind = 'step') as unpriced_steps,
+    count(*) filter (where cost_usd is null and kind = 'run_rest') as unpriced_rests,
     sum(total_tokens) filter (where cost_usd is null) as unpriced_tokens
 from steps
 where $by <> 'tool'
@@ -105,7 +111,8 @@ select
     null,
     null,
     sum(cost_usd),
-    count(*) filter (where cost_usd is null and is_counted),
+    count(*) filter (where cost_usd is null and is_counted and kind = 'step'),
+    count(*) filter (where cost_usd is null and is_counted and kind = 'run_rest'),
     sum(total_tokens) filter (where cost_usd is null and is_counted)
 from calls
 where $by = 'tool'

@@ -172,6 +172,33 @@ COSTS = (
         ("sql/test_views.py::test_calls_share_the_prompt_of_their_step_evenly_whatever_their_neighbours",),
     ),
     Mutant(
+        "factors of a change are weighed alike in every place of the order",
+        "the reasons of a change do not add up to it",
+        "pipeline/money/shapley.py",
+        "sum(factorial(new) * factorial(count - new) * products for",
+        "sum(products for",
+        ("money/test_cost_change.py::test_a_factor_has_what_it_changes_on_average_over_every_order",),
+    ),
+    Mutant(
+        "what rounding leaves of a change goes to the first reasons",
+        "a reason that did not change has a part",
+        "pipeline/money/shapley.py",
+        "key=lambda place: -left[place]",
+        "key=lambda place: place",
+        (
+            "money/test_cost_change.py::"
+            "test_rounded_parts_add_up_nothing_goes_to_what_is_0_and_the_sign_is_of_no_consequence",
+        ),
+    ),
+    Mutant(
+        "a group that is gone is a matter of runs",
+        "customers that left are not told from customers that call less",
+        "pipeline/money/cost_change.py",
+        "    if old and new:\n",
+        "    if old or new:\n",
+        ("money/test_cost_change.py::test_groups_that_are_in_one_period_only_are_new_or_gone_in_full",),
+    ),
+    Mutant(
         "steps whose run is unknown cost nothing anywhere",
         "money vanishes between steps and runs",
         "sql/views/run_costs.sql",

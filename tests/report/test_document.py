@@ -106,6 +106,38 @@ def test_the_table_of_tools_is_that_of_the_view(sample: Path) -> None:
     assert len(rows_of(page, "tools")) > 5
 
 
+@pytest.mark.parametrize(
+    ("since", "after", "before"),
+    [
+        (None, "2026-06-01 2026-06-30", "2026-05-01 2026-05-31"),
+        (date(2026, 5, 2), "2026-05-02 2026-07-01", "2026-03-02 2026-05-01"),
+    ],
+    ids=["months", "since"],
+)
+def test_the_period_stands_beside_the_one_before_with_reasons_that_add_up(
+    sample: Path, since: date | None, after: str, before: str
+) -> None:
+    page = read_page(sample, Scope(since=since))
+
+    sums = [
+        read_one(sample, f"select {sql} between '{first}' and '{last}'")
+        for first, last in (after.split(), before.split())
+        for sql in (
+            "sum(cost_usd) from usage_costs where created_on",
+            "sum(fee_usd) from tool_fees where charged_on",
+        )
+    ]
+    tokens, fees, tokens_before, fees_before = (Decimal(str(value)) for (value,) in sums)
+    changes = [Decimal(row["change_usd"] or "") for row in rows_of(page, "change")]
+    assert sum(changes) == round(tokens + fees - tokens_before - fees_before, 2)
+    assert f"{sum(changes):+,.2f} USD" in page.text
+
+
+@pytest.mark.parametrize("since", [date(1, 1, 1), date(2026, 3, 1), date(2099, 1, 1)])
+def test_without_a_period_before_there_is_no_comparison(sample: Path, since: date) -> None:
+    assert "change" not in read_page(sample, Scope(since=since)).tables
+
+
 def test_usage_without_a_price_is_unknown_and_named(sample: Path) -> None:
     page = read_page(sample)
 

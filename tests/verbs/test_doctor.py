@@ -34,7 +34,7 @@ from tests.syncs import environ_for, run_cli, sync_here
 KEY = "marker-key"
 CHECKS = [
     "configuration", "key", "server", "clock", "disk", "rights", "lock", "warehouse", "raw parts", "leftovers",
-    "prices", "open runs",
+    "values", "prices", "open runs",
 ]  # fmt: skip
 
 

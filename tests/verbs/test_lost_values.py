@@ -58,13 +58,13 @@ def test_an_import_says_what_it_could_not_read(
             assert (lost["place"], lost["rejects"], lost["is_counted"]) == (place, 1, code == 4)
 
 
-@pytest.mark.parametrize("odd", ["usage.prompt_tokens", "usage"])
+@pytest.mark.parametrize("odd", ["step_details.tool_calls[*].type", "step_details.tool_calls[*]", "step_details"])
 def test_what_the_profile_calls_odd_is_said_and_fails_nothing(tmp_path: Path, odd: str) -> None:
-    ended = import_step(tmp_path, COUNTED["usage.prompt_tokens"], "--quiet", odd_fields=[odd])
+    ended = import_step(tmp_path, COUNTED["step_details.tool_calls[*].type"], "--quiet", odd_fields=[odd])
     check = run_cli(tmp_path, "check")
 
     assert ended.returncode == 0
-    assert "could not be read: usage.prompt_tokens" in ended.stderr
+    assert "could not be read: step_details.tool_calls[*].type" in ended.stderr
     assert "check odd_values" in check.stdout + check.stderr
     assert "check lost_values" not in check.stdout + check.stderr
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.console.plain_text import plain_line
 from pipeline.console.tables import count_of, frame_table, join_counts, stdout_console
+from pipeline.errors import ConfigurationError
 from pipeline.money.cost_cells import Grouping, PeriodCosts, count_undated, parse_grouping, read_costs
 from pipeline.money.cost_change import GroupChange
 from pipeline.money.periods import Period, choose_periods
@@ -23,7 +24,9 @@ from pipeline.warehouse.database import open_for_reading, warehouse_path
 
 _MOST_GROUPS = 20
 _USD = pl.Decimal(38, 6)
-_DAYS = "select min(created_on) as first_on, max(created_on) as last_on from step_costs"
+_DAYS = "select min(created_on) as first_on, max(created_on) as last_on from usage_costs"
+
+_SOURCES = "select source from runs union select source from run_steps order by source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class _Told:
     costs: tuple[PeriodCosts, PeriodCosts]
     grouping: Grouping
     found: Explanation
-    undated_steps: int
+    undated: int
     days: tuple[date | None, date | None]
 
 
@@ -63,6 +66,9 @@ def print_change(settings: Settings, request: ChangeRequest, *, as_json: bool) -
 
 
 def _read(connection: Connection, periods: tuple[Period, Period], grouping: Grouping, *, source: str | None) -> _Told:
+    sources = read_frame(connection, _SOURCES)["source"].to_list()
+    if source is not None and source not in sources:
+        raise ConfigurationError(f"--source {source!r}: the warehouse holds {', '.join(sources) or 'none'}")
     before, after = (read_costs(connection, period, grouping, source=source) for period in periods)
     [days] = read_frame(connection, _DAYS).rows()
     found = explain_costs(before, after, grouping)
@@ -72,9 +78,9 @@ def _read(connection: Connection, periods: tuple[Period, Period], grouping: Grou
 def _print_tables(told: _Told) -> None:
     found, console = told.found, stdout_console()
     before, after = told.periods
-    print(f"{after.name} beside {before.name}: {write_sentence(found)}.")
-    if not found.from_usd and not found.to_usd:
+    if not any(costs.cells or costs.fees_usd for costs in told.costs):
         return
+    print(f"{after.name} beside {before.name}: {write_sentence(found)}.")
     unit = display_unit([found.from_usd, found.to_usd, *(reason.usd for reason in found.reasons)])
     print(
         f"{before.name} cost {_rounded(found.from_usd, unit):,f} USD, {after.name} {_rounded(found.to_usd, unit):,f}.\n"
@@ -144,16 +150,22 @@ def _notes(told: _Told, *, today: date) -> list[str]:
     """What the figures leave out, and what makes the periods unlike."""
     before, after = told.periods
     notes = []
-    if told.days[0] is None or (not any(costs.cells for costs in told.costs)):
-        usage = "no usage" if told.days[0] is None else f"usage from {told.days[0]} to {told.days[1]}"
-        notes.append(f"no step of these periods has a cost; the warehouse has {usage}")
+    if not any(costs.cells or costs.fees_usd for costs in told.costs):
+        has = f"usage from {told.days[0]} to {told.days[1]}" if told.days[0] else "no usage at all"
+        notes.append(f"nothing in {before.name} or {after.name} has a known cost; the warehouse has {has}")
     for period, costs in zip(told.periods, told.costs, strict=True):
-        unknown = [("steps", costs.unpriced_steps), ("code interpreter sessions", costs.unpriced_sessions)]
+        unknown = [
+            ("steps", costs.unpriced_steps),
+            ("run rests", costs.unpriced_rests),
+            ("fees", costs.unknown_fees),
+        ]
         if found := [pair for pair in unknown if pair[1]]:
-            tokens = f" ({count_of(costs.unpriced_tokens, 'tokens')})" if costs.unpriced_steps else ""
+            tokens = (
+                f" ({count_of(costs.unpriced_tokens, 'tokens')})" if costs.unpriced_steps + costs.unpriced_rests else ""
+            )
             notes.append(f"not in it: {join_counts(found)}{tokens} of {period.name} without a known cost")
-    if told.undated_steps:
-        notes.append(f"not in it: {count_of(told.undated_steps, 'steps')} that nobody knows the day of")
+    if told.undated:
+        notes.append(f"not in it: {told.undated:,} of steps, rests and fees that nobody knows the day of")
     if after.days != before.days:
         notes.append(f"{before.name} has {count_of(before.days, 'days')}, {after.name} has {after.days:,}")
     notes += [
@@ -191,7 +203,7 @@ def _as_json(told: _Told) -> dict[str, Any]:
             }
             for group in (found.groups if told.grouping.by != "all" else ())
         ],
-        "undated_steps": told.undated_steps,
+        "undated": told.undated,
     }
 
 
@@ -203,13 +215,14 @@ def _side(period: Period, costs: PeriodCosts, usd: Decimal) -> dict[str, Any]:
         "cost_usd": _plain(usd),
         "fees_usd": _plain(costs.fees_usd),
         "unpriced_steps": costs.unpriced_steps,
+        "unpriced_rests": costs.unpriced_rests,
         "unpriced_tokens": costs.unpriced_tokens,
-        "unpriced_sessions": costs.unpriced_sessions,
+        "unknown_fees": costs.unknown_fees,
     }
 
 
 def _plain(usd: Decimal) -> str:
-    return f"{usd:f}"
+    return f"{usd:.12f}"
 
 
 def _rounded(usd: Decimal, unit: Decimal) -> Decimal:
