@@ -1,7 +1,7 @@
 -- Calls of connected agents, each beside the run it started and what that run cost.
 -- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals
--- reads: tool_call_costs, tool_calls, called_runs, run_costs
+-- reads: tool_call_costs, tool_calls, lone_runs, run_costs
 -- A child's tokens are not in the parent's step: call_cost_usd is the parent's own share, child_cost_usd is the child's run,
 -- which counts as a run of its own everywhere else. Adding the two here and the runs there would charge it twice. A child
 -- run that is not in the warehouse has nulls; calls_of_child says how many calls name the same child run.
@@ -13,19 +13,13 @@ with agent_calls as (
         tool_calls.run_id,
         tool_calls.step_id,
         tool_calls.call_index,
-        coalesce(tool_calls.child_thread_id, called_runs.child_thread_id) as child_thread_id,
-        tool_calls.child_run_id,
-        case
-            when tool_calls.child_run_id is not null
-            then count(*) over (partition by tool_calls.source, called_runs.child_thread_id, tool_calls.child_run_id)
-        end as calls_of_child
+        coalesce(tool_calls.child_thread_id, lone_runs.thread_id) as child_thread_id,
+        tool_calls.child_run_id
     from tool_calls
-    left join called_runs
-        on called_runs.source = tool_calls.source
-        and called_runs.thread_id = tool_calls.thread_id
-        and called_runs.run_id = tool_calls.run_id
-        and called_runs.step_id = tool_calls.step_id
-        and called_runs.call_index = tool_calls.call_index
+    left join lone_runs
+        on tool_calls.child_thread_id is null
+        and lone_runs.source = tool_calls.source
+        and lone_runs.run_id = tool_calls.child_run_id
     where
         tool_calls.type = 'connected_agent'
         or tool_calls.child_run_id is not null
@@ -43,7 +37,10 @@ select
     tool_call_costs.cost_usd as call_cost_usd,
     agent_calls.child_thread_id,
     agent_calls.child_run_id,
-    agent_calls.calls_of_child,
+    case
+        when agent_calls.child_run_id is not null
+        then count(*) over (partition by agent_calls.source, agent_calls.child_thread_id, agent_calls.child_run_id)
+    end as calls_of_child,
     run_costs.run_id is not null as is_child_known,
     run_costs.assistant_id as child_assistant_id,
     run_costs.model as child_model,

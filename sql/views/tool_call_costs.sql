@@ -1,7 +1,7 @@
 -- The cost of each step with tool calls, divided over its calls.
 -- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals; sizes in bytes
--- reads: tool_calls, step_costs, called_runs
+-- reads: tool_calls, step_costs, lone_runs
 -- The prompt was there for all calls of the step: its cost (input, cached, written to the cache) is theirs in equal parts. The
 -- completion is what the calls were written with: its cost is theirs by the size of their arguments. method says which:
 -- exact (the step has one call), by_bytes (so divided), even (both in equal parts, as a call has no arguments, empty ones or
@@ -34,32 +34,6 @@ child_runs as (
     from costed_steps
     group by source, thread_id, run_id
 ),
--- The first call of each run that was called.
-first_calls as (
-    select
-        called_runs.source,
-        called_runs.thread_id,
-        called_runs.run_id,
-        called_runs.step_id,
-        called_runs.call_index,
-        called_runs.child_thread_id,
-        called_runs.child_run_id
-    from called_runs
-    left join costed_steps
-        on costed_steps.source = called_runs.source
-        and costed_steps.thread_id = called_runs.thread_id
-        and costed_steps.run_id = called_runs.run_id
-        and costed_steps.step_id = called_runs.step_id
-    qualify row_number() over (
-        partition by called_runs.source, called_runs.child_thread_id, called_runs.child_run_id
-        order by
-            costed_steps.created_at,
-            called_runs.thread_id,
-            called_runs.run_id,
-            called_runs.step_id,
-            called_runs.call_index
-    ) = 1
-),
 carrying_steps as (
     select
         source,
@@ -82,17 +56,23 @@ carrying_steps as (
 ),
 sized_calls as (
     select
-        source,
-        thread_id,
-        run_id,
-        step_id,
-        call_index,
-        tool_call_id,
-        type,
-        name,
-        text_bytes(arguments) as arguments_bytes,
-        text_bytes(output) as output_bytes
+        tool_calls.source,
+        tool_calls.thread_id,
+        tool_calls.run_id,
+        tool_calls.step_id,
+        tool_calls.call_index,
+        tool_calls.tool_call_id,
+        tool_calls.type,
+        tool_calls.name,
+        text_bytes(tool_calls.arguments) as arguments_bytes,
+        text_bytes(tool_calls.output) as output_bytes,
+        coalesce(tool_calls.child_thread_id, lone_runs.thread_id) as child_thread_id,
+        tool_calls.child_run_id
     from tool_calls
+    left join lone_runs
+        on tool_calls.child_thread_id is null
+        and lone_runs.source = tool_calls.source
+        and lone_runs.run_id = tool_calls.child_run_id
 ),
 calls as (
     select
@@ -110,6 +90,17 @@ calls as (
         costed_steps.created_on,
         sized_calls.arguments_bytes,
         sized_calls.output_bytes,
+        sized_calls.child_thread_id,
+        sized_calls.child_run_id,
+        row_number() over (
+            partition by sized_calls.source, sized_calls.child_thread_id, sized_calls.child_run_id
+            order by
+                costed_steps.created_at,
+                sized_calls.thread_id,
+                sized_calls.run_id,
+                sized_calls.step_id,
+                sized_calls.call_index
+        ) = 1 as is_first_of_child,
         pico_usd(costed_steps.cost_usd) as step_pico_usd,
         pico_usd(costed_steps.cost_usd - costed_steps.prompt_cost_usd) as completion_pico_usd,
         count(*) over step_calls as step_call_count,
@@ -156,6 +147,9 @@ shares as (
         arguments_bytes,
         output_bytes,
         method,
+        child_thread_id,
+        child_run_id,
+        is_first_of_child,
         case
             when is_last
             then step_pico_usd - sum(share_pico_usd) over (partition by source, thread_id, run_id, step_id) + share_pico_usd
@@ -191,20 +185,14 @@ select
                 )
         end
     ) as carried_cost_usd,
-    cast(child_runs.cost_usd as decimal(38, 12)) as child_cost_usd
+    cast(case when shares.is_first_of_child then child_runs.cost_usd end as decimal(38, 12)) as child_cost_usd
 from shares
 left join carrying_steps
     on carrying_steps.source = shares.source
     and carrying_steps.thread_id = shares.thread_id
     and carrying_steps.run_id = shares.run_id
     and carrying_steps.step_id = shares.step_id
-left join first_calls
-    on first_calls.source = shares.source
-    and first_calls.thread_id = shares.thread_id
-    and first_calls.run_id = shares.run_id
-    and first_calls.step_id = shares.step_id
-    and first_calls.call_index = shares.call_index
 left join child_runs
-    on child_runs.source = first_calls.source
-    and child_runs.thread_id = first_calls.child_thread_id
-    and child_runs.run_id = first_calls.child_run_id;
+    on child_runs.source = shares.source
+    and child_runs.thread_id = shares.child_thread_id
+    and child_runs.run_id = shares.child_run_id;

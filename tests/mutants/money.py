@@ -210,8 +210,8 @@ COSTS = (
         "a child's run counts for each call that names it",
         "one run is summed several times",
         _CALL_COSTS,
-        "            called_runs.call_index\n    ) = 1\n",
-        "            called_runs.call_index\n    ) >= 1\n",
+        "case when shares.is_first_of_child then child_runs.cost_usd end",
+        "child_runs.cost_usd",
         ("sql/test_views.py::test_a_child_run_s_cost_stands_beside_the_first_call_that_names_it",),
     ),
     Mutant(
