@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.extract.fetching import Progress, run_tasks
+from pipeline.extract.certifying import run_tasks
+from pipeline.extract.fetching import Progress
 from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.protocol.list_heads import decode_list
 from pipeline.protocol.pages import LandedWalk

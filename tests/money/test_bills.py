@@ -170,7 +170,7 @@ def test_of_each_day_and_project_the_newest_import_counts(tmp_path: Path) -> Non
     assert [tuple(row.values()) for row in rows] == [("proj_1", 0, Decimal(5)), ("proj_2", 0, Decimal(7))]
 
 
-def sessions(number: int = 3, **fields: Any) -> Json:
+def sessions(number: int | None = 3, **fields: Any) -> Json:
     named = "organization.usage.code_interpreter_sessions.result"
     return {"object": named, "num_sessions": number, "project_id": "proj_1", **fields}
 
@@ -185,6 +185,8 @@ MINI = "gpt-4o-mini-2024-07-18"
         (usage(), sessions()),
         (sessions(), usage()),
         (usage(), {**usage(), **EMBEDDINGS}),
+        (usage(), {**usage(), "object": "organization.usage.moderations.result"}),
+        (sessions(), sessions(None, object="organization.usage.vector_stores.result")),
         (usage(), usage(model=MINI)),
         (usage(), usage(project_id="proj_2")),
         (usage(batch=False), usage(batch=True)),
@@ -193,7 +195,8 @@ MINI = "gpt-4o-mini-2024-07-18"
     ],
 )
 def test_several_reports_of_a_day_never_overwrite_each_other(tmp_path: Path, earlier: Json, later: Json) -> None:
-    warehouse = load_pages(tmp_path, page(answer(earlier)), page(answer(later), minute=1))
+    load_pages(tmp_path, page(answer(earlier)))
+    warehouse = load_pages(tmp_path, page(answer(later), minute=1))
 
     assert len(read(warehouse, "from billed_usage")) == 2
     assert len(read(warehouse, "from counted_bills")) == 2

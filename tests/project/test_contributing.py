@@ -49,7 +49,7 @@ def test_every_room_that_is_named_has_tests(room: tuple[str, str]) -> None:
     assert (ROOT / "tests" / "".join(room)).is_dir()
 
 
-@pytest.mark.parametrize(("asked", "run"), [([], "-n 3"), (["ROOM=flatten"], "-n 0 tests/flatten")])
+@pytest.mark.parametrize(("asked", "run"), [([], "-n 3 --dist worksteal"), (["ROOM=flatten"], "-n 0 tests/flatten")])
 def test_make_test_runs_one_room_if_one_is_named(asked: list[str], run: str) -> None:
     said = subprocess.run(["make", "-n", "test", *asked], capture_output=True, text=True, check=True, cwd=ROOT)
 

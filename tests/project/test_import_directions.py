@@ -59,7 +59,7 @@ ACTS = {
 # The way from HTTP to raw parts and frames, and what no part of it reaches in any number of steps.
 WAY = (
     "protocol", "http", "privacy", "flatten", "raw.parts", "raw.landing", "raw.writer", "raw.digest",
-    "extract.plan", "extract.jobs", "extract.resume", "extract.fetching",
+    "extract.plan", "extract.certifying", "extract.jobs", "extract.resume", "extract.fetching",
 )  # fmt: skip
 BEHIND = (
     "sqlfiles.duck",

@@ -1202,18 +1202,22 @@ def test_a_check_returns_the_sealed_run_that_offends(con: Connection, check: str
     assert [row["run_id"] for row in run_check(con, check)] == ["run_1"]
 
 
-def test_the_conservation_check_sees_money_that_vanishes(con: Connection) -> None:
+@pytest.mark.parametrize(
+    ("money", "levels"),
+    [("cost_usd", ["runs of thread", "thread_costs"]), ("fee_usd", ["fees of thread_costs"])],
+)
+def test_the_conservation_check_sees_money_that_vanishes(con: Connection, money: str, levels: list[str]) -> None:
     add_price(con)
     add_run(con)
     add_costing_step(con)
+    add_call(con, type="code_interpreter", name="code_interpreter")
     con.execute(
-        "create or replace view thread_costs as "
-        "select source, thread_id, cost_usd - 0.000000000001 as cost_usd from run_costs"
+        "create or replace view thread_costs as"
+        f" select * replace ({money} - 0.000000000001 as {money})"
+        " from (select source, thread_id, cost_usd, fee_usd from run_costs)"
     )
 
-    levels = [row["level"] for row in run_check(con, "cost_conservation")]
-
-    assert levels == ["runs of thread", "thread_costs"]
+    assert [row["level"] for row in run_check(con, "cost_conservation")] == levels
 
 
 def test_the_conservation_check_sees_calls_that_lose_money(con: Connection) -> None:
