@@ -193,7 +193,9 @@ def rebuild(
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
         batches = batches_of(store, parts, body_bytes=BATCH_BODY_BYTES)
-        flattened = _flatten_ahead(batches, read=lambda batch: frames_of_each([store.read_part(part) for part in batch]))
+        flattened = _flatten_ahead(
+            batches, read=lambda batch: frames_of_each([store.read_part(part) for part in batch])
+        )
         load_batches(connection, (frames for _, frames in flattened))
         drop_unfinished(connection)
     if without_pruned:
