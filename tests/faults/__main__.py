@@ -16,7 +16,7 @@ from tests.faults.load import Load, measure_load
 from tests.faults.load_table import render_load
 from tests.faults.matrix import all_cells
 from tests.faults.running import Result, run_cell
-from tests.faults.table import Matrix, matrix_of, read_table, render_table, replaced
+from tests.faults.table import Matrix, added, matrix_of, places_of, read_table, render_table, replaced
 
 
 def main() -> int:
@@ -29,6 +29,8 @@ def main() -> int:
     cells.add_argument("--only", default="", help="only cells with this text in group, fault or stage; writes nothing")
     groups = "only this group, to be given for each; the others stay in the document as they are"
     cells.add_argument("--group", action="append", choices=GROUPS, help=groups)
+    new = "only cells that the document has no row for; the others stay as they are, with the day of their group"
+    cells.add_argument("--new", action="store_true", help=new)
     kills = verbs.add_parser("kills", parents=[out], help="kill -9 at random points")
     kills.add_argument("--seeds", type=int, default=200, help="how many")
     kills.add_argument("--first", type=int, default=0, help="the first seed; with --seeds 1 one is run again")
@@ -41,7 +43,7 @@ def main() -> int:
     load.add_argument("--steps", type=int, default=250_000)
     asked = parser.parse_args()
     if asked.verb == "cells":
-        return _run_cells(asked.only, asked.group or GROUPS, asked.out, refuse=parser.error)
+        return _run_cells(asked.only, asked.group or GROUPS, asked.out, is_new=asked.new, refuse=parser.error)
     if asked.verb == "servers":
         return _run_servers(range(asked.first, asked.first + asked.seeds))
     if asked.verb == "kills":
@@ -49,17 +51,22 @@ def main() -> int:
     return _run_load(asked.threads, asked.steps, asked.out)
 
 
-def _run_cells(only: str, groups: Sequence[str], out: Path | None, *, refuse: Callable[[str], NoReturn]) -> int:
+def _run_cells(
+    only: str, groups: Sequence[str], out: Path | None, *, is_new: bool, refuse: Callable[[str], NoReturn]
+) -> int:
     lists = make_lists()
     cells = [cell for cell in all_cells(lists) if cell.group in groups and only in str(cell)]
     if not cells:
         refuse(f"no cell has {only!r} in group, fault or stage")
     # Read before anything runs: a document that cannot be gone on with is told at once.
-    kept = read_section(out, "matrix") if out is not None and set(groups) < set(GROUPS) else None
+    kept = read_section(out, "matrix") if out is not None and (is_new or set(groups) < set(GROUPS)) else None
     try:
         old = read_table(kept) if kept else Matrix([], {})
     except ValueError as error:
         refuse(f"{out}: {error}")
+    if is_new:
+        places = places_of(old)
+        cells = [cell for cell in cells if (cell.group, cell.fault, cell.stage) not in places]
     results: list[Result] = []
     for number, cell in enumerate(cells, start=1):
         result = run_cell(cell, lists)
@@ -68,7 +75,8 @@ def _run_cells(only: str, groups: Sequence[str], out: Path | None, *, refuse: Ca
         for problem in result.problems:
             print(f"    {problem}", file=sys.stderr)
     if out is not None and not only:
-        write_section(out, "matrix", render_table(replaced(old, matrix_of(results, datetime.now(UTC).date()))))
+        ran = matrix_of(results, datetime.now(UTC).date())
+        write_section(out, "matrix", render_table(added(old, ran, all_cells(lists)) if is_new else replaced(old, ran)))
     wrong = [result for result in results if result.problems]
     missed = [result for result in results if not result.has_run]
     print(f"{len(results)} cells, {len(wrong)} wrong, {len(missed)} not run here")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from tests.faults.cell import GROUPS, STAGES
+from tests.faults.cell import GROUPS, STAGES, Cell
 from tests.faults.running import LIMIT, NOT_RUN, WRONG, Result
 
 _HEAD = """# Reliability
@@ -75,6 +75,18 @@ def replaced(old: Matrix, new: Matrix) -> Matrix:
     kept = [entry for entry in old.entries if entry.group not in new.ran_on]
     entries = sorted([*kept, *new.entries], key=lambda entry: GROUPS.index(entry.group))
     return Matrix(entries, {**old.ran_on, **new.ran_on})
+
+
+def places_of(matrix: Matrix) -> dict[tuple[str, str, str], Entry]:
+    """The cells by group, fault and stage."""
+    return {(entry.group, entry.fault, entry.stage): entry for entry in matrix.entries}
+
+
+def added(old: Matrix, new: Matrix, cells: Sequence[Cell]) -> Matrix:
+    """The old matrix with the cells of the new one, in the order of all; a group keeps its day."""
+    entries = places_of(old) | places_of(new)
+    order = [(cell.group, cell.fault, cell.stage) for cell in cells]
+    return Matrix([entries[place] for place in order if place in entries], {**new.ran_on, **old.ran_on})
 
 
 def render_table(matrix: Matrix) -> str:
