@@ -223,6 +223,8 @@ PLACES: list[tuple[str, Callable[[str], Json]]] = [
     ("key of metadata", lambda word: {"metadata": {f"{word} {'and so on ' * 7}": 1}}),
 ]
 
+ITEM = {"id": "item_1", "thread_id": "thread_1", "run_id": "run_1"}
+
 
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("fields", [fields for _, fields in PLACES], ids=[place for place, _ in PLACES])
@@ -230,7 +232,7 @@ PLACES: list[tuple[str, Callable[[str], Json]]] = [
 def test_words_of_a_server_stay_nowhere_that_the_protocol_has_words_of_its_own(
     resource: Resource, fields: Callable[[str], Json], word: str
 ) -> None:
-    body = json.dumps({"id": "item_1", **fields(word)}, ensure_ascii=False).encode()
+    body = json.dumps({**ITEM, **fields(word)}, ensure_ascii=False).encode()
 
     once = hide_object(body, resource, KEY)
 
@@ -275,7 +277,7 @@ def test_a_thread_that_was_asked_for_stays_whatever_its_id_looks_like() -> None:
 
 @pytest.mark.parametrize("field", ["request_id", "cursor"])
 def test_a_header_or_a_cursor_that_is_a_sentence_is_hidden(field: str) -> None:
-    landed = landed_walk([step_of("step_1")])
+    landed = landed_walk([step_of("step_1", thread_id="thread_1", run_id="run_1")])
     pages = [msgspec.structs.replace(page, **{field: f"{MARK} says hello"}) for page in landed.pages]
 
     [page] = hide_walk(Walk(landed.certificate, pages), KEY).pages
@@ -284,7 +286,7 @@ def test_a_header_or_a_cursor_that_is_a_sentence_is_hidden(field: str) -> None:
 
 
 def test_a_certificate_does_not_repeat_a_state_that_nobody_published() -> None:
-    landed = landed_walk([step_of("step_1")])
+    landed = landed_walk([step_of("step_1", thread_id="thread_1", run_id="run_1")])
     certificate = msgspec.structs.replace(landed.certificate, run_status=f"{MARK} waits")
 
     assert hide_walk(Walk(certificate, landed.pages), KEY).certificate.run_status == token(f"{MARK} waits")
