@@ -20,6 +20,13 @@ def frames_of(*parts: Part) -> Frames:
     return {**flatten([walk for part in parts for walk in part.walks]), **_bookkeeping(parts)}
 
 
+def frames_of_each(parts: Sequence[Part]) -> list[Frames]:
+    """The frames of parts: of all together, which is faster, unless one repeats a walk of another."""
+    walk_ids = [walk.walk_id for part in parts for walk in part.walks]
+    are_own = len(set(walk_ids)) == len(walk_ids)
+    return [frames_of(*parts)] if are_own else [frames_of(part) for part in parts]
+
+
 def _bookkeeping(parts: Sequence[Part]) -> dict[str, pl.DataFrame]:
     """Frames of what the parts say about themselves: plans, syncs and loaded_parts."""
     plans = [(part.source, thread, seen_at) for part in parts for thread, seen_at in part.planned_threads]

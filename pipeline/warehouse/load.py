@@ -11,7 +11,7 @@ import polars as pl
 from pipeline.console.tables import count_of
 from pipeline.errors import DamagedPartError, PipelineError
 from pipeline.flatten.cache import FlatStore
-from pipeline.flatten.part_frames import Frames, frames_of
+from pipeline.flatten.part_frames import Frames, frames_of, frames_of_each
 from pipeline.raw.parts import Part, PartName, RawStore, batches_of
 from pipeline.raw.prune_record import forget_pruned
 from pipeline.sqlfiles.duck import Connection, frame_views, let_go, read_frame
@@ -148,7 +148,7 @@ def _read_sound(flat: FlatStore, batch: Iterable[PartName], aside: list[Path | s
         except DamagedPartError:
             aside.append(flat.store.set_aside(part))
     # All at once: each expression of Polars waits for a thread of its pool.
-    return [*flattened, frames_of(*parts)] if parts else flattened
+    return [*flattened, *frames_of_each(parts)] if parts else flattened
 
 
 def find_new_parts(store: RawStore, path: Path) -> list[PartName]:
@@ -193,7 +193,9 @@ def rebuild(
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
         batches = batches_of(store, parts, body_bytes=BATCH_BODY_BYTES)
-        flattened = _flatten_ahead(batches, read=lambda batch: [frames_of(*map(store.read_part, batch))])
+        flattened = _flatten_ahead(
+            batches, read=lambda batch: frames_of_each([store.read_part(part) for part in batch])
+        )
         load_batches(connection, (frames for _, frames in flattened))
         drop_unfinished(connection)
     if without_pruned:

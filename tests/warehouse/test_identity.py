@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.extract.known_threads import read_thread_states
+from pipeline.extract.plan import thread_tasks
 from pipeline.raw.parts import RawStore
 from pipeline.raw.places import raw_store
 from pipeline.upkeep.data_folder import DataFolder
@@ -61,7 +62,9 @@ def land_numbered(data_dir: Path) -> RawStore:
 
 def keys_of(data_dir: Path, table: str) -> Keys:
     with open_for_reading(warehouse_path(data_dir)) as connection:
-        return connection.execute(f"select thread_id, run_id, step_id from {table} order by all").fetchall()
+        # The ledger has what no step of a run tells without one.
+        query = f"select thread_id, run_id, step_id from {table} where step_id <> '' order by all"
+        return connection.execute(query).fetchall()
 
 
 def assert_right(data_dir: Path) -> None:
@@ -153,4 +156,4 @@ def test_a_run_that_another_thread_has_sealed_is_still_to_be_fetched(tmp_path: P
     with open_for_reading(warehouse_path(tmp_path)) as connection:
         states = read_thread_states(connection, THREADS, source="main", now=NOON)
 
-    assert states["sealed_ids"].to_list() == [["run_1"], None]
+    assert [task.sealed_ids for task in thread_tasks(states, full=False)] == [{"run_1"}, set()]
