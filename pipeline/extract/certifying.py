@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from pipeline.console.plain_text import plain_line
 from pipeline.errors import WalkError
 from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.protocol.cursors import ListWalk
 from pipeline.protocol.list_heads import ended_at, foreign_parent, is_settled, order_of, tokens_of, usable_id
 from pipeline.protocol.pages import Certificate, Verdict
 from pipeline.protocol.wire import ListHead
+from pipeline.protocol.words import shown_id
 
 
 def run_tasks(thread_id: str, heads: Iterable[ListHead]) -> list[RunTask]:
@@ -38,14 +38,14 @@ def check_items(task: ThreadTask | RunTask, walk: ListWalk) -> None:
     for number, head in enumerate(walk.heads, start=1):
         ids = Counter(item_id for item in head.data if (item_id := usable_id(item.id)))
         if doubles := len(head.data) - len(ids) - sum(usable_id(item.id) is None for item in head.data):
-            shown = plain_line(ids.most_common(1)[0][0])
+            shown = shown_id(ids.most_common(1)[0][0])
             raise WalkError(f"page {number} has {doubles:,} items with the id of another, such as {shown}")
     run_id = task.run_id if isinstance(task, RunTask) else None
     named = [foreign_parent(item, thread_id=task.thread_id, run_id=run_id) for item in walk.found]
     if foreign := [parent for parent in named if parent]:
         raise WalkError(
             f"{len(foreign):,} of its {walk.items:,} items say that they belong to another list, such as"
-            f" {plain_line(foreign[0])}: they are not kept; does a gateway drop ids from the path?"
+            f" {foreign[0]}: they are not kept; does a gateway drop ids from the path?"
         )
     if run_id is None and (nameless := walk.items - len(walk.ids)):
         raise WalkError(f"{nameless:,} of its {walk.items:,} runs have no id: their steps cannot be asked for")

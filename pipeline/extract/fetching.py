@@ -20,6 +20,7 @@ from pipeline.protocol.list_heads import (
 )
 from pipeline.protocol.pages import Certificate, Page, Resource, Verdict, Walk
 from pipeline.protocol.wire import ListHead
+from pipeline.protocol.words import shown_id
 from pipeline.raw.landing import Lander
 
 INCLUDE_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
@@ -157,7 +158,7 @@ class Extractor:
         """The certificate of a list that lacks runs which it had before; where it lacks all, nothing proves it."""
         lacks = f"{task.thread_id}: {count_of(len(gone), 'runs')} that were listed before are not any more"
         if gone < task.listed_ids:
-            self.progress.hints.add(f"{lacks} (such as {min(gone)}): they stay in the warehouse")
+            self.progress.hints.add(f"{lacks} (such as {shown_id(min(gone))}): they stay in the warehouse")
             return certificate
         error = f"{lacks}, and no other that is known: if they were deleted there, sync it once with --full"
         return replace(certificate, verdict="broken", error=error, ended_by=None)

@@ -262,9 +262,11 @@ class ApiClient:
 
     def _redirect_reason(self, response: httpx.Response) -> str:
         try:
+            # A host is what the server says as well.
             host = urlsplit(mask_text(response.headers.get("location", ""), self._keys())).hostname or "another path"
         except ValueError:
             host = "another path"
+        host = host if self.endpoint.quotes_server else "another place"
         return (
             f"HTTP {response.status_code}: the server redirects to {host}; redirects are not followed, the key would go"
             " along. Set the base URL to where the API really is"

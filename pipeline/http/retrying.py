@@ -2,7 +2,6 @@
 
 import email.utils
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from pipeline.console.plain_text import plain_line
+from pipeline.protocol.words import known_code
 
 RETRIED_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 # 429 that no waiting heals: somebody must pay, raise a limit or ask for it.
@@ -22,7 +22,6 @@ QUOTA_CODES = frozenset(
         "organization_usage_limit_exceeded",
     }
 )
-_PLAIN_CODE = re.compile(r"[a-z_]{1,60}")
 REFUSED_STATUSES = frozenset({401, 403})
 
 
@@ -50,13 +49,13 @@ class Fault:
 
 
 def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime, quote: bool = True) -> Fault:
-    """What a status other than 200 means; unless we may `quote`, of the server's words only a plain code is told."""
+    """What a status other than 200 means; unless we may `quote`, of its words only a published code is told."""
     kind, code, message = read_error(body)
     quota = status == 429 and (kind in QUOTA_CODES or code in QUOTA_CODES)
     retry = status in RETRIED_STATUSES and not quota
     if (said := headers.get("x-should-retry")) in ("true", "false"):
         retry = said == "true"
-    words = (code or kind, message) if quote else (_plain_code(code or kind),)
+    words = (code or kind, message) if quote else (known_code(code) or known_code(kind),)
     label = ", ".join(word for word in words if word)
     return Fault(
         reason=f"HTTP {status}" + (f" ({label})" if label else ""),
@@ -109,10 +108,6 @@ def _http_date(value: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _plain_code(word: str | None) -> str | None:
-    return word if word and _PLAIN_CODE.fullmatch(word) else None
 
 
 def _text(value: object) -> str | None:

@@ -1,9 +1,10 @@
 """Content-free mode: what stays of runs and steps is listed here; of everything else only a keyed hash and its size.
 
-What stays: ids (of files too), types, states, instants, the model, usage, error codes, scores, names of tools and of
-their servers, and the names of all fields, of which keys of metadata are some.
+What stays: ids (of files too), instants, the model, usage, scores, names of tools and of their servers, and keys of
+metadata; types, states, error codes and names of fields where the protocol publishes them. Anything else may be words.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,15 +25,19 @@ from pipeline.privacy.hiding import (
     is_hidden,
     keep_figures,
     keep_instant,
+    keep_key,
     keep_name,
+    keep_word,
     list_of,
     object_of,
     quoted,
     rewritten,
 )
-from pipeline.protocol.pages import Page, Resource, Walk
+from pipeline.protocol.pages import Certificate, Page, Resource, Walk
+from pipeline.protocol.words import is_id, is_word
 
 FULL, HASHED = "full", "hashed"
+_LONGEST_KEY = 64
 
 
 def hiding_with(key: ContentKey | None) -> Callable[[Walk], Walk] | None:
@@ -46,9 +51,27 @@ def content_notes(key: ContentKey | None) -> dict[str, Any]:
 
 
 def hide_walk(walk: Walk, key: ContentKey) -> Walk:
-    """The walk with the contents of its pages hidden; its certificate never has any."""
-    resource = walk.certificate.resource
-    return replace(walk, pages=[_hide_page(page, resource, key) for page in walk.pages])
+    """The walk with the contents of its pages hidden, and what a server may have put beside them."""
+    certificate = walk.certificate
+    asked = asking(key, certificate.thread_id, certificate.run_id)
+    pages = [_hide_page(page, certificate.resource, asked) for page in walk.pages]
+    return replace(walk, certificate=hide_certificate(certificate, key), pages=pages)
+
+
+def asking(key: ContentKey, *ids: str | None) -> ContentKey:
+    """The key that lets ids stay that were asked for, whatever they look like."""
+    return dataclasses.replace(key, asked=frozenset(value for value in ids if value))
+
+
+def hide_certificate(certificate: Certificate, key: ContentKey) -> Certificate:
+    """How a walk went, without a status that nobody published."""
+    status = certificate.run_status
+    return replace(certificate, run_status=status and key.hide_unless(status, known=is_word(status)))
+
+
+def hide_id(text: str | None, key: ContentKey) -> str | None:
+    """What a server gave for an id of an answer or a place in a list, if it looks like one."""
+    return text and key.hide_unless(text, known=is_id(text))
 
 
 def hide_list(body: bytes, resource: Resource, key: ContentKey) -> bytes:
@@ -62,7 +85,12 @@ def hide_object(body: bytes, resource: Resource, key: ContentKey) -> bytes:
 
 
 def _hide_page(page: Page, resource: Resource, key: ContentKey) -> Page:
-    return replace(page, body=hide_list(page.body, resource, key))
+    return replace(
+        page,
+        cursor=hide_id(page.cursor, key),
+        request_id=hide_id(page.request_id, key),
+        body=hide_list(page.body, resource, key),
+    )
 
 
 def _hide(body: bytes, rule: Rule, key: ContentKey) -> bytes:
@@ -81,7 +109,12 @@ def _names(*names: str) -> dict[str, Rule]:
     return dict.fromkeys(names, keep_name)
 
 
-_METADATA = object_of({}, other=hide_value)
+def _words(*names: str) -> dict[str, Rule]:
+    return dict.fromkeys(names, keep_word)
+
+
+# By the protocol a key has 64 signs at most: what is longer is a text.
+_METADATA = object_of({}, other=hide_value, named=lambda name: len(name) <= _LONGEST_KEY)
 _NESTED_CALL = object_of(
     {
         **_names("name", "server_label", "thread_id", "run_id", "assistant_id"),
@@ -90,19 +123,20 @@ _NESTED_CALL = object_of(
         "output": hide_output,
     }
 )
-_CODE_OUTPUT = object_of({**_names("type"), "logs": hide_log, "image": object_of(_names("file_id"))})
+_CODE_OUTPUT = object_of({**_words("type"), "logs": hide_log, "image": object_of(_names("file_id"))})
 _FOUND_FILE = object_of(
     {
         **_names("file_id"),
         "file_name": hide_text,
-        "content": list_of(object_of({**_names("type"), "text": hide_text})),
+        "content": list_of(object_of({**_words("type"), "text": hide_text})),
         "attributes": _METADATA,
     }
 )
-_FILE_SEARCH = object_of({"ranking_options": object_of(_names("ranker")), "results": list_of(_FOUND_FILE)})
+_FILE_SEARCH = object_of({"ranking_options": object_of(_words("ranker")), "results": list_of(_FOUND_FILE)})
 _CALL = call_of(
     {
-        **_names("id", "type", "name", "server_label"),
+        **_names("id", "name", "server_label"),
+        **_words("type"),
         "arguments": hide_value,
         "output": hide_output,
         "function": object_of({**_names("name"), "arguments": rewritten(hide_value), "output": rewritten(hide_output)}),
@@ -129,16 +163,19 @@ _CALL = call_of(
     },
     _NESTED_CALL,
 )
+_ACTIVITY = object_of({**_names("id", "server_label"), **_words("type"), "tools": object_of({}, named=is_id)})
 _STEP_DETAILS = object_of(
     {
-        **_names("type"),
+        **_words("type"),
         "message_creation": object_of(_names("message_id")),
         "tool_calls": list_of(_CALL),
-        "activities": list_of(object_of({**_names("id", "type", "server_label"), "tools": object_of({})})),
+        "activities": list_of(_ACTIVITY),
     }
 )
 _COMMON: dict[str, Rule] = {
-    **_names("id", "object", "assistant_id", "thread_id", "run_id", "type", "status"),
+    "id": keep_key,
+    **_names("assistant_id", "thread_id", "run_id"),
+    **_words("object", "type", "status"),
     **dict.fromkeys(
         (
             "created_at",
@@ -151,25 +188,26 @@ _COMMON: dict[str, Rule] = {
         ),
         keep_instant,
     ),
-    "last_error": holding_json(object_of({**_names("code"), "message": hide_text})),
+    "last_error": holding_json(object_of({**_words("code"), "message": hide_text})),
     "usage": holding_json(keep_figures),
     "metadata": _METADATA,
 }
-_TOOL = object_of({**_names("type"), "function": object_of(_names("name"))}, text=keep_name)
+_TOOL = object_of({**_words("type"), "function": object_of(_names("name"))}, text=keep_word)
 _WAITING = object_of({"tool_calls": list_of(_CALL)})
 _RUN = object_of(
     {
         **_COMMON,
-        **_names("model", "reasoning_effort"),
+        **_names("model"),
+        **_words("reasoning_effort"),
         "instructions": hide_text,
-        "incomplete_details": holding_json(object_of(_names("reason"))),
+        "incomplete_details": holding_json(object_of(_words("reason"))),
         "tools": list_of(_TOOL),
         "tool_choice": _TOOL,
         "required_action": object_of(
-            {**_names("type"), "submit_tool_outputs": _WAITING, "submit_tool_approval": _WAITING}
+            {**_words("type"), "submit_tool_outputs": _WAITING, "submit_tool_approval": _WAITING}
         ),
-        "truncation_strategy": object_of(_names("type"), text=keep_name),
-        "response_format": object_of(_names("type"), text=keep_name),
+        "truncation_strategy": object_of(_words("type"), text=keep_word),
+        "response_format": object_of(_words("type"), text=keep_word),
         "tool_resources": object_of(
             {
                 "code_interpreter": object_of({"file_ids": list_of(keep_name)}),
@@ -184,6 +222,6 @@ _ITEMS: dict[Resource, Rule] = {
     "steps": object_of({**_COMMON, "step_details": holding_json(_STEP_DETAILS)}),
 }
 _LISTS: dict[Resource, Rule] = {
-    resource: object_of({**_names("object", "first_id", "last_id"), "data": list_of(item)})
+    resource: object_of({**_words("object"), **_names("first_id", "last_id"), "data": list_of(item)})
     for resource, item in _ITEMS.items()
 }

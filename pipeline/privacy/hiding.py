@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from pipeline.protocol.json_text import join_fields, repair_json
 from pipeline.protocol.spellings import read_instant, snake_case
+from pipeline.protocol.words import is_id, is_name, is_word
 
 # Half of the hash, which RFC 2104 allows: two texts of one warehouse will not share it.
 _HASH_BYTES = 16
@@ -26,6 +27,11 @@ _NO_ERRORS = frozenset({"", "null", "false", "0", "[]", "{}"})
 _NULL = b"null"
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 _FIGURE = re.compile(rb"-?[0-9][0-9.eE+-]*|true|false|null")
+_LETTERS = re.compile(rb"[A-Za-z\x80-\xff]+")
+_OF_INSTANTS = frozenset(
+    b"""T Z t z e E UTC utc GMT Date date numberLong numberInt numberDouble numberDecimal
+    Mon Tue Wed Thu Fri Sat Sun Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec""".split()
+)
 _HIDDEN = re.compile(r"hmac:[0-9a-f]{32}:[0-9]{1,10}(:error|:traceback)?")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -35,6 +41,8 @@ class ContentKey:
     """The key of hidden contents: the same text has the same hash wherever the key is the same."""
 
     value: bytes = field(repr=False)
+    # Ids that were asked for stay, whatever they look like.
+    asked: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -47,6 +55,10 @@ class ContentKey:
             return text
         encoded = text.encode("utf-8", errors="replace")
         return f"hmac:{self._digest(encoded)}:{len(encoded)}{flag and f':{flag}'}"
+
+    def hide_unless(self, text: str, *, known: bool) -> str:
+        """The text if it is known to say nothing, else what stands in its place."""
+        return text if known or not text else self.hide(text)
 
     def _digest(self, content: bytes) -> str:
         return hmac.digest(self.value, content, "sha256")[:_HASH_BYTES].hex()
@@ -116,12 +128,27 @@ def rewritten(rule: Rule) -> Rule:
     return write
 
 
-def keep_name(key: ContentKey, raw: bytes) -> str:
-    """An id, a type, a status, the name of a tool."""
-    if not _is_text(raw):
-        return hide_unknown(key, raw) if _FIGURE.fullmatch(raw) else hide_text(key, raw)
-    # What cannot be broken needs no reading: most names are.
-    return raw.decode() if raw.isascii() and b"\\" not in raw else quoted(_decode(raw, str))
+def keeping(is_known: Callable[[str], bool]) -> Rule:
+    """For fields whose text stays where it is what they are for; anything else in them is hidden."""
+
+    def write(key: ContentKey, raw: bytes) -> str:
+        if not _is_text(raw):
+            return hide_unknown(key, raw) if _FIGURE.fullmatch(raw) else hide_text(key, raw)
+        text = _decode(raw, str)
+        if text != (kept := key.hide_unless(text, known=text in key.asked or is_known(text))):
+            return quoted(kept)
+        # As sent where that cannot be broken: most names are.
+        return raw.decode() if raw.isascii() and b"\\" not in raw else quoted(text)
+
+    return write
+
+
+# A status, a type, a code.
+keep_word = keeping(is_word)
+# A model, the name of a tool, an id of something that nobody asks for.
+keep_name = keeping(is_id)
+# The id of a run or a step itself: what is asked for with it is found under it.
+keep_key = keeping(lambda _: True)
 
 
 def keep_figures(key: ContentKey, raw: bytes) -> str:
@@ -139,7 +166,8 @@ def keep_instant(key: ContentKey, raw: bytes) -> str:
         read_instant(_decode(raw, Any))
     except (ValueError, OverflowError):
         return hide_unknown(key, raw)
-    return raw.decode()
+    # A date of HTTP may have any words around it, and numbers any sign.
+    return raw.decode() if set(_LETTERS.findall(raw)) <= _OF_INSTANTS else hide_unknown(key, raw)
 
 
 def holding_json(rule: Rule) -> Rule:
@@ -152,13 +180,22 @@ def holding_json(rule: Rule) -> Rule:
     return write
 
 
-def object_of(fields: Mapping[str, Rule], *, other: Rule = hide_unknown, text: Rule = hide_unknown) -> Rule:
-    """An object with known fields; `other` is for those that are not, `text` for a text in the object's place."""
+def object_of(
+    fields: Mapping[str, Rule],
+    *,
+    other: Rule = hide_unknown,
+    text: Rule = hide_unknown,
+    named: Callable[[str], bool] = is_name,
+) -> Rule:
+    """An object with known fields; `other` is for those that are not, `text` for a text in the object's place.
+
+    Names of fields stay that are `named` so by the protocol or by whom the object is of; others are a server's words.
+    """
 
     def write(key: ContentKey, raw: bytes) -> str:
         if not raw.startswith(b"{"):
             return text(key, raw)
-        return _write_fields(key, _decode(raw, dict[str, Raw]), fields, other)
+        return _write_fields(key, _decode(raw, dict[str, Raw]), fields, other, named)
 
     return write
 
@@ -182,8 +219,16 @@ def call_of(fields: Mapping[str, Rule], nested: Rule) -> Rule:
             return hide_unknown(key, raw)
         found = _decode(raw, dict[str, Raw])
         kind = bytes(found.get("type", found.get("Type", _NULL)))
-        named = {snake_case(_decode(kind, str)): nested} if _is_text(kind) else {}
-        return _write_fields(key, found, {**named, **fields}, hide_unknown)
+        if not _is_text(kind):
+            return _write_fields(key, found, fields, hide_unknown)
+        text = _decode(kind, str)
+        own = snake_case(text)
+        if is_word(text):
+            return _write_fields(key, found, {own: nested, **fields}, hide_unknown)
+        # The field has the name that the type will have.
+        own_field = key.hide(text)
+        renamed = {own_field if snake_case(name) == own else name: raw for name, raw in found.items()}
+        return _write_fields(key, renamed, {own_field: nested, **fields}, hide_unknown)
 
     return write
 
@@ -193,8 +238,19 @@ def quoted(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
-def _write_fields(key: ContentKey, found: Mapping[str, Raw], fields: Mapping[str, Rule], other: Rule) -> str:
-    written = {name: apply_rule(_rule_of(name, fields) or other, key, bytes(raw)) for name, raw in found.items()}
+def _write_fields(
+    key: ContentKey,
+    found: Mapping[str, Raw],
+    fields: Mapping[str, Rule],
+    other: Rule,
+    named: Callable[[str], bool] = is_name,
+) -> str:
+    written = {
+        key.hide_unless(name, known=name in fields or named(name)): apply_rule(
+            _rule_of(name, fields) or other, key, bytes(raw)
+        )
+        for name, raw in found.items()
+    }
     return join_fields(written) or "{}"
 
 

@@ -1,6 +1,5 @@
 """What the envelope and the items of a list say of themselves: errors, instants, tokens, parents, order. Pure."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -9,13 +8,13 @@ from typing import Literal, NamedTuple, TypeGuard
 from pipeline.protocol.json_text import decode_with
 from pipeline.protocol.spellings import LATEST_MILLISECONDS, MILLISECONDS_ABOVE
 from pipeline.protocol.wire import TERMINAL_STATUSES, ItemHead, ListHead
+from pipeline.protocol.words import known_code, shown_id
 
 ItemOrder = Literal["asc", "desc", "mixed"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_ERROR_STATUS = 400
 _FAILED = frozenset({"error", "failed", "failure"})
-_PLAIN_CODE = re.compile(r"[a-z_]{1,60}")
 
 _decode_envelope = decode_with(ListHead, "a list of the protocol")
 
@@ -93,8 +92,8 @@ def order_of(items: Iterable[ItemHead]) -> ItemOrder | None:
 def foreign_parent(item: ItemHead, *, thread_id: str, run_id: str | None) -> str | None:
     """What an item says that it belongs to, if that is not what was asked for; without a run the item is a run."""
     if run_id is not None and usable_id(item.run_id) not in (None, run_id):
-        return f"run {item.run_id}"
-    return f"thread {item.thread_id}" if usable_id(item.thread_id) not in (None, thread_id) else None
+        return f"run {shown_id(str(item.run_id))}"
+    return f"thread {shown_id(str(item.thread_id))}" if usable_id(item.thread_id) not in (None, thread_id) else None
 
 
 def _is_count(value: object) -> TypeGuard[int]:
@@ -102,14 +101,14 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def _error_of(head: ListHead) -> str | None:
-    """The error that an envelope tells of; of its words only a plain code, for texts may be a customer's.
+    """The error that an envelope tells of; of its words only a published code, for texts may be a customer's.
 
     What says only that something is wrong is believed of an empty list alone.
     """
     said = head.error or head.errors
     if said:
         named = [said.get("code"), said.get("type")] if isinstance(said, dict) else []
-        return next((word for word in named if isinstance(word, str) and _PLAIN_CODE.fullmatch(word)), "error")
+        return next((word for word in named if isinstance(word, str) and known_code(word)), "error")
     if head.kind == "error":
         return "object: error"
     if head.data:

@@ -8,12 +8,14 @@ import polars as pl
 
 from pipeline.errors import DamagedPartError
 from pipeline.flatten.cache import FlatStore
-from pipeline.privacy.content import HASHED, hide_list
+from pipeline.privacy.content import HASHED, asking, hide_certificate, hide_id, hide_list
 from pipeline.privacy.forget_record import Forgotten, read_forgotten
 from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.pages import PART_SCHEMA, ArchiveFile, Certificate, Resource, SyncSummary
 from pipeline.raw.parts import PartName, RawStore
 
+# What answers are known by.
+_SERVER_IDS = ("cursor", "request_id")
 Rewrite = Callable[[pl.DataFrame], pl.DataFrame]
 
 
@@ -65,9 +67,10 @@ def without_threads(rows: pl.DataFrame, forgotten: Forgotten) -> pl.DataFrame:
 
 def with_contents_hidden(rows: pl.DataFrame, key: ContentKey) -> pl.DataFrame:
     """The rows of a part as a sync that hides contents would have landed them; what is hidden stays as it is."""
-    columns = rows.select("kind", "resource", "body").iter_rows()
-    bodies = [_hidden_body(kind, resource, body, key) for kind, resource, body in columns]
-    return rows.with_columns(body=pl.Series(bodies, dtype=pl.Binary))
+    columns = rows.select("kind", "resource", "body", "thread_id", "run_id").iter_rows()
+    bodies = [_hidden_body(kind, resource, body, asking(key, *asked)) for kind, resource, body, *asked in columns]
+    ids = {name: pl.Series([hide_id(text, key) for text in rows[name]], dtype=pl.String) for name in _SERVER_IDS}
+    return rows.with_columns(body=pl.Series(bodies, dtype=pl.Binary), **ids)
 
 
 def _without_forgotten(kind: str, source: str, body: bytes, forgotten: Forgotten) -> bytes:
@@ -86,10 +89,10 @@ def _hidden_body(kind: str, resource: Resource, body: bytes, key: ContentKey) ->
             return hide_list(body, resource, key)
         case "walk":
             certificate = msgspec.json.decode(body, type=Certificate)
-            if certificate.error is None:
-                return body
-            # It may repeat what a server said.
-            return msgspec.json.encode(msgspec.structs.replace(certificate, error=key.hide(certificate.error)))
+            # An error may repeat what a server said.
+            error = None if certificate.error is None else key.hide(certificate.error)
+            hidden = hide_certificate(msgspec.structs.replace(certificate, error=error), key)
+            return body if hidden == certificate else msgspec.json.encode(hidden)
         case "archive":
             archive = msgspec.json.decode(body, type=ArchiveFile)
             named = [key.hide(place) for place in archive.first_unrecognised]

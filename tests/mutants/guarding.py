@@ -33,8 +33,8 @@ CONTENTS = (
         "numbers in metadata stay in clear",
         "numbers of customers are on disk",
         _CONTENT,
-        "_METADATA = object_of({}, other=hide_value)",
-        "_METADATA = object_of({})",
+        "_METADATA = object_of({}, other=hide_value, named",
+        "_METADATA = object_of({}, named",
         ("privacy/test_content.py::test_metadata_keeps_its_keys_and_hides_every_value",),
     ),
     Mutant(

@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from pipeline.emulator import generate_corpus
 from pipeline.flatten.frames import flatten
 from pipeline.privacy.content import hide_list, hide_object, hide_walk
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import Walk
+from pipeline.protocol.pages import Resource, Walk
 from tests.landed import landed_walk, run_of, step_of
 from tests.marked import MARK, mark_object
 
@@ -66,17 +68,18 @@ def test_metadata_keeps_its_keys_and_hides_every_value() -> None:
 def test_fields_that_nobody_knows_keep_numbers_and_hide_texts_and_whole_objects() -> None:
     shown = hidden_step(new_number=5, new_flag=True, new_text="secret", new_object={"secret": "x"}, new_list=[])
 
-    assert shown["new_number"] == 5
-    assert shown["new_flag"] is True
-    assert shown["new_text"] == token("secret")
-    assert shown["new_object"] == token('{"secret": "x"}')
-    assert shown["new_list"] == []
+    assert shown[token("new_number")] == 5
+    assert shown[token("new_flag")] is True
+    assert shown[token("new_text")] == token("secret")
+    assert shown[token("new_object")] == token('{"secret": "x"}')
+    assert shown[token("new_list")] == []
 
 
 def test_usage_keeps_its_numbers_also_those_that_nobody_knows() -> None:
     usage = {"prompt_tokens": 5, "prompt_token_details": {"cached_tokens": 1, "audio_tokens": 2}, "note": "secret"}
 
-    assert hidden_step(usage=usage)["usage"] == {**usage, "note": token("secret")}
+    usage_shown = {name: value for name, value in usage.items() if name != "note"}
+    assert hidden_step(usage=usage)["usage"] == {**usage_shown, token("note"): token("secret")}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,10 @@ def test_a_tool_that_nobody_knows_keeps_its_name_and_children_and_hides_the_rest
 
     call = hidden_call({"type": "quark_search", "quark_search": fields})
 
-    assert call["quark_search"] == {**fields, "input": token("secret"), "note": token("secret")}
+    known = {**fields, "input": token("secret")}
+    del known["note"]
+    # The field still has the name of the type, so that its columns are found.
+    assert call == {"type": token("quark_search"), token("quark_search"): {**known, token("note"): token("secret")}}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +182,7 @@ VALUES = st.recursive(
     ),
     max_leaves=12,
 )  # fmt: skip
-NAMES = {"id", "type", "name", "object", "status", "model", "code"}
+NAMES = {"id", "name", "model"}
 
 
 def unnamed_marks(value: Any, name: str = "") -> int:
@@ -194,6 +200,96 @@ def test_no_text_stays_but_where_a_name_belongs_whatever_shape_a_step_has(step: 
 
     assert unnamed_marks(json.loads(once)) == 0
     assert hide_object(once, "steps", KEY) == once
+
+
+WORDS = [f"sorry, {MARK} cannot be served", f"{MARK}_is_ill", f"{MARK.title()}Error", f"Gr\u00f6\u00dfe {MARK}"]
+PLACES: list[tuple[str, Callable[[str], Json]]] = [
+    ("code of an error", lambda word: {"last_error": {"code": word, "message": "no"}}),
+    ("code of an error in a text", lambda word: {"last_error": json.dumps({"code": word})}),
+    ("state", lambda word: {"status": word}),
+    ("type", lambda word: {"type": word}),
+    ("kind of object", lambda word: {"object": word}),
+    ("why it is incomplete", lambda word: {"incomplete_details": {"reason": word}}),
+    ("name of a field", lambda word: {word: 1}),
+    ("name of a field of an error", lambda word: {"last_error": {word: 1}}),
+    ("name of a count", lambda word: {"usage": {"prompt_tokens": 1, word: {word: 2}}}),
+    ("effort", lambda word: {"reasoning_effort": word}),
+    ("choice of a tool", lambda word: {"tool_choice": word}),
+    ("form of the answer", lambda word: {"response_format": {"type": word}}),
+    ("what is waited for", lambda word: {"required_action": {"type": word, word: {}}}),
+    ("type of a call", lambda word: {"step_details": {"tool_calls": [{"type": word, word: {word: 1}}]}}),
+    ("in the style of another SDK", lambda word: {"stepDetails": {"type": word, word: 0}, "lastError": {"Code": word}}),
+    ("around an instant", lambda word: {"created_at": f"Mon, 1 Jan 2024 10:00:00 GMT ({word})"}),
+    ("key of metadata", lambda word: {"metadata": {f"{word} {'and so on ' * 7}": 1}}),
+]
+
+ITEM = {"id": "item_1", "thread_id": "thread_1", "run_id": "run_1"}
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("fields", [fields for _, fields in PLACES], ids=[place for place, _ in PLACES])
+@pytest.mark.parametrize("resource", ["runs", "steps"])
+def test_words_of_a_server_stay_nowhere_that_the_protocol_has_words_of_its_own(
+    resource: Resource, fields: Callable[[str], Json], word: str
+) -> None:
+    body = json.dumps({**ITEM, **fields(word)}, ensure_ascii=False).encode()
+
+    once = hide_object(body, resource, KEY)
+
+    assert MARK not in once.decode().lower()
+    assert "hmac:" in once.decode()
+    assert hide_object(once, resource, KEY) == once
+    assert MARK not in repr(flatten([landed_walk([json.loads(once)])])).lower()
+
+
+@pytest.mark.parametrize("name", ["assistant_id", "thread_id", "run_id", "model"])
+def test_what_should_be_an_id_and_is_a_sentence_is_hidden(name: str) -> None:
+    shown = json.loads(hide_object(json.dumps({"id": "run_1", name: f"{MARK} is away"}).encode(), "runs", KEY))
+
+    assert shown[name] == token(f"{MARK} is away")
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("status", ["queued", "requires_action", "InProgress", "COMPLETED"]),
+        ("object", ["thread.run", "thread.run.step"]),
+        ("last_error", [{"code": "rate_limit_exceeded"}, {"Code": "serverError"}]),
+        ("created_at", ["2024-05-01T10:00:00Z", "Mon, 01 Jan 2024 10:00:00 GMT", {"$date": "2024-05-01T10:00:00Z"}]),
+        ("usage", [{"prompt_tokens": {"$numberLong": "5"}, "outputTokens": 4}]),
+        ("metadata", [{"a customer": ""}]),
+    ],
+)
+def test_what_the_protocol_publishes_stays_in_every_spelling(field: str, words: list[Any]) -> None:
+    for word in words:
+        assert hidden_step(**{field: word})[field] == word
+
+
+def test_a_thread_that_was_asked_for_stays_whatever_its_id_looks_like() -> None:
+    landed = landed_walk([step_of("step_1", thread_id="my thread", run_id="my run")])
+    asked = msgspec.structs.replace(landed.certificate, thread_id="my thread", run_id="my run")
+
+    [page] = hide_walk(Walk(asked, landed.pages), KEY).pages
+
+    assert b'"my thread"' in page.body
+    assert b'"my run"' in page.body
+
+
+@pytest.mark.parametrize("field", ["request_id", "cursor"])
+def test_a_header_or_a_cursor_that_is_a_sentence_is_hidden(field: str) -> None:
+    landed = landed_walk([step_of("step_1", thread_id="thread_1", run_id="run_1")])
+    pages = [msgspec.structs.replace(page, **{field: f"{MARK} says hello"}) for page in landed.pages]
+
+    [page] = hide_walk(Walk(landed.certificate, pages), KEY).pages
+
+    assert getattr(page, field) == token(f"{MARK} says hello")
+
+
+def test_a_certificate_does_not_repeat_a_state_that_nobody_published() -> None:
+    landed = landed_walk([step_of("step_1", thread_id="thread_1", run_id="run_1")])
+    certificate = msgspec.structs.replace(landed.certificate, run_status=f"{MARK} waits")
+
+    assert hide_walk(Walk(certificate, landed.pages), KEY).certificate.run_status == token(f"{MARK} waits")
 
 
 def test_a_walk_keeps_its_certificate_and_hides_its_pages() -> None:

@@ -60,7 +60,8 @@ def test_no_text_of_a_customer_is_on_disk_or_printed(server: RunningEmulator, tm
 
     ended = run_cli(tmp_path, "sync", *server.corpus.thread_ids(), environ=environ(server))
 
-    assert ended.returncode == 0, ended.stderr
+    # A run and a step of it are broken.
+    assert ended.returncode == 4, ended.stderr
     assert MARK not in ended.stdout + ended.stderr
     assert find_marks(tmp_path) == []
     assert KEY not in "".join(repr(row) for row in read_raw(tmp_path / "data").rows())
@@ -80,14 +81,15 @@ def test_the_search_finds_the_texts_of_a_sync_that_keeps_them(server: RunningEmu
     assert len(found) == 2
 
 
-def test_what_a_server_says_of_an_error_is_not_repeated(server: RunningEmulator, tmp_path: Path) -> None:
-    server.set_faults([{"route": "list_steps", **TELLING}])
+@pytest.mark.parametrize("code", [f"{MARK} code", f"{MARK}_is_ill", f"{MARK.title()}Error"])
+def test_what_a_server_says_of_an_error_is_not_repeated(server: RunningEmulator, tmp_path: Path, code: str) -> None:
+    server.set_faults([{"route": "list_steps", **TELLING, "error_code": code, "error_type": code}])
 
     ended = run_cli(tmp_path, "sync", "--content", "hashed", *server.corpus.thread_ids()[:3], environ=environ(server))
 
     assert ended.returncode == 4
     assert "HTTP 400" in ended.stderr
-    assert MARK not in ended.stdout + ended.stderr
+    assert MARK not in (ended.stdout + ended.stderr).lower()
     assert find_marks(tmp_path) == []
 
 
@@ -96,6 +98,7 @@ def test_totals_costs_waste_and_failures_are_those_of_full_mode(account: Corpus,
         sync_here(server, tmp_path / "full")
         sync_here(server, tmp_path / "hashed", content_key=ContentKey(KEY.encode()))
 
+    hidden = {word: ContentKey(KEY.encode()).hide(word) for word in ("quark_search", "telepathy")}
     for sql in (
         "select columns(* exclude (walk_id, last_error_message, metadata, extra)) from run_steps order by all",
         "select step_id, call_index, type, name, child_run_id, length(payload) > 0 from tool_calls order by all",
@@ -116,7 +119,9 @@ def test_totals_costs_waste_and_failures_are_those_of_full_mode(account: Corpus,
     ):
         hashed, full = read_all(tmp_path / "hashed", sql), read_all(tmp_path / "full", sql)
         assert len(full) > 1, sql
-        assert hashed == full, sql
+        # A type that nobody published is hidden; its rows are the same ones.
+        known = [tuple(hidden.get(value, value) for value in row) for row in full]
+        assert sorted(map(repr, hashed)) == sorted(map(repr, known)), sql
     methods = read_all(tmp_path / "hashed", "select distinct method from tool_call_costs order by all")
     assert methods == [("by_bytes",), ("even",), ("exact",)]
 
@@ -247,7 +252,8 @@ def test_the_warehouse_knows_the_mode_and_the_key_of_a_source(server: RunningEmu
 def test_contents_that_were_kept_in_full_can_be_hidden_afterwards(server: RunningEmulator, tmp_path: Path) -> None:
     sync_here(server, tmp_path / "data")
     sync_here(server, tmp_path / "hashed", content_key=ContentKey(KEY.encode()))
-    before = read_all(tmp_path / "data", "select columns(*) from tool_call_costs order by all")
+    costs = "select columns(* exclude (type, name)) from tool_call_costs order by all"
+    before = read_all(tmp_path / "data", costs)
 
     ended = run_cli(tmp_path, "forget", "--full-content", "--yes", environ=environ(server))
 
@@ -255,7 +261,7 @@ def test_contents_that_were_kept_in_full_can_be_hidden_afterwards(server: Runnin
     assert find_marks(tmp_path / "data") == []
     sql = "select step_id, call_index, arguments, output, payload from tool_calls order by all"
     assert read_all(tmp_path / "data", sql) == read_all(tmp_path / "hashed", sql)
-    assert read_all(tmp_path / "data", "select columns(*) from tool_call_costs order by all") == before
+    assert read_all(tmp_path / "data", costs) == before
     assert not read_history(warehouse_path(tmp_path / "data"), "default").was_full
 
 

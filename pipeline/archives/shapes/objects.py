@@ -28,6 +28,7 @@ from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values, mask_n
 from pipeline.protocol.pages import Resource
 from pipeline.protocol.spellings import own_name, snake_case
 from pipeline.protocol.wire import Run, Step
+from pipeline.protocol.words import shown_id
 
 _OBJECTS: dict[str, Resource] = {"thread.run": "runs", "thread.run.step": "steps"}
 # Other objects of the protocol: known, and not what we keep.
@@ -253,7 +254,7 @@ def _search(name: str, raw: Raw, context: Context) -> Iterator[Content]:
             return
     within = replace(
         context,
-        where=f"{context.where}.{name}",
+        where=f"{context.where}.{shown_id(name)}",
         resource=_LISTS.get(snake_case(name)),
         is_search=True,
         list_place=f"{context.where}.{name}",

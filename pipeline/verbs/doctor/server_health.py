@@ -90,7 +90,7 @@ def _examine_answer(
 
 
 def _judge(endpoint: Endpoint, probe: Probe, *, kind: Kind, is_known: bool, now: datetime) -> Diagnosis:
-    fault = judge_status(probe.status, probe.headers, probe.body, now=now)
+    fault = judge_status(probe.status, probe.headers, probe.body, now=now, quote=endpoint.quotes_server)
     said = f"{endpoint.base_url} answered {fault.reason} in {probe.seconds:.2f} s"
     hint = find_hint(endpoint.hints, probe.status, probe.body)
     if probe.status == 200:
