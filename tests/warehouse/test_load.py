@@ -146,8 +146,7 @@ def test_an_open_run_of_an_archive_never_takes_the_place_of_its_end(
         land(store, Listing(1, [run_of("run_1")])),
         land(store, Listing(9, [run_of("run_1", "in_progress")], verdict="imported"), sync_id="sync_2"),
     ]
-    for place in order:
-        load_in(connection, [[store.read_part(names[place])]])
+    load_in(connection, [[store.read_part(names[place])] for place in order])
 
     assert read_frame(connection, "select status from runs").rows() == [("completed",)]
 
