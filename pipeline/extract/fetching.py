@@ -90,7 +90,7 @@ class ExtractOptions:
     concurrency: int = 32
     include_content: bool = True
     content_key: ContentKey | None = None
-    settle_s: float | None = None
+    settle_s: float | None = 86_400.0
 
 
 class Extractor:

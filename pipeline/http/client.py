@@ -266,9 +266,9 @@ class ApiClient:
             host = urlsplit(mask_text(response.headers.get("location", ""), self._keys())).hostname or "another path"
         except ValueError:
             host = "another path"
-        host = host if self.endpoint.quotes_server else "another place"
+        place = host if self.endpoint.quotes_server else "another place"
         return (
-            f"HTTP {response.status_code}: the server redirects to {host}; redirects are not followed, the key would go"
+            f"HTTP {response.status_code}: the server redirects to {place}; redirects are not followed, the key would go"
             " along. Set the base URL to where the API really is"
         )
 
@@ -279,9 +279,7 @@ class ApiClient:
         message = f"{path}: {(self.tokens.redact(reason) if self.tokens else reason)[:_MESSAGE_LENGTH]}"
         if fault.refused:
             hint = f" ({error.hint})" if error.hint else ""
-            return RefusedError(
-                f"the server refuses us at {message}: check the key, its permissions and its quota{hint}"
-            )
+            return RefusedError(f"the server refuses us at {message}: check the key, its permissions and quota{hint}")
         if fault.wait_s is not None and fault.wait_s > self.policy.longest_retry_after_s:
             asked = f"{fault.wait_s:,.0f} s; the longest we wait is {self.policy.longest_retry_after_s:g} s"
             return RequestError(f"{message}: the server asks to wait {asked}", status=fault.status)

@@ -358,7 +358,7 @@ def test_a_thread_with_imported_runs_is_listed_from_its_first_run(tmp_path: Path
     with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
         states = read_thread_states(connection, ["thread_1"], source="archive", now=NOW)
 
-    assert states.select("after_id", "sealed_ids", "is_listed").rows() == [(None, None, False)]
+    assert states.select("after_id", "sealed_runs", "is_listed").rows() == [(None, None, False)]
 
 
 def test_each_object_can_be_traced_to_its_file_and_line(tmp_path: Path) -> None:

@@ -286,14 +286,11 @@ def test_outputs_of_the_code_interpreter_are_rows_in_order_and_its_logs_joined_a
     assert frames["tool_calls"].filter(step_id="step_tide10")["output"].to_list() == ["0.35\n\n4.75\n"]
 
 
-def test_a_step_that_names_another_run_than_it_was_listed_under_keeps_both() -> None:
+def test_a_step_that_names_another_run_than_it_was_listed_under_is_a_reject() -> None:
     strayed = {**read_item("step_mcp_flat"), "id": "step_strayed", "run_id": "run_other", "thread_id": "thread_other"}
     home = read_item("step_deep_research")
 
-    frame = flatten([landed_walk([home, strayed])])["run_steps"].filter(step_id="step_strayed")
+    frames = flatten([landed_walk([home, strayed])])
 
-    assert only_row(frame, "run_id", "thread_id", "extra") == {
-        "run_id": "run_beacon01",
-        "thread_id": "thread_lighthouse01",
-        "extra": '{"thread_id":"thread_other","run_id":"run_other"}',
-    }
+    assert frames["run_steps"]["step_id"].to_list() == [home["id"]]
+    assert frames["rejects"]["object_id"].to_list() == ["step_strayed"]

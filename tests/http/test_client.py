@@ -260,7 +260,7 @@ def test_a_refused_key_is_an_error_of_its_own_with_what_to_do(status: int) -> No
     assert outcome.error.exit_code == 3
     assert outcome.message == (
         f"the server refuses us at /threads/thread_1/runs: HTTP {status} (Incorrect API key provided.):"
-        " check the key, its permissions and its quota"
+        " check the key, its permissions and quota"
     )
 
 

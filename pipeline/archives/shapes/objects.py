@@ -109,6 +109,9 @@ def _read_value(body: bytes, context: Context) -> Iterator[Content]:
     elif text.startswith(b'"') and _MARKS.search(text):
         # An object that was kept as a text of JSON, in a log or a column of a data base.
         inner = decode_masked(body, str).encode("utf-8", errors="replace")
+        if not set(inner) & set(b"{["):
+            # A name, such as that of an event.
+            return
         yield from _read_text(inner, replace(context, where=f"{context.where} (in a text)", is_search=True))
     elif not context.is_search:
         yield Unrecognised(context.where, "no JSON object or list")

@@ -40,7 +40,7 @@ class SyncRequest:
     """What the command line asked for beside the settings."""
 
     naming: Naming
-    settle_s: float | None = None
+    settle_s: float | None = 86_400.0
     sample: bool = False
     full: bool = False
     dry_run: bool = False
