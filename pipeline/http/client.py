@@ -266,9 +266,9 @@ class ApiClient:
             host = urlsplit(mask_text(response.headers.get("location", ""), self._keys())).hostname or "another path"
         except ValueError:
             host = "another path"
-        place = host if self.endpoint.quotes_server else "another place"
+        to = host if self.endpoint.quotes_server else "another place"
         return (
-            f"HTTP {response.status_code}: the server redirects to {place}; redirects are not followed, the key would go"
+            f"HTTP {response.status_code}: the server redirects to {to}; redirects are not followed, the key would go"
             " along. Set the base URL to where the API really is"
         )
 

@@ -151,6 +151,33 @@ def test_an_open_run_of_an_archive_never_takes_the_place_of_its_end(
     assert read_frame(connection, "select status from runs").rows() == [("completed",)]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    "less",
+    [
+        None,
+        {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11},
+    ],
+)
+def test_of_two_states_of_one_instant_the_one_that_says_more_of_a_run_counts_in_any_order(
+    less: dict[str, int] | None, order: tuple[int, int], connection: Connection, tmp_path: Path
+) -> None:
+    store = RawStore(tmp_path / "more")
+    more = {
+        "prompt_tokens": 10,
+        "completion_tokens": 1,
+        "total_tokens": 11,
+        "prompt_token_details": {"cached_tokens": 4},
+    }
+    names = [
+        land(store, Listing(1, [run_of("run_1", usage=usage)], verdict="imported"), sync_id=f"sync_{number}")
+        for number, usage in enumerate((more, less))
+    ]
+    load_in(connection, [[store.read_part(names[place])] for place in order])
+
+    assert read_frame(connection, "select prompt_tokens, cached_tokens from runs").rows() == [(10, 4)]
+
+
 def test_rejects_are_those_of_the_walks_that_the_rows_come_from(history: list[Part], connection: Connection) -> None:
     load_in(connection, [history])
 

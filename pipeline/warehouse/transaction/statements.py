@@ -62,12 +62,20 @@ from new_runs
 left join runs
     on runs.source = new_runs.source and runs.thread_id = new_runs.thread_id and runs.run_id = new_runs.run_id
 where runs.run_id is null
-    or ({of_new}, new_runs.observed_at, new_runs.walk_id) > ({of_held}, runs.observed_at, runs.walk_id)
+    or ({of_new}, new_runs.observed_at, {said_by_new}, new_runs.walk_id)
+        > ({of_held}, runs.observed_at, {said_by_held}, runs.walk_id)
 qualify row_number() over (
     partition by new_runs.source, new_runs.thread_id, new_runs.run_id
-    order by {of_new} desc, new_runs.observed_at desc, new_runs.walk_id desc
+    order by {of_new} desc, new_runs.observed_at desc, {said_by_new} desc, new_runs.walk_id desc
 ) = 1
 """
+# Of two states of one instant, as archives have them, the one that says more: kinds of tokens, then texts.
+_SAID = """(
+    ({rows}.prompt_tokens is not null)::int + ({rows}.completion_tokens is not null)::int
+    + ({rows}.cached_tokens is not null)::int + ({rows}.reasoning_tokens is not null)::int
+    + ({rows}.total_tokens is not null)::int,
+    length(coalesce({rows}.metadata::varchar, '')) + length(coalesce({rows}.extra::varchar, ''))
+)"""
 _WEIGHT = f"(coalesce({{rows}}.status in {TERMINAL_SQL}, false) or {{rows}}.walk_id not in {_IMPORTED})"
 
 _DELETE_OLD_RUNS = """
@@ -152,7 +160,8 @@ def _put_steps(connection: Connection, filled: Set[str], *, has_imports: bool) -
 
 def _put_runs(connection: Connection, *, has_imports: bool) -> None:
     of_new, of_held = (_WEIGHT.format(rows=rows) if has_imports else "true" for rows in ("new_runs", "runs"))
-    connection.execute(_BEST_RUNS.format(of_new=of_new, of_held=of_held))
+    by_new, by_held = (_SAID.format(rows=rows) if has_imports else "true" for rows in ("new_runs", "runs"))
+    connection.execute(_BEST_RUNS.format(of_new=of_new, of_held=of_held, said_by_new=by_new, said_by_held=by_held))
     if has_rows(connection, "best_runs where was_seen"):
         connection.execute(_DELETE_OLD_RUNS)
     best = "(source, thread_id, run_id, walk_id) in (select (source, thread_id, run_id, walk_id) from best_runs)"
