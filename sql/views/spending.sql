@@ -26,8 +26,8 @@ select
     output_cost_usd,
     cost_usd,
     unpriced_reason,
-    if(kind = 'run_rest', cost_usd, null) as unattributed_cost_usd,
-    if(kind = 'run_rest', coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens), null) as unattributed_tokens,
+    case when kind = 'run_rest' then cost_usd end as unattributed_cost_usd,
+    case when kind = 'run_rest' then coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens) end as unattributed_tokens,
     null as fee_usd
 from usage_costs
 union all by name

@@ -37,11 +37,9 @@ rests as (
         runs.run_id,
         runs.created_at,
         step_sums.run_id is null as is_whole,
-        if(is_whole, runs.prompt_tokens, tokens_left(runs.prompt_tokens, step_sums.prompt_tokens)) as left_prompt,
-        if(
-            is_whole, runs.completion_tokens, tokens_left(runs.completion_tokens, step_sums.completion_tokens)
-        ) as left_completion,
-        if(is_whole, runs.total_tokens, tokens_left(runs.total_tokens, step_sums.total_tokens)) as left_total,
+        case when is_whole then runs.prompt_tokens else tokens_left(runs.prompt_tokens, step_sums.prompt_tokens) end as left_prompt,
+        case when is_whole then runs.completion_tokens else tokens_left(runs.completion_tokens, step_sums.completion_tokens) end as left_completion,
+        case when is_whole then runs.total_tokens else tokens_left(runs.total_tokens, step_sums.total_tokens) end as left_total,
         -- Details are a part of what is left, unless the run itself says more of them than can be.
         case
             when is_whole or runs.cached_tokens > runs.prompt_tokens then runs.cached_tokens
@@ -180,18 +178,14 @@ step_prices as (
         steps.charged_write_tokens,
         steps.charged_completion_tokens,
         cost_ledger.step_id is not null as is_posted,
-        if(is_posted, cost_ledger.price_id, price_periods.price_id) as price_id,
-        if(is_posted, cost_ledger.match, price_periods.match) as match,
-        if(is_posted, cost_ledger.priced_model, price_periods.priced_model) as priced_model,
-        if(is_posted, cost_ledger.input_usd_per_mtok, price_periods.list_input_usd_per_mtok) as input_usd_per_mtok,
-        if(
-            is_posted, cost_ledger.cached_input_usd_per_mtok, price_periods.list_cached_input_usd_per_mtok
-        ) as cached_input_usd_per_mtok,
-        if(
-            is_posted, cost_ledger.cache_write_usd_per_mtok, price_periods.list_cache_write_usd_per_mtok
-        ) as cache_write_usd_per_mtok,
-        if(is_posted, cost_ledger.output_usd_per_mtok, price_periods.list_output_usd_per_mtok) as output_usd_per_mtok,
-        if(is_posted, cost_ledger.discount, price_periods.discount) as discount
+        case when is_posted then cost_ledger.price_id else price_periods.price_id end as price_id,
+        case when is_posted then cost_ledger.match else price_periods.match end as match,
+        case when is_posted then cost_ledger.priced_model else price_periods.priced_model end as priced_model,
+        case when is_posted then cost_ledger.input_usd_per_mtok else price_periods.list_input_usd_per_mtok end as input_usd_per_mtok,
+        case when is_posted then cost_ledger.cached_input_usd_per_mtok else price_periods.list_cached_input_usd_per_mtok end as cached_input_usd_per_mtok,
+        case when is_posted then cost_ledger.cache_write_usd_per_mtok else price_periods.list_cache_write_usd_per_mtok end as cache_write_usd_per_mtok,
+        case when is_posted then cost_ledger.output_usd_per_mtok else price_periods.list_output_usd_per_mtok end as output_usd_per_mtok,
+        case when is_posted then cost_ledger.discount else price_periods.discount end as discount
     from steps
     left join cost_ledger
         on cost_ledger.source = steps.source

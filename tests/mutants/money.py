@@ -256,8 +256,8 @@ LEDGER = (
         "sealed runs follow the price book",
         "what was reported last month changes",
         _STEP_COSTS,
-        "if(is_posted, cost_ledger.input_usd_per_mtok,",
-        "if(false, cost_ledger.input_usd_per_mtok,",
+        "when is_posted then cost_ledger.input_usd_per_mtok else",
+        "when false then cost_ledger.input_usd_per_mtok else",
         ("warehouse/test_ledger.py::test_a_sealed_run_keeps_its_cost_when_the_price_book_changes",),
     ),
     Mutant(
