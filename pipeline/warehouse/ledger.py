@@ -17,8 +17,11 @@ semi join touched_runs using (source, thread_id, run_id)
 where sealed
     or (
         status in {TERMINAL_SQL}
-        and (source, thread_id, run_id) in (
-            select (source, thread_id, run_id) from walks where resource = 'steps' and verdict = 'imported'
+        and (
+            walk_id in (select walk_id from walks where resource = 'runs' and verdict = 'imported')
+            or (source, thread_id, run_id) in (
+                select (source, thread_id, run_id) from walks where resource = 'steps' and verdict = 'imported'
+            )
         )
         and (source, thread_id, run_id) not in (
             select (source, thread_id, run_id) from walks where resource = 'steps' and verdict = 'complete'

@@ -298,3 +298,20 @@ def test_repricing_random_usage_there_and_back_gives_the_same_ledger(
 def memory() -> Any:
     with open_in_memory() as connection:
         yield connection
+
+
+@pytest.mark.parametrize("has_steps", [True, False])
+def test_a_finished_run_of_an_archive_keeps_its_cost_whether_its_steps_are_in_it_or_not(
+    store: RawStore, warehouse: Path, has_steps: bool
+) -> None:
+    run = run_of("run_1", model="gpt-4o", created_at=CREATED, usage=MILLION)
+    steps = [Listing(0, [step("step_1")], run_id="run_1", run_status=None, verdict="imported")] if has_steps else []
+    own_price(warehouse, "1")
+    land(store, Listing(0, [run], verdict="imported"), *steps)
+    load_new_parts(store, warehouse, wait_s=5)
+
+    own_price(warehouse, "7")
+    rebuild(store, warehouse, wait_s=5)
+
+    with open_for_reading(warehouse) as connection:
+        assert read_frame(connection, "select cost_usd from run_costs")["cost_usd"].to_list() == [Decimal(1)]

@@ -178,6 +178,31 @@ def test_of_two_states_of_one_instant_the_one_that_says_more_of_a_run_counts_in_
     assert read_frame(connection, "select prompt_tokens, cached_tokens from runs").rows() == [(10, 4)]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("less", [None, {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}])
+def test_of_two_states_of_one_instant_the_one_that_says_more_of_a_step_counts_in_any_order(
+    less: dict[str, int] | None, order: tuple[int, int], connection: Connection, tmp_path: Path
+) -> None:
+    store = RawStore(tmp_path / "more")
+    more = {
+        "prompt_tokens": 10,
+        "completion_tokens": 1,
+        "total_tokens": 11,
+        "prompt_token_details": {"cached_tokens": 4},
+    }
+    names = [
+        land(
+            store,
+            Listing(1, [step_of("step_1", usage=usage)], run_id="run_1", run_status=None, verdict="imported"),
+            sync_id=f"sync_{number}",
+        )
+        for number, usage in enumerate((less, more))
+    ]
+    load_in(connection, [[store.read_part(names[place])] for place in order])
+
+    assert read_frame(connection, "select prompt_tokens, cached_tokens from run_steps").rows() == [(10, 4)]
+
+
 def test_rejects_are_those_of_the_walks_that_the_rows_come_from(history: list[Part], connection: Connection) -> None:
     load_in(connection, [history])
 

@@ -47,7 +47,9 @@ select steps.source, steps.thread_id, steps.run_id, steps.step_id, steps.walk_id
     {is_new} as is_new, contributors.is_imported,
     coalesce(steps.status in {terminal}, false) as is_terminal,
     greatest(steps.created_at, steps.completed_at, steps.failed_at, steps.cancelled_at, steps.expired_at) as last_at,
-    steps.total_tokens is not null as has_usage,
+    (steps.prompt_tokens is not null)::int + (steps.completion_tokens is not null)::int
+        + (steps.cached_tokens is not null)::int + (steps.reasoning_tokens is not null)::int
+        + (steps.total_tokens is not null)::int as known_tokens,
     coalesce((
         select sum({sizes})
         from {prefix}tool_calls as calls
@@ -60,7 +62,8 @@ select steps.source, steps.thread_id, steps.run_id, steps.step_id, steps.walk_id
             and results.run_id = steps.run_id and results.step_id = steps.step_id {same_walk_results}
     ), 0) as text_size,
     md5(concat_ws('|', steps.object, steps.type, steps.last_error_code, steps.last_error_message, steps.message_id,
-        steps.total_tokens, steps.metadata::varchar, steps.extra::varchar)) as digest
+        steps.total_tokens, steps.metadata::varchar, steps.extra::varchar, steps.prompt_tokens,
+        steps.completion_tokens, steps.cached_tokens, steps.reasoning_tokens)) as digest
 from {prefix}run_steps as steps
 join contributors on steps.walk_id = contributors.walk_id and steps.source = contributors.source
     and steps.thread_id = contributors.thread_id and steps.run_id = contributors.run_id
@@ -91,7 +94,7 @@ with winners as (
     select columns(*) from step_states
     qualify row_number() over (
         partition by source, thread_id, run_id, step_id
-        order by is_imported desc, is_terminal desc, last_at desc nulls last, has_usage desc, text_size desc, digest,
+        order by is_imported desc, is_terminal desc, last_at desc nulls last, known_tokens desc, text_size desc, digest,
             place, walk_id
     ) = 1
 )
