@@ -12,18 +12,43 @@ T = TypeVar("T")
 
 _NULL = Raw(b"null")
 # One escape at a time, so that a backslash that is itself escaped is never taken for the start of one.
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)", re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[\da-fA-F]{4}|.)", re.DOTALL)
 _LONE_SURROGATE_BYTES = 6
 # Also one that the body ends in: each sign is looked at once, whatever the body is.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_NUMBER = re.compile(_STRING.pattern + rb"|-?Infinity\b|\bNaN\b", re.DOTALL)
+# Texts, which are kept, and spaces between values, which are not.
+_TEXT_OR_SPACE = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")|[ \t\r\n]++', re.DOTALL)
+_LOOSE = re.compile(rb"[ \t\r\n]|\\[u/]")
+_PLAIN_ESCAPES = {8: rb"\b", 9: rb"\t", 10: rb"\n", 12: rb"\f", 13: rb"\r", 34: rb"\"", 92: rb"\\"}
+_FIRST_PRINTABLE = 32
+_REMEMBERED_BYTES = 2**14
 # What it takes to hold them apart stays below some hundred MB; no list or archive that a person keeps has so many.
 MOST_VALUES = 5_000_000
 
 
+def plain_json(text: bytes) -> bytes:
+    """JSON in the one spelling that columns have, whoever wrote it: no space between values, no needless escape.
+
+    Numbers and the order of members stay as sent, so does half of a surrogate pair.
+    """
+    if not _LOOSE.search(text):
+        return text
+    # The tools of an assistant stand in each of its runs.
+    return _plain_known(text) if len(text) <= _REMEMBERED_BYTES else _plain(text)
+
+
+def _plain(text: bytes) -> bytes:
+    plain = _TEXT_OR_SPACE.sub(rb"\1", text)
+    return _ESCAPE.sub(_plain_escape, plain) if b"\\" in plain else plain
+
+
+_plain_known = lru_cache(maxsize=256)(_plain)
+
+
 def raw_text(raw: Raw) -> str:
-    """The JSON text of a value as sent; bytes that are not UTF-8 are replaced."""
-    return str(raw, "utf-8", "replace")
+    """The JSON text of a value, in the one spelling; bytes that are not UTF-8 are replaced."""
+    return str(plain_json(bytes(raw)), "utf-8", "replace")
 
 
 def text_of(value: Any) -> str | None:
@@ -38,10 +63,13 @@ def text_of(value: Any) -> str | None:
 
 
 def join_fields(fields: Mapping[str, Raw | str]) -> str | None:
-    """A JSON object of fields given as JSON text; None if there are none."""
+    """A JSON object of fields given as JSON text (`str`: in the one spelling already); None if there are none."""
     if not fields:
         return None
-    pairs = [_key(name) + (text.encode() if isinstance(text, str) else bytes(text)) for name, text in fields.items()]
+    pairs = [
+        _key(name) + (text.encode() if isinstance(text, str) else plain_json(bytes(text)))
+        for name, text in fields.items()
+    ]
     return (b"{" + b",".join(pairs) + b"}").decode("utf-8", errors="replace")
 
 
@@ -100,6 +128,19 @@ def has_too_many_values(body: bytes) -> bool:
             return True
         start = text.end()
     return commas + body.count(b",", start) >= MOST_VALUES
+
+
+def _plain_escape(match: re.Match[bytes]) -> bytes:
+    escape = match[0]
+    if escape == rb"\/":
+        return b"/"
+    if escape[1:2] != b"u":
+        return escape
+    units = [int(part, 16) for part in escape.decode().split(r"\u")[1:]]
+    if (len(units) == 1 and units[0] < _FIRST_PRINTABLE) or units[0] in _PLAIN_ESCAPES:
+        return _PLAIN_ESCAPES.get(units[0], rb"\u%04x" % units[0])
+    sign = b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be", errors="ignore")
+    return sign.encode() or escape
 
 
 def _repair_escape(match: re.Match[bytes]) -> bytes:

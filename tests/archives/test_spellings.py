@@ -1,6 +1,7 @@
 """What clients, data bases and logs made of an answer is read as the same answer, and the note in `extra` says so."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pipeline.flatten.frames import flatten
 from pipeline.privacy.content import hide_list
 from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.json_text import plain_json
 from tests.landed import landed_bodies
 
 Json = dict[str, Any]
@@ -48,8 +50,9 @@ STEP: Json = {
 }
 
 
-def frames_of(item: Json) -> dict[str, pl.DataFrame]:
-    return flatten([landed_bodies([json.dumps({"data": [item]}).encode()], first=FIRST)])
+def frames_of(item: Json | bytes) -> dict[str, pl.DataFrame]:
+    body = item if isinstance(item, bytes) else json.dumps({"data": [item]}).encode()
+    return flatten([landed_bodies([body], first=FIRST)])
 
 
 def camel(name: str) -> str:
@@ -217,3 +220,34 @@ def test_a_number_that_json_does_not_have_is_unknown_and_costs_nothing_else(numb
     assert frames["run_steps"].select("total_tokens", "failed_at").row(0) == (120, None)
     assert json.loads(frames["run_steps"]["metadata"][0]) == {"said": "NaN"}
     assert json.loads(frames["run_steps"]["extra"][0]) == {"spellings": ["NaN as null"]}
+
+
+METADATA = {"customer": "caf\u00e9/\u682a \U0001f600", "note": 'two words,\n"quoted" \\u0041', "empty": ""}
+WRITERS: dict[str, Callable[[Any], str]] = {
+    "compact": lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+    "python": json.dumps,
+    "indented": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+    "php": lambda value: json.dumps(value, separators=(",", ":")).replace("/", "\\/"),
+    "capital escapes": lambda value: json.dumps(value).replace("\\u00e9", "\\u00E9").replace("\\n", "\\u000a"),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_json_of_a_column_is_spelled_the_same_whoever_wrote_it(writer: str) -> None:
+    call = {"id": "call_1", "type": "new_tool", "new_tool": {"input": "1", "found": {"a": [1.50, METADATA]}}}
+    step = STEP | {
+        "metadata": METADATA,
+        "unheard": [METADATA, 1.0],
+        "step_details": {"type": "tool_calls", "tool_calls": [call]},
+    }
+
+    frames = frames_of(WRITERS[writer]({"data": [step]}).encode())
+
+    metadata = '{"customer":"caf\u00e9/\u682a \U0001f600","note":"two words,\\n\\"quoted\\" \\\\u0041","empty":""}'
+    assert frames["run_steps"].select("metadata", "extra").row(0) == (metadata, f'{{"unheard":[{metadata},1.0]}}')
+    assert frames["tool_calls"]["payload"].to_list() == [f'{{"new_tool":{{"found":{{"a":[1.5,{metadata}]}}}}}}']
+
+
+@pytest.mark.parametrize("text", ['"\\ud83d"', '"\\ude00\\ud83d"', "1E5", "12345678901234567890.10", '"\\u0000"'])
+def test_what_has_no_other_spelling_stays_as_sent(text: str) -> None:
+    assert plain_json(f' {{ "a" : {text} }}'.encode()) == f'{{"a":{text}}}'.encode()
