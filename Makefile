@@ -7,9 +7,10 @@ DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut 
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/*requirements.txt | cksum | cut -d' ' -f1)
 READERS := .readers/.ready-$(shell cat tests/readers/*requirements.txt | cksum | cut -d' ' -f1)
+RECORDERS := .recorders/.ready-$(shell cat tests/recorders/package-lock.json tests/recorders/*requirements.txt | cksum | cut -d' ' -f1)
 
 .PHONY: demo test check prices licences architecture decisions audit \
-	notebooks test-peers test-browser test-duckdb15 test-lake test-publishers test-dates faults load-test mutants \
+	notebooks test-peers test-browser test-duckdb15 test-lake test-recorders test-tools test-publishers test-dates faults load-test mutants \
 	bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
@@ -76,6 +77,20 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		tests/verbs/test_sync.py::test_the_warehouse_has_exactly_what_the_server_has_before_and_after_it_went_on \
 		tests/lake/test_publishing.py::test_the_warehouse_the_lake_and_a_rebuild_from_raw_are_the_same_whole \
 		tests/project/test_notebooks.py::test_over_a_lake_it_shows_what_it_shows_over_the_warehouse
+
+test-recorders: $(DEV) $(RECORDERS)  ## what Playwright, mitmproxy, Polly.js, VCR.py, betamax and responses keep, imported; needs node, npm and Debian's chromium
+	$(BIN)/python -m pytest -o addopts=-q tests/recorders
+
+$(RECORDERS):
+	mkdir -p .recorders
+	cp tests/recorders/package.json tests/recorders/package-lock.json .recorders/
+	cd .recorders && npm ci --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
+	for name in python mitmproxy; do $(PYTHON) -m venv --clear .recorders/$$name; done
+	.recorders/python/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/recorders/requirements.txt
+	.recorders/mitmproxy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/recorders/mitmproxy-requirements.txt
+	touch $@
 
 test-publishers: $(DEV)  ## two publishers of one lake, killed a hundred times
 	LAKE_KILLS=100 $(BIN)/python -m pytest tests/lake/test_publishing.py -k killed_at_random

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from pipeline.protocol.json_text import join_fields, repair_json
+from pipeline.protocol.json_text import join_fields, plain_json, repair_json
 from pipeline.protocol.spellings import read_instant, snake_case
 from pipeline.protocol.words import is_id, is_name, is_word
 
@@ -280,7 +280,8 @@ def _text_of(raw: bytes) -> str:
 
 
 def _shown(raw: bytes) -> str:
-    return raw.decode("utf-8", errors="replace")
+    # As columns have it, so that a text has one hash whoever wrote the JSON.
+    return plain_json(raw).decode("utf-8", errors="replace")
 
 
 def _decode(raw: bytes, kind: Any) -> Any:

@@ -159,6 +159,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "a tar file": (bytes(257) + b"ustar" + bytes(300), "tar"),
     "bzip2": (b"BZh91AY&SY" + bytes(40), "bzip2"),
     "Parquet": (b"PAR1" + bytes(40), "Parquet"),
+    "mitmproxy": (b"4512:9:websocket;0:~8:response;4000:6:reason;2:OK;}}", "flows of mitmproxy: write them as HAR"),
     "SQLite": (b"SQLite format 3\x00" + bytes(40), "SQLite"),
     "HTML": (b"<!DOCTYPE html><html></html>", "HTML"),
     "a cut object": (json.dumps(RUN).encode()[:200], "cut off"),

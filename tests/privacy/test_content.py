@@ -71,7 +71,7 @@ def test_fields_that_nobody_knows_keep_numbers_and_hide_texts_and_whole_objects(
     assert shown[token("new_number")] == 5
     assert shown[token("new_flag")] is True
     assert shown[token("new_text")] == token("secret")
-    assert shown[token("new_object")] == token('{"secret": "x"}')
+    assert shown[token("new_object")] == token('{"secret":"x"}')
     assert shown[token("new_list")] == []
 
 

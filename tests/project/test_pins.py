@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
     path
-    for folder in (".", "tests", "tests/peers", "tests/readers", "scripts")
+    for folder in (".", "tests", "tests/peers", "tests/readers", "tests/recorders", "tests/tools", "scripts")
     for path in (ROOT / folder).glob("*.txt")
 )
 

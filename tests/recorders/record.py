@@ -55,7 +55,8 @@ def with_responses(session: requests.Session, file: Path) -> Iterator[None]:
     """The recorder of `responses`."""
     from responses._recorder import Recorder
 
-    with Recorder() as recorder:
+    recorder: Any = Recorder()
+    with recorder:
         yield
         recorder.dump_to_file(str(file))
 

@@ -20,6 +20,8 @@ _MAGIC = (
     (b"\x80\x04", "a pickle of Python: write it with json.dumps"),
     (b"\x80\x05", "a pickle of Python: write it with json.dumps"),
 )
+# A dictionary as tnetstrings write it: its length, then its first name with its own.
+_FLOWS = re.compile(rb"\d{1,12}:\d{1,3}:[a-z_]+;")
 _TAR_AT, _TAR = 257, b"ustar"
 MAGIC_BYTES = _TAR_AT + len(_TAR)
 # print(step), str(run.to_dict()): quotes of Python around the first name, or the name of a class.
@@ -33,6 +35,8 @@ def name_file(start: bytes) -> str | None:
     """What a file is that begins so, if that is known and nothing that can be read."""
     if start[_TAR_AT:MAGIC_BYTES] == _TAR:
         return "a tar file: unpack it and import what is in it"
+    if _FLOWS.match(start):
+        return "flows of mitmproxy: write them as HAR (mitmdump -nr FLOWS --set hardump=x.har) and import that"
     return next((name for magic, name in _MAGIC if start.startswith(magic)), None)
 
 
