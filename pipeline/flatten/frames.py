@@ -39,7 +39,7 @@ _DTYPES: dict[str, pl.DataType] = {
 _NOT_FLAT = {"runs": {"sealed"}}
 
 # Columns of `runs` that assistants have nothing for.
-_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
+_OF_SUCCESSORS = ("is_batch", "previous_run_id", "subagent_id")
 
 _NO_USAGE = Usage()
 _NO_ERROR = LastError()
@@ -95,6 +95,7 @@ def _run_frame(items: Items[Run]) -> pl.DataFrame:
         **dict.fromkeys(_OF_SUCCESSORS, [None] * len(runs)),
         "status": [run.status for run in runs],
         "model": [run.model for run in runs],
+        "service_tier": [run.service_tier for run in runs],
         **_instant_columns(runs, "created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"),
         **_error_columns(errors),
         "incomplete_reason": [detail.reason if detail else None for detail in details],

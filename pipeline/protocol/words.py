@@ -24,6 +24,7 @@ TYPES = _split("""
     logs image text submit_tool_outputs submit_tool_approval mcp_approval_request
     auto none required last_messages disabled json_object json_schema default_2024_08_21 default-2024-08-21
     minimal low medium high xhigh
+    default standard flex priority fast scale batch ultrafast
     """)
 # Of runs, of steps, of answers: OpenAI's, Azure's and those of gateways.
 CODES = _split("""
