@@ -109,6 +109,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     """A file that was imported to its end, known by its content.
 
     `first_unrecognised` are a few, to be shown: where and why. Those of earlier versions repeat what was there.
+    `sync_id` is that of the import that read it (empty: an earlier version's).
     """
 
     file: str
@@ -120,6 +121,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     left_out: int = 0
     unrecognised: int = 0
     first_unrecognised: list[str] = []
+    sync_id: str = ""
 
     def without_texts(self) -> "ArchiveFile":
         """The same with no more than where each place is."""
@@ -148,12 +150,22 @@ class SourceFacts(Struct, frozen=True, kw_only=True):
     sku: str | None = None
 
 
+class UnreadFile(Struct, frozen=True):
+    """A file of which an import could not read all: how many places, and the first; 0 where a later one has read it."""
+
+    file: str
+    sha256: str
+    places: int
+    first: str
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
     """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
 
     `kind` is the kind of server, `project` the one of its organization, `models` what its deployments' names stand for,
     `provider` and `sku` who charges and for which deployment, `odd_fields` what is known to be unreadable.
     `content` is full or hashed (None: full, of an earlier version), `content_key` the fingerprint of the key.
+    `unread` are the files that an import could not read all of.
     """
 
     started_at: datetime
@@ -172,3 +184,4 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     odd_fields: list[str] | None = None
     content: str | None = None
     content_key: str | None = None
+    unread: list[UnreadFile] | None = None
