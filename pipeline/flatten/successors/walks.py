@@ -35,7 +35,7 @@ class FlatRun:
 def flatten_walk(walk: LandedWalk, rejects: RejectRows) -> list[FlatRun]:
     """The runs of a walk in their order, each joined with what the walk has of it."""
     contents = read_contents(walk, rejects)
-    around, of_turns = _share_out(walk, contents)
+    around, of_turns = _share_out(contents)
     flat: list[FlatRun] = []
     numbers: dict[str, int] = {}
     asked_id = walk.certificate.asked_id if len({found.object.id for found in contents.runs}) == 1 else None
@@ -62,7 +62,7 @@ def _moved(flat: FlatRun, last: int) -> FlatRun:
     return FlatRun(flat.one, flat.walk, flat.step_walk, flat.page, position)
 
 
-def _share_out(walk: LandedWalk, contents: Contents) -> tuple[Pool, dict[str, list[Item]]]:
+def _share_out(contents: Contents) -> tuple[Pool, dict[str, list[Item]]]:
     """Items of turns by their turn, and all others, which may complete anything."""
     turns = {found.object.id for found in contents.runs if isinstance(found.object, Turn)}
     only = next(iter(turns)) if len(turns) == 1 else None
@@ -106,7 +106,9 @@ def _step_walk(walk: LandedWalk, run: Run, number: int) -> LandedWalk:
     # A response is an answer by itself, however the list that it stood in ended; the items of a turn are a list.
     is_whole = whole.verdict == "complete" or (whole.protocol == "responses" and whole.verdict != "imported")
     has_ended = run.status in TERMINAL_STATUSES
-    is_settled = whole.is_settled if whole.is_settled is not None else run.usage is not None or run.status != "completed"
+    is_settled = (
+        whole.is_settled if whole.is_settled is not None else run.usage is not None or run.status != "completed"
+    )
     certificate = Certificate(
         resource="steps",
         thread_id=whole.thread_id,
