@@ -158,5 +158,10 @@ def _response(response: JsonObject) -> Item:
 
 
 def _conversation(story: Story) -> Item:
-    value = {"id": story.conversation_id, "object": "conversation", "created_at": story.instant, "metadata": {}}
+    value: JsonObject = {
+        "id": story.conversation_id,
+        "object": "conversation",
+        "created_at": story.instant,
+        "metadata": {},
+    }
     return _item(value)

@@ -80,7 +80,8 @@ def _mcp(rng: random.Random) -> list[JsonObject]:
     is_failed = rng.random() < 0.2
     call = {"type": "mcp_call", "id": make_id(rng, "mcp_"), "server_label": "github", "name": "search_code"}
     call |= {"arguments": json.dumps({"query": rng.choice(QUESTIONS)}), "approval_request_id": None}
-    answered = {"output": None, "error": "timeout"} if is_failed else {"output": rng.choice(PASSAGES), "error": None}
+    passage, error = (None, "timeout") if is_failed else (rng.choice(PASSAGES), None)
+    answered = {"output": passage, "error": error}
     return [call | answered | {"status": "failed" if is_failed else "completed"}]
 
 

@@ -155,7 +155,7 @@ def tell_every_ending(rng: random.Random, *, has_conversation: bool) -> Story:
     story.go_on([answer_message(rng)])
     story.go_on([], status="failed", error=error, usage=None, completed_at=None)
     story.go_on([], status="failed", error=error | {"code": "rate_limit_exceeded"}, completed_at=None)
-    incomplete = {"incomplete_details": {"reason": "max_output_tokens"}, "completed_at": None}
+    incomplete: JsonObject = {"incomplete_details": {"reason": "max_output_tokens"}, "completed_at": None}
     story.go_on([answer_message(rng) | {"status": "incomplete"}], status="incomplete", **incomplete)
     story.go_on([], status="cancelled", usage=None, completed_at=None)
     return story
@@ -165,7 +165,7 @@ def tell_open(rng: random.Random, *, has_conversation: bool) -> Story:
     """A response in the background, one that waits for its function's output, and one that comes with the advance."""
     story = begin_story(rng, has_conversation=has_conversation)
     story.go_on([answer_message(rng)])
-    queued = {"status": "queued", "output": [], "usage": None, "completed_at": None}
+    queued: JsonObject = {"status": "queued", "output": [], "usage": None, "completed_at": None}
     story.go_on([*HOSTED["web_search"](rng), answer_message(rng)], background=True, before=queued)
     story.go_on([function_call(rng), function_call(rng)])
     story.go_on([answer_message(rng)], is_new=True)
