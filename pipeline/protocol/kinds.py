@@ -37,7 +37,8 @@ class Kind:
     `key_required` False: a key is sent only if there is one. `key_variable` is where the key is looked for when the
     profile does not say. `token_scope` is what an Entra token must be for. `takes_openai_variables`: OPENAI_BASE_URL
     and its kin speak of this server; elsewhere they would send one server's key to another.
-    `has_version`: its base URL has a version as its last segment. `protocol`: which objects it speaks of.
+    `has_version`: its base URL has a version as its last segment. `protocol`: which objects it speaks of;
+    `lists_threads` False: it never lists what these are in.
     """
 
     base_url: str | None = None
@@ -53,6 +54,7 @@ class Kind:
     follows_agents: bool = False
     has_version: bool = True
     protocol: Protocol = "assistants"
+    lists_threads: bool = True
     hints: tuple[Hint, ...] = ()
 
     @property
@@ -186,6 +188,7 @@ KINDS: dict[str, Kind] = {
         base_url_example="https://api.openai.com/v1",
         takes_openai_variables=True,
         protocol="responses",
+        lists_threads=False,
     ),
     "agents": Kind(
         base_url_example="https://api.openai.com/v1",

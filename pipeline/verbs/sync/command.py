@@ -17,10 +17,12 @@ from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, Requ
 from pipeline.extract.extraction import list_thread_ids
 from pipeline.extract.fetching import ExtractOptions, Progress
 from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.responses import is_conversation
 from pipeline.http.client import ApiClient
 from pipeline.http.event_loop import run_in_loop
 from pipeline.privacy.forget_record import leave_out_forgotten
 from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.kinds import KINDS
 from pipeline.protocol.pages import Protocol
 from pipeline.raw.places import raw_store
 from pipeline.settings.connect import make_client
@@ -102,6 +104,22 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
     return 0
 
 
+def _check_naming(settings: Settings, naming: Naming) -> None:
+    """Raises ConfigurationError for what this kind of server has not, or does not list."""
+    kind = KINDS[settings["kind"]]
+    if naming.responses and kind.protocol != "responses":
+        raise ConfigurationError(
+            f"--responses is for servers that have responses (kind responses or foundry-responses), not"
+            f" {settings['kind']}"
+        )
+    conversations = [thread_id for thread_id in naming.thread_ids if is_conversation(thread_id)]
+    if kind.protocol == "responses" and not kind.lists_threads and (naming.all_threads or conversations):
+        raise ConfigurationError(
+            "this server lists neither conversations nor the responses of one: name the responses, as in"
+            " --responses FILE, which takes their ids out of any log"
+        )
+
+
 def _plan_source(settings: Settings, request: SyncRequest) -> PlanSource | None:
     """Where plans come from if nothing is loaded; None: from the warehouse, once everything is in it."""
     if request.loads:
@@ -123,6 +141,7 @@ async def _list_threads(client: ApiClient, protocol: Protocol) -> list[str]:
 
 def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
     client = make_client(settings)
+    _check_naming(settings, request.naming)
     with _open_plan(settings, request) as warehouse:
         named = request.naming.read(warehouse, source=settings.source, keeps_others=settings.follows_agents)
         request = replace(request, content_key=read_content_key(settings))
