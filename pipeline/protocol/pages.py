@@ -114,6 +114,7 @@ class BilledPage:
 class ArchiveFile(Struct, frozen=True, kw_only=True):
     """A file that was imported to its end, known by its content.
 
+    `items` stand beside responses and turns; those of them are `items_alone` that belong to none that came with them.
     `first_unrecognised` are a few, to be shown: where and why. Those of earlier versions repeat what was there.
     """
 
@@ -123,7 +124,9 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     pipeline_version: str
     runs: int = 0
     steps: int = 0
+    items: int = 0
     left_out: int = 0
+    items_alone: int = 0
     unrecognised: int = 0
     first_unrecognised: list[str] = []
 

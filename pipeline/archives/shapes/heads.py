@@ -34,6 +34,14 @@ class Head(Struct, gc=False):
     error: Raw | UnsetType = UNSET
     request: Raw | UnsetType = UNSET
     response: Raw | UnsetType = UNSET
+    type: Any = None
+    custom_id: Any = None
+    session_id: Any = None
+    turn_id: Any = None
+    response_id: Any = None
+    call_id: Any = None
+    output: Raw | UnsetType = UNSET
+    conversation: Raw | UnsetType = UNSET
     interactions: Raw | UnsetType = UNSET
     http_interactions: Raw | UnsetType = UNSET
     # Names in HAR, and in what VCR writes.

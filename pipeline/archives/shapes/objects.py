@@ -24,6 +24,7 @@ from pipeline.archives.shapes.heads import (
 )
 from pipeline.archives.shapes.http_recordings import read_exchange, read_interactions, read_recording
 from pipeline.archives.shapes.log_lines import is_words, read_log_line
+from pipeline.archives.shapes.successors import MARKS, is_successor, read_successor
 from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values, mask_numbers, unmask_numbers
 from pipeline.protocol.pages import Resource
 from pipeline.protocol.spellings import own_name, snake_case
@@ -34,10 +35,12 @@ _OBJECTS: dict[str, Resource] = {"thread.run": "runs", "thread.run.step": "steps
 # Other objects of the protocol: known, and not what we keep.
 _OTHER_OBJECTS = re.compile(
     r"thread(\.message(\.\w+)*|\.run\.step\.delta|\.deleted)?|assistant(\.\w+)*|file|vector_store(\.\w+)*|model"
+    r"|conversation(\.\w+)*|response\.\w+|agent(\.\w+)*|event|batch|container(\.\w+)*|chat\.completion(\.\w+)*"
 )
 # Signs of a run or a step in a text of JSON, in any spelling.
 _MARKS = re.compile(
-    rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"', re.IGNORECASE
+    rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"|' + MARKS,
+    re.IGNORECASE,
 )
 # Signs of an object that holds others of them.
 _INNER_MARKS = (b'teps"', b'"runs"', b'"Runs"')
@@ -122,6 +125,8 @@ def _read_object(body: bytes, context: Context) -> Iterator[Content]:
     is_list = not isinstance(head.data, UnsetType) and bytes(head.data).lstrip().startswith(b"[")
     if (resource := _resource_of(head, context)) is not None:
         yield from _read_item(resource, body, head, context)
+    elif is_successor(head):
+        yield from _read_within(read_successor(body, head, context))
     elif is_list:
         yield from _read_page(body, head, context)
     elif not isinstance(head.log, UnsetType) and b'"entries"' in bytes(head.log):
@@ -134,7 +139,7 @@ def _read_object(body: bytes, context: Context) -> Iterator[Content]:
         yield from _read_wrapper(body, head, context)
 
 
-def _read_within(shapes: Iterator[Within | LeftOut | Unrecognised]) -> Iterator[Content]:
+def _read_within(shapes: Iterator[Within | Content]) -> Iterator[Content]:
     for shape in shapes:
         if not isinstance(shape, Within):
             yield shape
@@ -167,14 +172,15 @@ def _read_page(body: bytes, head: Head, context: Context) -> Iterator[Content]:
 
 def _listed(head: Head, found: list[Found], context: Context, *, item_count: int, has_unread: bool) -> Listed | None:
     """The page of a list, if it says whether more follow and is of one thread or run."""
-    owners = {(item.resource, item.thread_id, item.run_id) for item in found}
+    owners = {(item.resource, item.thread_id, item.run_id, item.protocol) for item in found}
     if not owners and context.is_recorded and context.resource is not None and context.thread_id is not None:
-        owners = {(context.resource, context.thread_id, context.run_id)}
+        owners = {(context.resource, context.thread_id, context.run_id, "assistants")}
     if not isinstance(head.has_more, bool) or len(owners) != 1 or has_error(head):
         return None
-    [(resource, thread_id, run_id)] = owners
+    [(resource, thread_id, run_id, protocol)] = owners
     ids = tuple(item.object_id for item in found)
-    return Listed(resource, thread_id, run_id, ids, head.has_more, len(found) == item_count, has_unread, context)
+    is_whole = len(found) == item_count
+    return Listed(resource, thread_id, run_id, ids, head.has_more, is_whole, has_unread, context, protocol)
 
 
 def _read_item(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:
