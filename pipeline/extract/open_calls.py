@@ -5,15 +5,11 @@ from dataclasses import dataclass
 
 from msgspec import Struct, field
 
+from pipeline.flatten.successors.kinds import ASKED_FOR, is_output
 from pipeline.protocol.json_text import decode_with
 from pipeline.protocol.list_heads import usable_id
 from pipeline.protocol.wire import ItemHead
 
-# Calls that whoever asked has to answer. Tools that the server runs itself are answered where they stand.
-_ASKED_FOR = frozenset(
-    {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
-)
-_OUTPUTS = ("_call_output", "_output")
 _CONTENTS = {"file_search_call": "results", "code_interpreter_call": "outputs"}
 
 
@@ -69,7 +65,7 @@ def needs_of(response: ResponseHead) -> Needs:
     """What a response leaves open."""
     items = [item for item in response.output if isinstance(item, dict)] if isinstance(response.output, list) else []
     called = {
-        call_id for item in items if item.get("type") in _ASKED_FOR and (call_id := usable_id(item.get("call_id")))
+        call_id for item in items if item.get("type") in ASKED_FOR and (call_id := usable_id(item.get("call_id")))
     }
     lacks = any(
         _CONTENTS[kind] in item and item[_CONTENTS[kind]] is None
@@ -92,7 +88,7 @@ def _answered(items: Iterable[dict[str, object]]) -> set[str]:
         call_id
         for item in items
         if isinstance(kind := item.get("type"), str)
-        and kind.endswith(_OUTPUTS)
+        and is_output(kind)
         # Of a local shell's output it is the id.
         and (call_id := usable_id(item.get("call_id")) or usable_id(item.get("id")))
     }
