@@ -14,8 +14,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.emulator import RunningEmulator
-from pipeline.extract.extraction import list_thread_ids
 from pipeline.extract.fetching import ExtractOptions, Progress
+from pipeline.extract.protocols import list_thread_ids
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.privacy.hiding import ContentKey

@@ -1,4 +1,4 @@
-"""Whole syncs of conversations, responses and sessions: the warehouse has what the server has, little is asked twice."""
+"""Whole syncs of conversations, responses and sessions: the warehouse has what the server has; it asks little again."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -14,9 +14,9 @@ from pipeline.cluster.crew import Crew
 from pipeline.cluster.executors import Executor, Fleets
 from pipeline.console.tables import count_of
 from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
-from pipeline.extract.extraction import list_thread_ids
 from pipeline.extract.fetching import ExtractOptions, Progress
 from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.protocols import list_thread_ids
 from pipeline.extract.responses import is_conversation
 from pipeline.http.client import ApiClient
 from pipeline.http.event_loop import run_in_loop

@@ -13,11 +13,11 @@ import polars as pl
 from pipeline import __version__
 from pipeline.console.tables import count_of
 from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
-from pipeline.extract.extraction import extract_threads
 from pipeline.extract.fetching import ExtractOptions, Outcome, Progress
 from pipeline.extract.known_threads import read_last_instant, read_thread_states
 from pipeline.extract.plan import fresh_states, thread_tasks
 from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.protocols import extract_threads
 from pipeline.extract.share import Assignment, Extraction
 from pipeline.flatten.background import Flattener, flattening
 from pipeline.flatten.cache import FlatStore

@@ -1,4 +1,4 @@
-"""An extraction from its tasks to its outcome: who walks them, by the protocol that the server speaks."""
+"""Who walks the threads of a server, by the protocol that it speaks; and the list of these threads."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
