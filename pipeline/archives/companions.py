@@ -74,9 +74,7 @@ class Companions:
         threads = {found.thread_id for _, found in self._found}
         runs = {found.object_id: found.thread_id for _, found in self._found}
         callers = self._callers() if self._loose else {}
-        said = [
-            item.thread_id if item.thread_id in threads else runs.get(item.run_id or "") for _, item in self._loose
-        ]
+        said = [item.thread_id if item.thread_id in threads else runs.get(item.run_id or "") for _, item in self._loose]
         of_lists: dict[_List, set[str]] = {}
         for (file, item), thread_id in zip(self._loose, said, strict=True):
             if thread_id is not None:

@@ -145,9 +145,7 @@ def _run_frame(items: Items[Run], own: Mapping[str, list[Any]] = _NOTHING) -> pl
     return _typed_frame("runs", columns)
 
 
-def _step_frame(
-    items: Items[Step], own: Mapping[str, list[Any]] = _NOTHING, *, first_key: int = 0
-) -> pl.DataFrame:
+def _step_frame(items: Items[Step], own: Mapping[str, list[Any]] = _NOTHING, *, first_key: int = 0) -> pl.DataFrame:
     steps = items.objects
     errors = [_error_of(step.last_error) for step in steps]
     details = [step.step_details or _NO_DETAILS for step in steps]

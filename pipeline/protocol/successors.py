@@ -111,7 +111,7 @@ class Turn(Wire):
 
 
 _FIRST_OF_RESPONSE = Response.__struct_fields__.index("tool_usage")
-RESPONSE_EXTRA_FIELDS = Response.__struct_fields__[_FIRST_OF_RESPONSE : -1]
+RESPONSE_EXTRA_FIELDS = Response.__struct_fields__[_FIRST_OF_RESPONSE:-1]
 
 
 def text_field(raw: Raw | UnsetType | None, *path: str) -> str | None:
@@ -128,7 +128,7 @@ def text_field(raw: Raw | UnsetType | None, *path: str) -> str | None:
 def thread_of(fields: Mapping[str, Raw]) -> str | None:
     """The thread that an object says it is of: its conversation, its session, or itself where it has neither."""
     kind = text_field(fields.get("object"))
-    if kind == TURN or kind == SUBAGENT:
+    if kind in (TURN, SUBAGENT):
         return text_field(fields.get("session_id"))
     if kind in (SESSION, CONVERSATION):
         return text_field(fields.get("id"))

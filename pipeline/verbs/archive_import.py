@@ -228,8 +228,8 @@ def _report_alone(reporter: Reporter, progress: ImportProgress) -> None:
     """Items that belong to no response and no turn of what was read."""
     if progress.items_alone:
         reporter.say(
-            f"left out: {count_of(progress.items_alone, 'items')} without usage: the responses or turns that they belong"
-            " to are not in these archives, and items have neither tokens nor an instant; import them together",
+            f"left out: {count_of(progress.items_alone, 'items')} without usage: the responses or turns that they"
+            " belong to are not in these archives, and items have neither tokens nor an instant; import them together",
             level="warning",
         )
 

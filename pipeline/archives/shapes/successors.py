@@ -27,7 +27,7 @@ def is_successor(head: Head) -> bool:
 def read_successor(body: bytes, head: Head, context: Context) -> Iterator[Content | Within]:
     """What such an object holds."""
     if _is_run(head):
-        yield from _found(body, body, head, context)
+        yield from _found(body, head, context)
     elif head.object == SESSION:
         yield Loose(unmask_numbers(body), SESSION, text_or_none(head.id), None, None, context)
     elif _is_batch_line(head):
@@ -76,11 +76,11 @@ def _read_batch_line(body: bytes, head: Head, context: Context) -> Iterator[Cont
     if inner_head is None or inner_head.object != RESPONSE:
         yield LeftOut(context.where)
     else:
-        yield from _found(body, inner, inner_head, context)
+        yield from _found(body, inner_head, context)
 
 
-def _found(body: bytes, inner: bytes, head: Head, context: Context) -> Iterator[Content]:
-    """A response or a turn; `body` is what lands of it, of which `inner` is the object itself."""
+def _found(body: bytes, head: Head, context: Context) -> Iterator[Content]:
+    """A response or a turn, of which `body` lands: of a batch the line that has it."""
     protocol: Protocol = "agents" if head.object == TURN else "responses"
     noun = "turn" if protocol == "agents" else "response"
     object_id = text_or_none(head.id)
@@ -128,5 +128,3 @@ def output_calls(found: Found) -> Iterator[tuple[str, str]]:
         own_id = item.text(asked[item.type]) if item.type in asked else item.call_id
         if own_id is not None:
             yield item.type, own_id
-
-

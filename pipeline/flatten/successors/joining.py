@@ -1,4 +1,4 @@
-"""Items of one walk put together: the calls of a response or a turn, each with its output, in the order of the calls."""
+"""Items of one walk put together: the calls of a response or a turn in their order, each with its output."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence

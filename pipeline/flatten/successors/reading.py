@@ -12,7 +12,17 @@ from pipeline.flatten.salvage import Reject, salvage
 from pipeline.flatten.successors.joining import Item, item_of
 from pipeline.protocol.json_text import repair_json, repair_numbers
 from pipeline.protocol.pages import LandedWalk, Page
-from pipeline.protocol.successors import AROUND_OBJECTS, RESPONSE, SESSION, TURN, Response, Turn, text_field, thread_of
+from pipeline.protocol.successors import (
+    AROUND_OBJECTS,
+    RESPONSE,
+    SESSION,
+    TURN,
+    Response,
+    Turn,
+    conversation_of,
+    text_field,
+    thread_of,
+)
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _DECODERS: dict[type, Any] = {Response: msgspec.json.Decoder(Response), Turn: msgspec.json.Decoder(Turn)}
@@ -70,9 +80,7 @@ def _objects_of(walk: LandedWalk, page: Page, rejects: RejectRows) -> Iterator[t
         yield index, raw, f"$.data[{index}]"
 
 
-def _take(
-    found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, str], rejects: RejectRows
-) -> None:
+def _take(found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, str], rejects: RejectRows) -> None:
     index, raw, path = place
     try:
         fields = msgspec.json.decode(raw, type=dict[str, Raw])
@@ -84,8 +92,10 @@ def _take(
         batch = {name: fields[name] for name in ("id", "custom_id") if name in fields}
         raw, fields, path = inner, msgspec.json.decode(inner, type=dict[str, Raw]), f"{path}.response.body"
     kind = text_field(fields.get("object"))
+    if kind is None and is_bare_response(fields):
+        kind = RESPONSE
     if kind in (RESPONSE, TURN):
-        named = text_field(fields.get("session_id")) if kind == TURN else text_field(fields.get("conversation"), "id")
+        named = text_field(fields.get("session_id")) if kind == TURN else conversation_of(fields.get("conversation"))
         if named not in (None, walk.certificate.thread_id):
             at = "session_id" if kind == TURN else "conversation.id"
             rejects.add(walk, page, index, text_field(fields.get("id")), [Reject(f"{path}.{at}", _FOREIGN, named)])
@@ -109,6 +119,11 @@ def batch_body(fields: dict[str, Raw]) -> Raw | None:
         return None
     body = msgspec.json.decode(fields["response"], type=dict[str, Raw]).get("body")
     return body if body is not None and bytes(body).startswith(b"{") else None
+
+
+def is_bare_response(fields: dict[str, Raw]) -> bool:
+    """Whether this is a response that was dumped without what is always the same: it has an output, and no type."""
+    return "type" not in fields and "id" in fields and bytes(fields.get("output", b"")).startswith(b"[")
 
 
 def raw_shown(raw: Raw) -> str:

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
-from pipeline.flatten.successors.capping import capped
 from pipeline.flatten.successors.calls import CallRow
+from pipeline.flatten.successors.capping import capped
 from pipeline.flatten.successors.joining import Item, Joined
 from pipeline.protocol.json_text import join_fields, text_of
 from pipeline.protocol.successors import RESPONSE_EXTRA_FIELDS, ItemsUsage, Response, Turn, conversation_of, text_field
@@ -117,16 +117,15 @@ def run_of_turn(turn: Turn, *, run_id: str, session: dict[str, Raw] | None) -> t
         usage=_usage_of(turn.usage, extra),
         unknown=_raws(extra),
     )
-    facts = Facts(
-        "agents", turn.session_id, subagent_id=turn.subagent_id, cache_write_tokens=_written(turn.usage)
-    )
+    facts = Facts("agents", turn.session_id, subagent_id=turn.subagent_id, cache_write_tokens=_written(turn.usage))
     return run, facts
 
 
 def step_of(run: Run, kind: str, joined: Joined) -> Step:
     """The one step of a run: its usage and its calls; items that are no calls are in `extra.items`."""
     messages = [item for item in joined.others if item.type == "message"]
-    message_id = next((own for item in reversed(messages) if (own := item.text("id"))), None)
+    said = (item for item in reversed(messages) if item.text("role") != "user")
+    message_id = next((own for item in said if (own := item.text("id"))), None)
     others = [_item_text(item) for item in joined.others if item.type != "message"]
     details = StepDetails(
         type="tool_calls" if joined.calls else "message_creation",

@@ -39,7 +39,7 @@ class FlatRun:
 def flatten_walk(walk: LandedWalk, rejects: RejectRows) -> list[FlatRun]:
     """The runs of a walk in their order, each joined with what the walk has of it."""
     contents = read_contents(walk, rejects)
-    around, of_turns = _share_out(walk, contents)
+    around, of_turns = _share_out(contents)
     flat: list[FlatRun] = []
     # One that a list has is there once more where it was asked for by its id, for what the list leaves out.
     newest = {found.object.id: index for index, found in enumerate(contents.runs)}
@@ -74,7 +74,7 @@ def _moved(flat: FlatRun, last: int) -> FlatRun:
     return FlatRun(flat.one, flat.walk, flat.step_walk, flat.page, position)
 
 
-def _share_out(walk: LandedWalk, contents: Contents) -> tuple[Pool, dict[str, list[Item]]]:
+def _share_out(contents: Contents) -> tuple[Pool, dict[str, list[Item]]]:
     """Items of turns by their turn, and all others, which may complete anything."""
     turns = {found.object.id for found in contents.runs if isinstance(found.object, Turn)}
     only = next(iter(turns)) if len(turns) == 1 else None
