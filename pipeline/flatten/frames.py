@@ -73,15 +73,15 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
         calls.add_step(item_key, step)
     run_rows, step_rows = _run_frame(runs), _step_frame(steps)
     found = flatten_walks([walk for walk in landed if walk.certificate.protocol != "assistants"], rejects)
+    followed = [(flat, flat.step_walk) for flat in found if flat.step_walk is not None]
     if found:
-        for item_key, flat in enumerate(found, len(steps.objects)):
+        for item_key, (flat, _) in enumerate(followed, len(steps.objects)):
             calls.add_rows(item_key, flat.one.calls)
         run_rows = pl.concat([run_rows, _run_frame(*_runs_of(found))])
-        step_rows = pl.concat([step_rows, _step_frame(*_steps_of(found), first_key=len(steps.objects))])
-        # One for each step: a response that a walk has twice is one run.
-        landed += {flat.step_walk.walk_id: flat.step_walk for flat in found}.values()
+        step_rows = pl.concat([step_rows, _step_frame(*_steps_of(followed), first_key=len(steps.objects))])
+        landed += [step_walk for _, step_walk in followed]
     step_rows = _latest(step_rows, "step_id", "step_index")
-    step_count = len(steps.objects) + len(found)
+    step_count = len(steps.objects) + len(followed)
     return {
         "runs": _latest(run_rows, "run_id", "run_index").drop("item_key"),
         "run_steps": step_rows.drop("item_key"),
@@ -106,15 +106,15 @@ def _runs_of(found: Sequence[FlatRun]) -> tuple[Items[Run], dict[str, list[Any]]
     return items, {name: [getattr(fact, name) for fact in facts] for name in names}
 
 
-def _steps_of(found: Sequence[FlatRun]) -> tuple[Items[Step], dict[str, list[Any]]]:
-    """The one step of each, and the columns that only these have."""
+def _steps_of(followed: Sequence[tuple[FlatRun, LandedWalk]]) -> tuple[Items[Step], dict[str, list[Any]]]:
+    """The one step of each with the walk over it, and the columns that only these have."""
     items = Items(
-        [flat.one.step for flat in found],
-        [flat.step_walk for flat in found],
-        [flat.page for flat in found],
-        [0 for _ in found],
+        [flat.one.step for flat, _ in followed],
+        [step_walk for _, step_walk in followed],
+        [flat.page for flat, _ in followed],
+        [0 for _ in followed],
     )
-    return items, {"cache_write_tokens": [flat.one.facts.cache_write_tokens for flat in found]}
+    return items, {"cache_write_tokens": [flat.one.facts.cache_write_tokens for flat, _ in followed]}
 
 
 def _run_frame(items: Items[Run], own: Mapping[str, list[Any]] = _NOTHING) -> pl.DataFrame:

@@ -55,7 +55,8 @@ class Certificate(Struct, frozen=True, kw_only=True):
     `run_status` and `run_ended_at` are the run's when a walk over its steps began; `is_settled`: it and its steps say
     all that they will, else it is asked for again for `settle_s`. `item_order` is what the items' instants of creation
     show (None: nothing). `protocol` says what the pages hold; `asked_id` is the id that the one run in them was asked
-    for by, whatever the answer calls it.
+    for by, whatever the answer calls it. `known_ids` are runs on the pages that were known to be whole before: what
+    they did is not in this walk.
     """
 
     resource: Resource
@@ -65,6 +66,7 @@ class Certificate(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     protocol: Protocol = "assistants"
     asked_id: str | None = None
+    known_ids: list[str] = []
     run_id: str | None = None
     run_status: str | None = None
     run_ended_at: datetime | None = None
