@@ -77,7 +77,7 @@ class SyncFlags:
         typer.Option(
             metavar="AGE",
             help="Ask for so long again for runs that ended without usage, with an open step, or with a usage"
-            " that their steps do not add up to (default: 1d).",
+            " that their steps do not add up to (default: 1d; 3d for turns of the Agents API).",
         ),
     ] = None
 
@@ -161,7 +161,7 @@ def sync(
     )
     request = SyncRequest(
         _narrow(named, settings, since=since, shard=shard, full=full),
-        settle_s=parse_age(settings["settle_after"], where="settle_after").total_seconds(),
+        settle_s=parse_age(settings.settle_after, where="settle_after").total_seconds(),
         sample=sample,
         full=full,
         dry_run=dry_run,
