@@ -165,7 +165,9 @@ FAILING: dict[str, tuple[Json, list[Json], str | None]] = {
     "an error of a call": ({}, [{"type": "mcp_call", "id": "m", "name": "f", "error": "boom"}], "call_failed"),
     "an exit code": ({}, [{"type": "command_execution", "id": "x", "command": "ls", "exit_code": 1}], "call_failed"),
     "an output that is an error": (
-        {}, [called(), {"type": "function_call_output", "call_id": "call_a", "output": '{"error":"no"}'}], "error_output",
+        {},
+        [called(), {"type": "function_call_output", "call_id": "call_a", "output": '{"error":"no"}'}],
+        "error_output",
     ),
     "a traceback": (
         {},
