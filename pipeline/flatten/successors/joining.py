@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Raw
 
-from pipeline.flatten.successors.kinds import ANSWERS, base_of, is_call, is_output
+from pipeline.protocol.item_types import ANSWERS, base_of, is_call, is_output
 
 _NULL = b"null"
 

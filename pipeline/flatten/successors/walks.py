@@ -12,9 +12,9 @@ from pipeline.flatten.items import RejectRows
 from pipeline.flatten.salvage import Reject
 from pipeline.flatten.successors.calls import read_call
 from pipeline.flatten.successors.joining import Item, Joined, Pool, in_order, item_of, join_items
-from pipeline.flatten.successors.kinds import ASKED_FOR
 from pipeline.flatten.successors.reading import Contents, FoundRun, raw_shown, read_contents
 from pipeline.flatten.successors.runs import Facts, OneStep, run_of_response, run_of_turn, step_of
+from pipeline.protocol.item_types import ASKED_FOR
 from pipeline.protocol.pages import Certificate, LandedWalk, Page
 from pipeline.protocol.successors import Response, Turn
 from pipeline.protocol.wire import TERMINAL_STATUSES, Run
