@@ -110,6 +110,9 @@ def sync(
             help="Response ids in any text: a list, JSONL, CSV, an application's log; - is stdin.",
         ),
     ] = None,
+    chains: Annotated[
+        bool, typer.Option("--chains", help="Fetch what responses go on from as well, back to the start of each chain.")
+    ] = False,
     known: Annotated[bool, typer.Option("--known", help="All threads of this source in the warehouse.")] = False,
     since: Annotated[
         str | None,
@@ -164,6 +167,7 @@ def sync(
         settle_s=parse_age(settings.settle_after, where="settle_after").total_seconds(),
         sample=sample,
         full=full,
+        chains=chains,
         dry_run=dry_run,
         lock_wait_s=lock_wait,
         loads=not no_load,

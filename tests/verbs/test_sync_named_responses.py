@@ -116,12 +116,33 @@ def test_what_litellm_cannot_do_is_not_asked_for_again(server: RunningEmulator, 
     assert len(server.requests()) == 1
 
 
+def test_a_chain_is_fetched_back_to_its_start_on_request(server: RunningEmulator, tmp_path: Path) -> None:
+    story = chain_with_functions(server)
+    ids = [history.after["id"] for history in story.histories]
+    (tmp_path / "pipeline.toml").write_text(
+        f'[profiles.default]\nkind = "responses"\nbase_url = "{server.base_url}"\nworkers = 1\n'
+    )
+    (tmp_path / "app.log").write_text(f"stored {ids[-1]}\n")
+    environ, folder = environ_for(OPENAI_API_KEY=server.api_key), tmp_path / "data"
+
+    more: list[str]
+    for more, known in (([], ids[-1:]), (["--chains", "--full"], ids)):
+        ended = run_cli(tmp_path, "sync", "--responses", "app.log", *more, environ=environ)
+        assert ended.returncode == 0, ended.stderr
+        assert {run_id for (run_id,) in read_all(folder, "select run_id from runs")} == set(known)
+    assert read_all(folder, "select run_id from runs where previous_run_id is null") == [(ids[0],)]
+    called = sum(item["type"] == "function_call" for history in story.histories for item in history.after["output"])
+    assert read_all(folder, "select count(output) from tool_calls where type = 'function'") == [(called,)]
+    assert read_all(folder, "select count(*) from runs where not sealed") == [(0,)]
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "said"),
     [
         ("responses", ["--all-threads"], "lists neither conversations nor the responses of one"),
         ("responses", ["conv_1"], "lists neither conversations nor the responses of one"),
         ("agents", ["--responses", "log"], "--responses is for servers that have responses"),
+        ("foundry", ["--known", "--chains"], "--chains is for servers that have responses"),
         ("compatible", ["--responses", "log"], "--responses is for servers that have responses"),
         ("responses", ["--responses", "empty"], "no response ids in empty"),
     ],
@@ -134,5 +155,5 @@ def test_what_a_kind_does_not_have_is_refused_with_what_it_has(
     )
     (tmp_path / "log").write_text("resp_1")
     (tmp_path / "empty").write_text("nothing")
-    ended = run_cli(tmp_path, "sync", *arguments, environ=environ_for(OPENAI_API_KEY="x"))
+    ended = run_cli(tmp_path, "sync", *arguments, environ=environ_for(OPENAI_API_KEY="x", AZURE_AI_TOKEN="x"))
     assert (ended.returncode, said in ended.stderr) == (2, True)

@@ -132,9 +132,7 @@ def _is_settled(whole: Certificate, run: Run, *, is_answered: bool) -> bool:
 def _step_walk(walk: LandedWalk, run: Run, number: int, *, is_answered: bool) -> LandedWalk:
     """The walk over the one step of a run: as complete as what it is made from."""
     whole = walk.certificate
-    # A response is an answer by itself, however the list that it stood in ended; the items of a turn are a list.
-    is_alone = whole.protocol == "responses" and whole.verdict != "imported" and is_answered
-    is_whole = whole.verdict == "complete" or is_alone
+    is_whole = whole.verdict == "complete"
     has_ended = run.status in TERMINAL_STATUSES
     is_settled = _is_settled(whole, run, is_answered=is_answered)
     certificate = Certificate(
