@@ -113,6 +113,9 @@ def sync(
     chains: Annotated[
         bool, typer.Option("--chains", help="Fetch what responses go on from as well, back to the start of each chain.")
     ] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait for named responses that are still being made.")
+    ] = 0.0,
     known: Annotated[bool, typer.Option("--known", help="All threads of this source in the warehouse.")] = False,
     since: Annotated[
         str | None,
@@ -165,6 +168,7 @@ def sync(
     request = SyncRequest(
         _narrow(named, settings, since=since, shard=shard, full=full),
         settle_s=parse_age(settings.settle_after, where="settle_after").total_seconds(),
+        wait_s=wait,
         sample=sample,
         full=full,
         chains=chains,

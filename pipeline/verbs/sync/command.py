@@ -45,6 +45,7 @@ class SyncRequest:
 
     naming: Naming
     settle_s: float | None = 86_400.0
+    wait_s: float = 0.0
     sample: bool = False
     full: bool = False
     chains: bool = False
@@ -228,6 +229,7 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
             include_content=settings["include_content"],
             content_key=request.content_key,
             settle_s=request.settle_s,
+            wait_s=request.wait_s,
         ),
         plan=_plan_source(settings, request),
     )
