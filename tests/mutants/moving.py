@@ -20,8 +20,8 @@ SUCCESSORS = (
         "a list of items that ends at 100 is believed",
         "outputs of calls are missing without a word",
         _RESPONSES,
-        "if lacks and walk.items == PAGE_LIMIT:",
-        "if False:",
+        "and walk.items == PAGE_LIMIT",
+        "and False",
         (f"{_NAMED}::test_a_list_that_ends_after_100_items_without_an_output_is_said",),
     ),
     Mutant(

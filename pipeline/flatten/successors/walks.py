@@ -65,12 +65,15 @@ def flatten_walk(walk: LandedWalk, rejects: RejectRows) -> list[FlatRun]:
         flat.append(FlatRun(one, walk, step_walk, found.page, position))
     if walk.certificate.item_order == "desc" and walk.certificate.verdict != "imported":
         last = 2 * walk.certificate.first_index + len(flat) - 1
-        flat = [_moved(each, last) for each in flat]
+        return [_moved(each, None if each.position is None else last - each.position) for each in flat]
+    if walk.certificate.protocol == "agents" and walk.certificate.verdict != "imported":
+        # Those of subagents are in lists of their own.
+        begun = sorted(range(len(flat)), key=lambda index: (flat[index].one.run.created_at or 0, index))
+        return [_moved(flat[index], place) for place, index in enumerate(begun)]
     return flat
 
 
-def _moved(flat: FlatRun, last: int) -> FlatRun:
-    position = None if flat.position is None else last - flat.position
+def _moved(flat: FlatRun, position: int | None) -> FlatRun:
     return FlatRun(flat.one, flat.walk, flat.step_walk, flat.page, position)
 
 
