@@ -7,11 +7,12 @@ DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut 
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/*requirements.txt | cksum | cut -d' ' -f1)
 READERS := .readers/.ready-$(shell cat tests/readers/*requirements.txt | cksum | cut -d' ' -f1)
+TOOLS := .tools/.ready-$(shell cat tests/tools/package-lock.json tests/tools/requirements.txt | cksum | cut -d' ' -f1)
 RECORDERS := .recorders/.ready-$(shell cat tests/recorders/package-lock.json tests/recorders/*requirements.txt | cksum | cut -d' ' -f1)
 
 .PHONY: demo test check prices licences architecture decisions audit \
-	notebooks test-peers test-browser test-duckdb15 test-lake test-recorders test-tools test-publishers test-dates faults load-test mutants \
-	bench lock clean
+	notebooks test-peers test-browser test-duckdb15 test-lake test-recorders test-tools test-publishers test-dates faults load-test \
+	mutants bench wheels lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -78,6 +79,20 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		tests/lake/test_publishing.py::test_the_warehouse_the_lake_and_a_rebuild_from_raw_are_the_same_whole \
 		tests/project/test_notebooks.py::test_over_a_lake_it_shows_what_it_shows_over_the_warehouse
 
+test-tools: $(DEV) $(TOOLS)  ## tools that people open the warehouse with, see docs/tools.md; needs node and npm
+	$(BIN)/python -m pytest -o addopts=-q tests/tools
+
+$(TOOLS):
+	mkdir -p .tools
+	cp tests/tools/package.json tests/tools/package-lock.json .tools/
+	cd .tools && npm ci --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
+	$(PYTHON) -m venv --clear .tools/python
+	.tools/python/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/tools/requirements.txt
+	.tools/python/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--upgrade --target .tools/duckdb15 -r tests/duckdb15-requirements.txt
+	touch $@
+
 test-recorders: $(DEV) $(RECORDERS)  ## what Playwright, mitmproxy, Polly.js, VCR.py, betamax and responses keep, imported; needs node, npm and Debian's chromium
 	$(BIN)/python -m pytest -o addopts=-q tests/recorders
 
@@ -138,6 +153,13 @@ audit:  ## known vulnerabilities of all pinned packages, in a venv of its own; f
 		-r scripts/audit-requirements.txt
 	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 		-r requirements.txt -r requirements-dev.txt
+
+wheels:  ## that pins have wheels where nothing is run: Windows, macOS and, but for duckdb and pycurl, musl; needs uv
+	for place in x86_64-pc-windows-msvc aarch64-apple-darwin x86_64-apple-darwin; do \
+		$(UV) pip compile requirements.txt --no-deps --python-version 3.11 --python-platform $$place \
+			--only-binary :all: --quiet > /dev/null || exit 1; done
+	$(UV) pip compile requirements.txt --no-deps --python-version 3.11 --python-platform x86_64-unknown-linux-musl \
+		--only-binary :all: --no-binary duckdb --no-binary pycurl --quiet > /dev/null
 
 lock:  ## pin requirements anew
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

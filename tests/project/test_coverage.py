@@ -194,7 +194,7 @@ def test_every_tool_call_field_of_the_description_is_in_a_column_or_in_payload()
     frames = flatten([landed_walk([step])])
 
     calls = frames["tool_calls"].select("tool_call_id", "type", "name", "arguments", "output", "payload").rows()
-    ranking = '{"file_search":{"ranking_options":{"ranker": "auto", "score_threshold": 0.5}}}'
+    ranking = '{"file_search":{"ranking_options":{"ranker":"auto","score_threshold":0.5}}}'
     assert calls == [
         ("call_1", "code_interpreter", "code_interpreter", "print(1)", "1", None),
         ("call_2", "file_search", "file_search", None, None, ranking),
@@ -205,5 +205,5 @@ def test_every_tool_call_field_of_the_description_is_in_a_column_or_in_payload()
         ("image", None, "file_1"),
     ]
     assert frames["file_search_results"].select("file_id", "file_name", "score", "content").rows() == [
-        ("file_2", "a.txt", 0.75, '[{"type": "text", "text": "found"}]')
+        ("file_2", "a.txt", 0.75, '[{"type":"text","text":"found"}]')
     ]

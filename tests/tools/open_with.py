@@ -78,7 +78,7 @@ def with_ibis(path: str, sql: str) -> Iterable[Any]:
     """Ibis."""
     import ibis
 
-    return ibis.duckdb.connect(path, read_only=True).sql(sql).to_polars().rows()
+    return list(ibis.duckdb.connect(path, read_only=True).sql(sql).to_polars().rows())
 
 
 def with_sqlalchemy(path: str, sql: str) -> Iterable[Any]:
