@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file, unread_of
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
 from pipeline.archives.ranges import hash_file
+from pipeline.archives.unread import unread_of
 from pipeline.cluster.executors import Executor
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
