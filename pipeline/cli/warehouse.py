@@ -144,10 +144,20 @@ def report(
     since: Annotated[
         str | None, typer.Option(metavar="AGE|DATE", help="Only usage since 30d, 4w or a date (whole UTC days).")
     ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only usage until this UTC day, itself in it.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", help="The key of runs' metadata that names customers (default: customer, or a usual one)."
+        ),
+    ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
+    from pipeline.money.periods import parse_period
     from pipeline.report import Scope, write_report
     from pipeline.threads.selection import parse_since
     from pipeline.warehouse.database import warehouse_path
@@ -156,7 +166,8 @@ def report(
     folder = read_flags(data_dir=data_dir).data_dir
     path = out or folder / "report.html"
     since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
-    write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
+    until_on = None if until is None else parse_period(until, today=now.date(), where="--until").last_on
+    write_report(warehouse_path(folder), path, Scope(source, since_on, until_on, key), now=now)
     # What is no plain file may be where this would be printed.
     print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)
 
