@@ -15,7 +15,7 @@ with call_sums as (
     group by type, name
 ),
 fee_sums as (
-    select regexp_replace(fee_kind, '_[a-z]+$', '') as type, sum(fee_usd) as fee_usd
+    select regexp_replace(fee_kind, '_([0-9]+gb_20_minutes|[a-z]+)$', '') as type, sum(fee_usd) as fee_usd
     from report_spending
     where kind = 'fee'
     group by all
