@@ -1,11 +1,13 @@
 """The notebooks run clean on any warehouse, show what SQL says, and come with the pictures of the sample."""
 
+import ast
 import asyncio
 import json
 import re
 import struct
 from base64 import b64decode
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import nbformat
@@ -14,6 +16,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 
 from notebooks.execute import NOTEBOOKS, execute_notebook
+from pipeline.report.notebook import Scope
 from pipeline.warehouse.database import open_for_writing
 from tests.publish_parts import publish
 from tests.warehouse_rows import add_run
@@ -221,6 +224,20 @@ def test_usage_that_no_step_tells_is_in_the_answer_and_in_the_parts(kernel: Asyn
     assert ["(no step: told by runs only)", "run_rest", "–", "–", "$2.50", "–"] in [
         row for table in tables(executed) for row in table
     ]
+
+
+def test_the_queries_of_the_marimo_notebook_run_and_tell_the_same(sample: Path) -> None:
+    tree = ast.parse((FOLDER / "spend_marimo.py").read_text("utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    queries = [text for text in texts if text.lstrip().startswith("select")]
+
+    days, answer, by_customer, models = (Scope(str(sample)).ask(query) for query in queries)
+
+    (usage, fees) = read_one(sample, "select sum(cost_usd), sum(fee_usd) from spending")
+    spent = Decimal(str(usage)) + Decimal(str(fees))
+    assert answer["spent_usd"][0] == by_customer["spent_usd"].sum() == spent
+    assert days["first_day"][0] < days["last_day"][0]
+    assert models["tokens_usd"].sum() <= float(spent)
 
 
 @by_notebook
