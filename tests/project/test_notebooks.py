@@ -228,7 +228,8 @@ def test_usage_that_no_step_tells_is_in_the_answer_and_in_the_parts(kernel: Asyn
 
 def test_the_queries_of_the_marimo_notebook_run_and_tell_the_same(sample: Path) -> None:
     tree = ast.parse((FOLDER / "spend_marimo.py").read_text("utf-8"))
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    words = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [str(node.value) for node in sorted(words, key=lambda node: node.lineno)]
     queries = [text for text in texts if text.lstrip().startswith("select")]
 
     days, answer, by_customer, models = (Scope(str(sample)).ask(query) for query in queries)
