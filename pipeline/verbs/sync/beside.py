@@ -131,4 +131,10 @@ def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
 def _both(first: Kept | None, then: Kept | None) -> Kept | None:
     if first is None or then is None:
         return None
-    return Kept(first.runs + then.runs, first.steps + then.steps, first.calls + then.calls)
+    return Kept(
+        first.runs + then.runs,
+        first.steps + then.steps,
+        first.calls + then.calls,
+        unsettled=[*first.unsettled, *then.unsettled],
+        sealed_unsettled=[*first.sealed_unsettled, *then.sealed_unsettled],
+    )
