@@ -40,6 +40,7 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load raw parts that have landed, here or in the data folders named; no network."""
+    from pipeline.cluster.flatteners import flatteners
     from pipeline.raw.places import open_raw
     from pipeline.raw.prune_record import forget_pruned as forget_record
     from pipeline.upkeep.gathering import gather_parts, gathering_store, raw_folder
@@ -64,12 +65,18 @@ def load(
             f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
         )
     held = frozenset[str]() if rebuild else held_parts(warehouse)
-    if rebuild:
-        count = rebuild_warehouse(
-            store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
-        )
-    else:
-        count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    with flatteners(store, store.list_parts() if rebuild or not warehouse.exists() else []) as flattener:
+        if rebuild:
+            count = rebuild_warehouse(
+                store,
+                warehouse,
+                wait_s=lock_wait,
+                without_pruned=forget_pruned,
+                no_ledger=_say_priced_anew,
+                flattener=flattener,
+            )
+        else:
+            count = load_new_parts(store, warehouse, wait_s=lock_wait, flattener=flattener)
     lost = lost_since(warehouse, held)
     for warning in warnings_of(lost):
         print(f"warning: {warning}", file=sys.stderr)

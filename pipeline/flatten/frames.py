@@ -68,7 +68,7 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
     calls = CallRows()
     for item_key, step in enumerate(steps.objects):
         calls.add_step(item_key, step)
-    step_rows = _latest(_step_frame(steps), "step_id", "step_index")
+    step_rows = _number_imported(_latest(_step_frame(steps), "step_id", "step_index"), landed)
     return {
         "runs": _latest(_run_frame(runs), "run_id", "run_index").drop("item_key"),
         "run_steps": step_rows.drop("item_key"),
@@ -208,6 +208,21 @@ def _latest(frame: pl.DataFrame, id_column: str, index_column: str) -> pl.DataFr
         return frame
     first = pl.col(index_column).min().over(key)
     return frame.with_columns(first).unique(key, keep="last", maintain_order=True)
+
+
+def _number_imported(steps: pl.DataFrame, walks: Sequence[LandedWalk]) -> pl.DataFrame:
+    """Steps that archives tell of in the order of their instants, those of one second as their archive had them.
+
+    What they are numbered by elsewhere is a place in the server's list, which no archive knows.
+    """
+    imported = [walk.walk_id for walk in walks if walk.certificate.verdict == "imported"]
+    if not imported or steps.is_empty():
+        return steps
+    places = steps.select("walk_id", "created_at", "page_index", "step_id").with_row_index("row")
+    in_order = places.sort("walk_id", "created_at", "page_index", "step_id", nulls_last=True)
+    numbered = in_order.select("row", pl.int_range(pl.len()).over("walk_id").alias("number")).sort("row")["number"]
+    is_imported = pl.col("walk_id").is_in(imported)
+    return steps.with_columns(step_index=pl.when(is_imported).then(numbered).otherwise("step_index"))
 
 
 def _child_frame(table: str, columns: dict[str, Any], steps: pl.DataFrame, *, step_count: int) -> pl.DataFrame:

@@ -29,6 +29,16 @@ where sealed
     )
 """
 
+# Threads whose runs are seen to at a time, from the first to the last id: what they cost takes memory to work out.
+_RUNS_AT_ONCE = 8192
+_SPANS = f"""
+select min(thread_id), max(thread_id) from (
+    select thread_id, sum(count(*)) over (order by thread_id) // {_RUNS_AT_ONCE} as span
+    from posted_runs group by thread_id
+) as threads
+group by span order by span
+"""
+
 # Through `usage_costs`: what the ledger has keeps its price, a new step or rest gets the price of today's book.
 _LEDGER_ROWS = """
 create or replace temp table ledger_rows as
@@ -42,10 +52,13 @@ semi join posted_runs using (source, thread_id, run_id)
 left join run_steps using (source, thread_id, run_id, step_id)
 left join runs using (source, thread_id, run_id)
 left join walks on walks.walk_id = coalesce(run_steps.walk_id, runs.walk_id)
+where usage_costs.thread_id between $first and $last
 """
 
 _DELETE_POSTED = """
-delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
+delete from cost_ledger
+where thread_id between $first and $last
+    and (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
 """
 
 _INSERT_ROWS = "insert into cost_ledger by name select columns(*) from ledger_rows"
@@ -81,9 +94,11 @@ delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
 def post_touched_runs(connection: Connection) -> None:
     """Write the costs of those of `touched_runs` that are over; a price that is there already stays."""
     connection.execute(_POSTED_RUNS)
-    connection.execute(_LEDGER_ROWS)
-    connection.execute(_DELETE_POSTED)
-    connection.execute(_INSERT_ROWS)
+    for first, last in connection.execute(_SPANS).fetchall():
+        span = {"first": first, "last": last}
+        connection.execute(_LEDGER_ROWS, span)
+        connection.execute(_DELETE_POSTED, span)
+        connection.execute(_INSERT_ROWS)
 
 
 def keep_ledger(connection: Connection, old: Path) -> int | None:
