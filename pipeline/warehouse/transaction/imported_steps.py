@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.sqlfiles.duck import Connection, has_rows
-from pipeline.warehouse.transaction.states import digest_of, said_by
+from pipeline.warehouse.transaction.ranks import digest_of, said_by
 
 # Of each the column that places its rows in a call, none where a call is the row.
 _PARTS_OF_CALLS = {

@@ -11,7 +11,7 @@ from pipeline.warehouse.transaction.imported_steps import (
     delete_outranked_rejects,
     merge_imported_steps,
 )
-from pipeline.warehouse.transaction.states import said_by
+from pipeline.warehouse.transaction.ranks import said_by
 
 # All walks over the steps of runs that the batch has walked.
 _TOUCHED_WALKS = """
