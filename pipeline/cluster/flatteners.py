@@ -18,7 +18,6 @@ from pipeline.cluster.crew import Member, no_interrupt_passed_on
 from pipeline.errors import PipelineError
 from pipeline.flatten.batches import FlatBatch, Flattener, InThread, flatten_batch
 from pipeline.flatten.garbage_collector import tune_garbage_collector
-from pipeline.flatten.part_frames import Frames
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.places import open_raw
 
@@ -34,8 +33,10 @@ class _Order(NamedTuple):
     anew: bool
 
 
-class _Packed(NamedTuple):
-    frames: list[dict[str, bytes]]
+class _Answer(NamedTuple):
+    """What goes before the frames themselves: the names of each of them, in their order."""
+
+    frames: list[list[str]]
     damaged: list[tuple[PartName, str]]
 
 
@@ -127,11 +128,10 @@ def _start(number: int) -> Member:
 
 def _ask(link: Connection, order: _Order) -> FlatBatch:
     link.send(order)
-    answer = link.recv()
+    answer: _Answer | PipelineError = link.recv()
     if isinstance(answer, PipelineError):
         raise answer
-    frames = [{name: _unpack(body) for name, body in packed.items()} for packed in answer.frames]
-    return FlatBatch(order.parts, frames, answer.damaged)
+    return FlatBatch(order.parts, [{name: _receive(link) for name in names} for names in answer.frames], answer.damaged)
 
 
 def _live(link: Connection) -> None:
@@ -141,28 +141,30 @@ def _live(link: Connection) -> None:
     tune_garbage_collector()
     try:
         while True:
-            link.send(_flatten(link.recv()))
+            _answer(link, link.recv())
     finally:
         # As at the end of the command line: not through the interpreter's own end.
         os._exit(0)
 
 
-def _flatten(order: _Order) -> _Packed | PipelineError:
+def _answer(link: Connection, order: _Order) -> None:
     try:
         found = flatten_batch(open_raw(order.folder), order.parts, anew=order.anew)
     except PipelineError as error:
-        return error
-    return _Packed([_pack(frames) for frames in found.frames], found.damaged)
+        link.send(error)
+        return
+    link.send(_Answer([list(frames) for frames in found.frames], found.damaged))
+    for frames in found.frames:
+        for frame in frames.values():
+            _send(link, frame)
 
 
-def _pack(frames: Frames) -> dict[str, bytes]:
-    packed = {}
-    for name, frame in frames.items():
-        content = io.BytesIO()
-        frame.write_ipc(content, compression="uncompressed")
-        packed[name] = content.getvalue()
-    return packed
+def _send(link: Connection, frame: pl.DataFrame) -> None:
+    content = io.BytesIO()
+    frame.write_ipc(content, compression="uncompressed")
+    # Neither pickled nor copied: most of a batch is texts.
+    link.send_bytes(content.getbuffer())
 
 
-def _unpack(body: bytes) -> pl.DataFrame:
-    return pl.read_ipc(io.BytesIO(body), use_pyarrow=False)
+def _receive(link: Connection) -> pl.DataFrame:
+    return pl.read_ipc(io.BytesIO(link.recv_bytes()), use_pyarrow=False)
