@@ -5,12 +5,15 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags
 from pipeline.errors import ConfigurationError, IncompleteError
+
+if TYPE_CHECKING:
+    from pipeline.raw.parts import RawStore
 
 _TABLE_ROWS = 50
 
@@ -44,8 +47,6 @@ def load(
     from pipeline.raw.prune_record import forget_pruned as forget_record
     from pipeline.upkeep.gathering import gather_parts, gathering_store, raw_folder
     from pipeline.warehouse.database import warehouse_path
-    from pipeline.warehouse.load import load_new_parts
-    from pipeline.warehouse.load import rebuild as rebuild_warehouse
     from pipeline.warehouse.loaded_parts import refuse_if_missed, sweep_leftovers
     from pipeline.warehouse.lost_values import any_counted, held_parts, lost_since, summary_of, warnings_of
 
@@ -64,12 +65,7 @@ def load(
             f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
         )
     held = frozenset[str]() if rebuild else held_parts(warehouse)
-    if rebuild:
-        count = rebuild_warehouse(
-            store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
-        )
-    else:
-        count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    count = _load(store, warehouse, wait_s=lock_wait, rebuild=rebuild, forget_pruned=forget_pruned)
     lost = lost_since(warehouse, held)
     for warning in warnings_of(lost):
         print(f"warning: {warning}", file=sys.stderr)
@@ -84,6 +80,25 @@ def load(
         refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
     if any_counted(lost):
         raise typer.Exit(IncompleteError.exit_code)
+
+
+def _load(store: "RawStore", warehouse: Path, *, wait_s: float, rebuild: bool, forget_pruned: bool) -> int:
+    """How many parts were loaded, or the warehouse rebuilt from."""
+    from pipeline.cluster.flatteners import flatteners
+    from pipeline.warehouse.load import load_new_parts
+    from pipeline.warehouse.load import rebuild as rebuild_warehouse
+
+    with flatteners(store, store.list_parts() if rebuild or not warehouse.exists() else []) as flattener:
+        if not rebuild:
+            return load_new_parts(store, warehouse, wait_s=wait_s, flattener=flattener)
+        return rebuild_warehouse(
+            store,
+            warehouse,
+            wait_s=wait_s,
+            without_pruned=forget_pruned,
+            no_ledger=_say_priced_anew,
+            flattener=flattener,
+        )
 
 
 def status(
