@@ -5,12 +5,15 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags
 from pipeline.errors import ConfigurationError, IncompleteError
+
+if TYPE_CHECKING:
+    from pipeline.raw.parts import RawStore
 
 _TABLE_ROWS = 50
 
@@ -44,8 +47,6 @@ def load(
     from pipeline.raw.prune_record import forget_pruned as forget_record
     from pipeline.upkeep.gathering import gather_parts, gathering_store, raw_folder
     from pipeline.warehouse.database import warehouse_path
-    from pipeline.warehouse.load import load_new_parts
-    from pipeline.warehouse.load import rebuild as rebuild_warehouse
     from pipeline.warehouse.loaded_parts import refuse_if_missed, sweep_leftovers
     from pipeline.warehouse.lost_values import any_counted, held_parts, lost_since, summary_of, warnings_of
 
@@ -64,12 +65,7 @@ def load(
             f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
         )
     held = frozenset[str]() if rebuild else held_parts(warehouse)
-    if rebuild:
-        count = rebuild_warehouse(
-            store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
-        )
-    else:
-        count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    count = _load(store, warehouse, wait_s=lock_wait, rebuild=rebuild, forget_pruned=forget_pruned)
     lost = lost_since(warehouse, held)
     for warning in warnings_of(lost):
         print(f"warning: {warning}", file=sys.stderr)
@@ -84,6 +80,25 @@ def load(
         refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
     if any_counted(lost):
         raise typer.Exit(IncompleteError.exit_code)
+
+
+def _load(store: "RawStore", warehouse: Path, *, wait_s: float, rebuild: bool, forget_pruned: bool) -> int:
+    """How many parts were loaded, or the warehouse rebuilt from."""
+    from pipeline.cluster.flatteners import flatteners
+    from pipeline.warehouse.load import load_new_parts
+    from pipeline.warehouse.load import rebuild as rebuild_warehouse
+
+    with flatteners(store, store.list_parts() if rebuild or not warehouse.exists() else []) as flattener:
+        if not rebuild:
+            return load_new_parts(store, warehouse, wait_s=wait_s, flattener=flattener)
+        return rebuild_warehouse(
+            store,
+            warehouse,
+            wait_s=wait_s,
+            without_pruned=forget_pruned,
+            no_ledger=_say_priced_anew,
+            flattener=flattener,
+        )
 
 
 def status(
@@ -144,10 +159,20 @@ def report(
     since: Annotated[
         str | None, typer.Option(metavar="AGE|DATE", help="Only usage since 30d, 4w or a date (whole UTC days).")
     ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Only usage until this UTC day, itself in it.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", help="The key of runs' metadata that names customers (default: customer, or a usual one)."
+        ),
+    ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
+    from pipeline.money.periods import parse_period
     from pipeline.report import Scope, write_report
     from pipeline.threads.selection import parse_since
     from pipeline.warehouse.database import warehouse_path
@@ -156,7 +181,8 @@ def report(
     folder = read_flags(data_dir=data_dir).data_dir
     path = out or folder / "report.html"
     since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
-    write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
+    until_on = None if until is None else parse_period(until, today=now.date(), where="--until").last_on
+    write_report(warehouse_path(folder), path, Scope(source, since_on, until_on, key), now=now)
     # What is no plain file may be where this would be printed.
     print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)
 

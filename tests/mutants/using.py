@@ -68,9 +68,9 @@ QUERIES = (
     Mutant(
         "an unknown cost in the report is a dash",
         "nobody sees that a price is missing",
-        "pipeline/report/document.py",
-        'return "unknown" if kind in {"money", "name"} else',
-        'return "unknown" if kind in {"name"} else',
+        "pipeline/report/values.py",
+        '("unknown" if kind in {"money", "name"} else',
+        '("unknown" if kind in {"name"} else',
         ("report/test_document.py::test_an_unknown_cost_is_called_unknown",),
     ),
 )
