@@ -20,6 +20,7 @@ from pipeline.cli.warehouse import load, query, report, status
 from pipeline.console.plain_text import plain_text
 from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
 from pipeline.flatten.garbage_collector import tune_garbage_collector
+from pipeline.program import missing_package
 
 _OTHERS = 0o077
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -91,6 +92,9 @@ def _run() -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
         if isinstance(error, OSError) and error.errno in _FULL:
             return _say_cannot_write(error)
+        if isinstance(error, ModuleNotFoundError) and (found := missing_package(error)):
+            print(f"error: {found}", file=sys.stderr)
+            return ConfigurationError.exit_code
         print(f"This is a bug in run-steps-pipeline {__version__}; please report it with:", file=sys.stderr)
         print(traceback.format_exc(), file=sys.stderr)
         return 1

@@ -28,6 +28,7 @@ from pipeline.lake.delta_tables import (
     write_change,
     writer_properties,
 )
+from pipeline.program import command
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.schema import SCHEMA_VERSION
 from pipeline.storage.buckets import is_bucket
@@ -97,7 +98,7 @@ class Lake:
                 self._refuse_file()
                 raise ConfigurationError(
                     f"there is no lake at {self.place} (no table {missing[0]}):"
-                    f" `python -m pipeline publish delta {self.place}` makes one"
+                    f" `{command(f'publish delta {self.place}')}` makes one"
                 )
             return Snapshot(self.place, {name: table for name, table in found.items() if table is not None})
 
@@ -173,7 +174,7 @@ class Lake:
             if version not in (None, SCHEMA_VERSION):
                 raise ConfigurationError(
                     f"the lake {self.place} has schema version {version}, this program works with {SCHEMA_VERSION}:"
-                    " `python -m pipeline publish delta OTHER_PLACE` makes a new one of all raw parts"
+                    f" `{command('publish delta OTHER_PLACE')}` makes a new one of all raw parts"
                 )
         return found
 
@@ -246,7 +247,7 @@ class Snapshot:
             raise ConfigurationError(
                 f"the table {name} of this lake needs a Delta reader of version {version} (deletion vectors, renamed"
                 " columns): read it with another engine, or make a new one of all raw parts with"
-                " `python -m pipeline publish delta OTHER_PLACE`"
+                f" `{command('publish delta OTHER_PLACE')}`"
             )
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
         sources = actions[f"partition.{PARTITION}"] if f"partition.{PARTITION}" in actions.columns else None

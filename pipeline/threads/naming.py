@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
+from pipeline.program import command
 from pipeline.threads.decay import Decay
 from pipeline.threads.files import read_thread_ids
 from pipeline.threads.selection import Shard, hash_thread
@@ -65,7 +66,7 @@ class Naming:
         """
         if not (self.thread_ids or self.files or self.queries or self.known or self.all_threads):
             raise ConfigurationError(
-                "name the threads to sync: python -m pipeline sync THREAD_ID..., --threads FILE (- is standard input),"
+                f"name the threads to sync: {command('sync THREAD_ID...')}, --threads FILE (- is standard input),"
                 " --threads-sql 'select ...', --known or --all-threads"
             )
         named = Named(self.shard, array("Q") if keeps_others else None)

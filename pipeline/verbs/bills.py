@@ -26,6 +26,7 @@ from pipeline.money.usage_import import (
     make_newest,
     read_bill_files,
 )
+from pipeline.program import command
 from pipeline.protocol.pages import BilledPage
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
@@ -143,7 +144,7 @@ def _print_imported(imported: BillsImported, source: str, outcome: dict[str, int
             f"not counted: {count_of(outcome['not_counted'], 'rows')} of reports that are grouped more coarsely than"
             " others of the same day (view counted_bills)"
         )
-    print('next: python -m pipeline query "from reconciliation" or explain-cost --on DATE')
+    print(f"next: {command('query bill_differences')} or {command('explain-cost --on DATE')}")
 
 
 def print_day(settings: Settings, on: str, *, as_json: bool) -> None:

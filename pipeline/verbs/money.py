@@ -26,6 +26,7 @@ from pipeline.money.repricing import (
     read_model_names,
     reprice,
 )
+from pipeline.program import command
 from pipeline.raw.parts import new_sync_id
 from pipeline.settings.invocation import Settings
 from pipeline.sqlfiles.catalog import read_sql_files
@@ -139,15 +140,21 @@ def check_warehouse(settings: Settings, request: CheckRequest, *, as_json: bool)
     if as_json:
         print_json({"passed": not failed, "findings": [asdict(finding) for finding in findings], "checked": counts})
     else:
-        _print_findings(findings, counts, failed=failed)
+        _print_findings(findings, counts, strict=request.strict)
     return CheckFailedError.exit_code if failed else 0
 
 
-def _print_findings(findings: Sequence[Finding], counts: dict[str, int], *, failed: bool) -> None:
+def _print_findings(findings: Sequence[Finding], counts: dict[str, int], *, strict: bool) -> None:
     for finding in findings:
         print(finding.line)
     what = join_counts(list(counts.items()))
-    print(f"{'failed' if failed else 'passed'}: {what}", file=sys.stderr)
+    failing: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.level == "fail" or strict:
+            failing.setdefault(finding.kind, []).append(finding.name)
+    # By kind, so that nobody takes a budget that was exceeded for broken data.
+    named = "; ".join(f"{kind} {', '.join(names)}" for kind, names in failing.items())
+    print(f"failed: {named} (of {what})" if failing else f"passed: {what}", file=sys.stderr)
 
 
 def _moment(at: str | None) -> datetime:
@@ -248,7 +255,7 @@ def _print_changes(changes: pl.DataFrame) -> None:
 
 def _must_exist(warehouse: Path) -> None:
     if not warehouse.exists():
-        raise ConfigurationError(f"there is no warehouse at {warehouse}: run `python -m pipeline sync --sample` first")
+        raise ConfigurationError(f"there is no warehouse at {warehouse}: run `{command('sync --sample')}` first")
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ answers as (
             when exists (select 1 from new_prices) then new_prices.price_id
             else error(
                 cast($model as varchar)
-                || ' has no price: python -m pipeline prices list shows the models that have one'
+                || ' has no price: `prices list` shows the models that have one'
             )
         end as price_id,
         (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console.tables import count_of
+from pipeline.program import command
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.warehouse.database import open_for_reading
 
@@ -77,7 +78,7 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
     kept_runs, kept_steps = sum(row["runs"] for row in runs), sum(row["steps"] for row in steps)
     if not lost:
         return Kept(kept_runs, kept_steps, calls)
-    dropped = f"fetched, but not in the warehouse: {', '.join(lost)}; see: python -m pipeline query rejects_summary"
+    dropped = f"fetched, but not in the warehouse: {', '.join(lost)}; see: {command('query rejects_summary')}"
     return Kept(kept_runs, kept_steps, calls, frozenset(threads), dropped)
 
 

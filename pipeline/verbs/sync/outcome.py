@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, IncompleteError
 from pipeline.extract.fetching import Progress
+from pipeline.program import command
 from pipeline.protocol.kinds import KINDS, hint_for_all
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
@@ -63,7 +64,7 @@ def report_end(
     not_due = f", {count_of(progress.threads_not_due, 'threads')} not due yet" if progress.threads_not_due else ""
     reporter.say(f"sync {result.verdict}: {counts}{not_due} in {result.seconds:.1f} s")
     if not loads:
-        reporter.say(f"landed in {raw_store(settings.data_dir).place}: python -m pipeline load brings it in")
+        reporter.say(f"landed in {raw_store(settings.data_dir).place}: {command('load')} brings it in")
     elif not reporter.quiet and result.error is None:
         print_outcome(warehouse, source=settings.source)
 
@@ -89,7 +90,7 @@ def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -
     if progress.failed_threads:
         reporter.say(
             f"incomplete: {count_of(len(progress.failed_threads), 'threads')}; run the same command again, and see:"
-            " python -m pipeline query coverage",
+            f" {command('query coverage')}",
             level="warning",
         )
     if result.error is not None:
