@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.help import Verb, Verbs
 from pipeline.cli.options import (
     DataDir,
     Executor,
@@ -18,11 +19,15 @@ from pipeline.cli.options import (
 )
 
 publish_app = typer.Typer(
-    help="Publish the tables to a format that other engines read.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Publish the tables to a format that other engines read.",
+    no_args_is_help=True,
+    cls=Verbs,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 
 
-@publish_app.command("delta")
+@publish_app.command("delta", cls=Verb)
 def publish_delta(
     place: Annotated[
         str,

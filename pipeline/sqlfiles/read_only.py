@@ -93,7 +93,7 @@ def attach_database(connection: Connection, statement: duckdb.Statement) -> None
 
 
 def _check_plan(connection: Connection, sql: str, parameters: Mapping[str, Any] | None) -> None:
-    rows = connection.execute(f"explain (format json) {sql}", parameters).fetchall()
+    rows = connection.execute(f"explain (format json)\n{sql}", parameters).fetchall()
     operators = {name for _, plan in rows for name in _operators(json.loads(plan))}
     tables = "select distinct function_name as name from duckdb_functions() where function_type in ('table', 'pragma')"
     functions = {name.lower() for name in read_frame(connection, tables)["name"]}

@@ -17,13 +17,11 @@ _INSTANTS = frozenset(
         "timestamp",
         "timestamp_s",
         "timestamp_ms",
-        "timestamp_ns",
         "timestamp with time zone",
-        "timestamptz_ns",
     }
 )
 # What Polars holds as it is. It panics on intervals and unions, makes -1 of a large UHUGEINT and null of 24:00:00, and
-# writes no bytes; maps of it have texts for keys in JSON.
+# writes no bytes; maps of it have texts for keys in JSON. Python's instants have no nanoseconds.
 _KEPT = _INSTANTS | {
     "boolean",
     *("tinyint", "smallint", "integer", "bigint", "hugeint"),
@@ -31,7 +29,7 @@ _KEPT = _INSTANTS | {
     *("float", "double", "decimal", "varchar", "uuid"),
 }
 _TEXT = "VARCHAR"
-_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 _EPOCH = date(1970, 1, 1).toordinal()
 # Below what stands for infinity.
 _LARGEST = 2**63 - 2

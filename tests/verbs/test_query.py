@@ -14,7 +14,8 @@ from pipeline.console.tables import frame_table
 from pipeline.errors import ConfigurationError
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.catalog import read_sql_files
-from pipeline.verbs.query import render, run_query
+from pipeline.verbs.query.command import run_query
+from pipeline.verbs.query.output import render
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
