@@ -1,5 +1,6 @@
 """Help as plain text: options by purpose, whole at 80 columns, and examples as this program was started."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,10 +10,33 @@ from pipeline.program import command
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 VERBS = {
-    "Get data": ("sync", "import", "import-usage", "load"),
-    "Look at it": ("query", "status", "report", "check", "prices", "explain-cost", "explain-change"),
-    "Look after it": ("doctor", "publish", "prune", "forget"),
-    "More": ("docs", "steps", "runs", "emulate"),
+    "Get data": {
+        "sync": "runs and steps of threads, from the server",
+        "import": "runs and steps from files: dumps, logs, recordings",
+        "import-usage": "what the provider billed",
+        "load": "raw parts that have landed; --rebuild from all of them",
+    },
+    "Look at it": {
+        "query": "named queries and SQL, in any format",
+        "report": "one HTML file to send to somebody",
+        "status": "what is covered, and what waits",
+        "check": "data and budgets; exit code 5 for a breach",
+        "prices": "what a model costs, and why",
+        "explain-cost": "how the cost of a day came about",
+        "explain-change": "why one period cost more than another",
+    },
+    "Look after it": {
+        "doctor": "what is wrong, and what to do",
+        "publish": "the same tables as a Delta Lake",
+        "prune": "remove raw parts that are loaded and old",
+        "forget": "remove threads or texts for good",
+    },
+    "More": {
+        "docs": "pages of the documentation",
+        "runs": "runs as the server sends them",
+        "steps": "run steps as the server sends them",
+        "emulate": "a local server with made-up threads",
+    },
 }
 # Options by what they are for; those that are not here are what a verb is about.
 PANELS = {
@@ -29,6 +53,8 @@ PANELS = {
     ),
 }  # fmt: skip
 _PANEL_OF = {option: panel for panel, options in PANELS.items() for option in options}
+_TYPES = re.compile(r" <(\w[\w \[\]]*)>")
+_WORDS = {"str": " TEXT", "path": " PATH", "int": " N", "float": " N", "list[str]": "", "list[path]": "", "bool": ""}
 EXAMPLES = {
     "sync": (
         "sync --sample",
@@ -87,12 +113,12 @@ EXAMPLES = {
     "steps list": (
         "steps list thread_abc run_abc",
         "steps list thread_abc run_abc --all --profile prod",
-        "steps list thread_abc run_abc --limit 100 --order asc --include content",
+        "steps list thread_abc run_abc --include content",
     ),
     "steps get": (
         "steps get thread_abc run_abc step_abc",
         "steps get thread_abc run_abc step_abc --include content",
-        "steps get thread_abc run_abc step_abc --profile prod --content hashed",
+        "steps get thread_abc run_abc step_abc --content hashed",
     ),
     "runs list": (
         "runs list thread_abc",
@@ -107,7 +133,7 @@ EXAMPLES = {
     "emulate": (
         "emulate",
         "emulate --port 8080 --threads 20",
-        "emulate --dialect foundry --auth api-key --base-path /api/projects/demo",
+        "emulate --dialect foundry --auth api-key",
     ),
 }  # fmt: skip
 
@@ -119,7 +145,7 @@ class Verb(TyperCommand):
         panels: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
-                panels.setdefault(_panel(parameter), []).append(record)
+                panels.setdefault(_panel(parameter), []).append((_TYPES.sub(_word, record[0]), record[1]))
         _write(formatter, {name: panels[name] for name in ("Arguments", "Options", *PANELS) if name in panels})
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
@@ -133,13 +159,22 @@ class Verbs(TyperGroup):
     """Verbs by what they are for."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        panels = VERBS if self is ctx.find_root().command else {"Commands": self.list_commands(ctx)}
-        limit = formatter.width - max(map(len, self.commands)) - 6
-        rows = {
-            panel: [(name, self.commands[name].get_short_help_str(limit)) for name in names]
-            for panel, names in panels.items()
-        }
-        _write(formatter, rows)
+        own = {name: each.get_short_help_str(formatter.width) for name, each in self.commands.items()}
+        panels = VERBS if self is ctx.find_root().command else {"Verbs": own}
+        _write(formatter, {panel: list(verbs.items()) for panel, verbs in panels.items()})
+
+
+GROUP: dict[str, Any] = {
+    "cls": Verbs,
+    "no_args_is_help": True,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+
+
+def _word(found: re.Match[str]) -> str:
+    """A type as people write it; of a flag there is nothing to say."""
+    return _WORDS.get(found[1].split(" ")[0], found[0])
 
 
 def _panel(parameter: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.help import Verb, Verbs
+from pipeline.cli.help import GROUP, Verb
 from pipeline.cli.options import (
     DataDir,
     Executor,
@@ -20,10 +20,7 @@ from pipeline.cli.options import (
 
 publish_app = typer.Typer(
     help="Publish the tables to a format that other engines read.",
-    no_args_is_help=True,
-    cls=Verbs,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    **GROUP,
 )
 
 

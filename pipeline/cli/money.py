@@ -5,13 +5,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.help import Verb, Verbs
+from pipeline.cli.help import GROUP, Verb
 from pipeline.cli.options import DataDir, Json, LockWait, ProfileName, read_flags
 
 prices_app = typer.Typer(
-    no_args_is_help=True,
-    cls=Verbs,
-    rich_markup_mode=None,
+    **GROUP,
     help="The price book: what it says, why, and repricing of sealed runs.",
 )
 

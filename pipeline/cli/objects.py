@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.help import Verb, Verbs
+from pipeline.cli.help import GROUP, Verb
 from pipeline.cli.options import AllowHttp, BaseUrl, Content, ProfileName, read_flags, spread
 
 if TYPE_CHECKING:
     from pipeline.verbs.objects import Connected
 
-runs_app = typer.Typer(
-    no_args_is_help=True, cls=Verbs, rich_markup_mode=None, help="Runs as the server sends them, one JSON text a line."
-)
+runs_app = typer.Typer(**GROUP, help="Runs as the server sends them, one JSON text a line.")
 steps_app = typer.Typer(
-    no_args_is_help=True,
-    cls=Verbs,
-    rich_markup_mode=None,
+    **GROUP,
     help="Run steps as the server sends them, one JSON text a line.",
 )
 

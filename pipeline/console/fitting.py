@@ -7,11 +7,10 @@ from dataclasses import dataclass
 GAP = 2
 _MORE = "…"
 _ID_NAME = re.compile(r"(^|_)id$")
-_ID_LENGTH = 17
 # Widest header, id and text at each step, from comfort to need; numbers and instants are whole or not there.
 _STEPS = ((None, None), (0, None), (0, 24), (0, 16))
 _TEXT_PER_ID = 1.5
-_LEAST = 12
+_LEAST_ID = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def shorten(text: str, width: int, *, is_id: bool = False) -> str:
     """The text in at most so many columns of the terminal: of an id the middle goes, of any other text the end."""
     if text_width(text) <= width:
         return text
-    if is_id and width >= _LEAST // 2:
+    if is_id and width >= _LEAST_ID and text.isascii():
         end = (width - 1) // 2
         return text[: width - 1 - end] + _MORE + text[len(text) - end :]
     while text and text_width(text) >= width:

@@ -20,7 +20,7 @@ _INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "HOME", "LD_PRELOAD
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy of what a source distribution has, without asking any index."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pipeline", "sql"):
+    for name in ("pipeline", "sql", "docs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "data").mkdir()
     for path in (ROOT / "data").glob("*.csv"):

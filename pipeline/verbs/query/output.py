@@ -101,7 +101,7 @@ def print_answer(answer: Answer, look: Look) -> None:
     """The rows on stdout or in a file; a table says how many rows it left out, and sums all of them."""
     if look.is_table:
         width = None if look.wide or look.out is not None else terminal_width()
-        content = "".join(f"{line}\n" for line in _lines(answer, look, width)).encode()
+        content = "".join(f"{line}\n" for line in answer_lines(answer, look, width)).encode()
     else:
         content = render(answer, look.output, raw_csv=look.raw_csv, decimal_strings=look.decimal_strings)
     if look.out is not None:
@@ -111,7 +111,8 @@ def print_answer(answer: Answer, look: Look) -> None:
     sys.stdout.buffer.flush()
 
 
-def _lines(answer: Answer, look: Look, width: int | None) -> Iterator[str]:
+def answer_lines(answer: Answer, look: Look, width: int | None) -> Iterator[str]:
+    """The answer as a table in so many columns of a terminal (None: all), with sums, shares and what was left out."""
     frame = answer.rows
     if frame.columns == _EXPLAINED:
         yield from (plain_text(line) for text in frame[_EXPLAINED[1]] for line in text.rstrip().split("\n"))
