@@ -198,20 +198,22 @@ def report(
         Path | None, typer.Option("--out", metavar="FILE", help="The HTML file (default: report.html in DATA_DIR).")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="AGE|DATE", help="Only usage since 30d, 4w or a date (whole UTC days).")
+        str | None,
+        typer.Option(metavar="WHEN", help="Only usage since 30d, 4w, 2026-05 or 2026-05-01 (UTC days)."),
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
+    from pipeline.money.periods import parse_days
     from pipeline.report import Scope, write_report
-    from pipeline.threads.selection import parse_since
     from pipeline.warehouse.database import warehouse_path
 
     now = datetime.now(UTC)
     folder = read_flags(data_dir=data_dir).data_dir
     path = out or folder / "report.html"
-    since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
+    period = parse_days(since, None, today=now.date())
+    since_on = None if period is None else period.first_on
     write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
     # What is no plain file may be where this would be printed.
     print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)

@@ -49,6 +49,7 @@ def fit_columns(columns: Sequence[TextColumn], width: int | None) -> Fitted:
     narrowest = [_least_width(column, *_STEPS[-1]) for column in columns]
     count = max((count for count in range(1, len(columns) + 1) if _line_width(narrowest[:count]) <= width), default=1)
     kept = columns[:count]
+    widths: list[int] = []
     for step in _STEPS:
         widths = [_least_width(column, *step) for column in kept]
         if _line_width(widths) <= width:
@@ -57,9 +58,11 @@ def fit_columns(columns: Sequence[TextColumn], width: int | None) -> Fitted:
     if spare < 0:
         # One column that does not fit either.
         widths = [max(width, 1)]
-    for place, column in enumerate(kept):
-        wider = min(_least_width(column, None, None) - widths[place], max(spare, 0))
-        widths[place], spare = widths[place] + max(wider, 0), spare - max(wider, 0)
+    # Headers on one line first, then more of the cells.
+    for wanted in ([text_width(column.name) for column in kept], natural):
+        for place, wide in enumerate(widths):
+            wider = min(max(wanted[place] - wide, 0), max(spare, 0))
+            widths[place], spare = wide + wider, spare - wider
     return Fitted(kept, widths, [column.name for column in columns[count:]])
 
 

@@ -59,8 +59,9 @@ def _plain(value: Any, *, decimal_strings: bool) -> Any:
         return value if math.isfinite(value) else _NOT_FINITE[str(value)]
     if isinstance(value, Decimal):
         return f"{value:f}" if decimal_strings else msgspec.Raw(_number(value))
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.isoformat()
+    if isinstance(value, datetime):
+        text = value.isoformat(sep="T" if value.tzinfo else " ")
+        return text if value.tzinfo or not value.microsecond else text.rstrip("0")
     return value if value is None or isinstance(value, _PLAIN) else str(value)
 
 

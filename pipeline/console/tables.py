@@ -48,9 +48,9 @@ class Table:
         self._cells = {name: format_column(name, values) for name, values in whole.items()}
         self._texts = [_text_column(name, columns[name], cells) for name, cells in self._cells.items()]
 
-    def lines(self, width: int | None) -> Iterator[str]:
-        """The lines of the table; each value, name and header is on one, whatever the width."""
-        fitted = fit_columns([_capped(column) for column in self._texts] if width else self._texts, width)
+    def lines(self, width: int | None, *, is_whole: bool = False) -> Iterator[str]:
+        """The lines of the table; each value is on one, whatever the width, as a whole or as much as a table needs."""
+        fitted = fit_columns(self._texts if is_whole else [_capped(column) for column in self._texts], width)
         shown = list(zip(fitted.columns, fitted.widths, strict=True))
         heads = [header_lines(column, wide) for column, wide in shown]
         height = max(map(len, heads), default=0)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.program import command
+from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.raw.parts import RawStore
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
@@ -28,7 +29,7 @@ _TABLES = (
 )
 
 # Grain: source. What each source covers.
-_SOURCES = """
+_SOURCES = f"""
 with thread_counts as (
     select source, count(*) as threads,
         count(*) filter (where status = 'synced') as synced,
@@ -39,7 +40,9 @@ with thread_counts as (
     from threads group by source
 ),
 run_counts as (
-    select source, count(*) as runs, count(*) filter (where not sealed) as open_runs from runs group by source
+    select source, count(*) as runs,
+        count(*) filter (where coalesce(status, '') not in {TERMINAL_SQL}) as open_runs
+    from runs group by source
 ),
 step_counts as (select source, count(*) as steps from run_steps group by source),
 lost_counts as (select source, count(*) as lost_values from lost_values group by source),

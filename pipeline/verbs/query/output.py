@@ -122,7 +122,7 @@ def answer_lines(answer: Answer, look: Look, width: int | None) -> Iterator[str]
     if look.output == "markdown":
         yield from table.markdown_lines()
         return
-    yield from table.vertical_lines() if look.vertical else table.lines(width)
+    yield from table.vertical_lines() if look.vertical else table.lines(width, is_whole=look.wide)
     if frame.height < answer.frame.height:
         yield f"({frame.height:,} of {answer.frame.height:,} rows; --all prints them all)"
 

@@ -65,8 +65,19 @@ def report_end(
     reporter.say(f"sync {result.verdict}: {counts}{not_due} in {result.seconds:.1f} s")
     if not loads:
         reporter.say(f"landed in {raw_store(settings.data_dir).place}: {command('load')} brings it in")
+    elif progress.threads_total and not progress.runs:
+        reporter.say(f"{_why_nothing(progress)}; {command('doctor')} looks for reasons", level="warning")
     elif not reporter.quiet and result.error is None:
         print_outcome(warehouse, source=settings.source)
+
+
+def _why_nothing(progress: Progress) -> str:
+    """Why there is nothing to show of what was asked for, in one line."""
+    if progress.failures:
+        return f"nothing was fetched, first because of {progress.failures[0]}"
+    if progress.threads_missing:
+        return "nothing was fetched: the server knows none of the threads"
+    return f"nothing was fetched: {count_of(progress.threads_done, 'threads')} without a run"
 
 
 def _hints(settings: Settings, progress: Progress) -> list[str]:
