@@ -1,6 +1,7 @@
 """The parts of README.md that commands produce; `python -m tests.readme_examples` writes them anew."""
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,13 +17,15 @@ _TABLES = re.compile(r"(<!-- tables -->\n)(?P<output>.*?)(\nA run.s id is unique
 def render(text: str, folder: Path) -> str:
     """The README's text with the outputs that its commands have now; `folder` is for the sample's data."""
     demo = _run("sync", "--sample", folder=folder)
-    text = _DEMO.sub(lambda match: match[1] + demo.replace(str(folder), "data") + match[3], text)
+    # `make demo` starts the Python of .venv.
+    demo = demo.replace(sys.executable, ".venv/bin/python")
+    text = _DEMO.sub(lambda match: match[1] + demo + match[3], text)
     text = _EXAMPLE.sub(lambda match: match[1] + _run("query", match["sql"], folder=folder) + match[4], text)
     return _TABLES.sub(lambda match: match[1] + "\n" + _table_list() + match[3], text)
 
 
 def _run(*arguments: str, folder: Path) -> str:
-    ended = run_cli(README.parent, *arguments, "--data-dir", str(folder))
+    ended = run_cli(folder, *arguments)
     ended.check_returncode()
     return "".join(line.rstrip() + "\n" for line in ended.stdout.strip("\n").splitlines())
 

@@ -89,7 +89,7 @@ EXAMPLES = {
     "prices reprice": ("prices reprice", "prices reprice --model gpt-4o", "prices reprice --yes --json"),
     "explain-cost": (
         "explain-cost --on 2026-05-20",
-        "explain-cost --on 2026-05-20 --profile prod",
+        "explain-cost --on 2026-05-20 --data-dir all",
         "explain-cost --on 2026-05-20 --json",
     ),
     "explain-change": (

@@ -272,10 +272,11 @@ class ApiClient:
 
     def _final_error(self, path: str, error: "_FaultError") -> PipelineError:
         fault = error.fault
-        message = f"{path}: {self._redacted(fault.reason)}"
+        reason = self._redacted(fault.reason)
+        message = f"{path}: {reason}"
         if fault.unreached and not self._answered:
             hint = f" ({error.hint})" if error.hint else ""
-            return UnreachedError(f"nothing answers at {self._origin}{message}{hint}")
+            return UnreachedError(f"nothing answers at {self.endpoint.base_url}: {reason}{hint}")
         if fault.refused:
             hint = f" ({error.hint})" if error.hint else ""
             return RefusedError(f"the server refuses us at {message}: check the key, its permissions and quota{hint}")

@@ -66,7 +66,8 @@ def report_end(
     if not loads:
         reporter.say(f"landed in {raw_store(settings.data_dir).place}: {command('load')} brings it in")
     elif progress.threads_total and not progress.runs:
-        reporter.say(f"{_why_nothing(progress)}; {command('doctor')} looks for reasons", level="warning")
+        why = "nothing was fetched" if result.error is not None else _why_nothing(progress)
+        reporter.say(f"{why}: {command('doctor')} looks for the reason", level="warning")
     elif not reporter.quiet and result.error is None:
         print_outcome(warehouse, source=settings.source)
 
@@ -74,10 +75,10 @@ def report_end(
 def _why_nothing(progress: Progress) -> str:
     """Why there is nothing to show of what was asked for, in one line."""
     if progress.failures:
-        return f"nothing was fetched, first because of {progress.failures[0]}"
+        return f"nothing was fetched ({progress.failures[0]})"
     if progress.threads_missing:
-        return "nothing was fetched: the server knows none of the threads"
-    return f"nothing was fetched: {count_of(progress.threads_done, 'threads')} without a run"
+        return "nothing was fetched, the server knows none of the threads"
+    return f"nothing was fetched, no run in {count_of(progress.threads_done, 'threads')}"
 
 
 def _hints(settings: Settings, progress: Progress) -> list[str]:
