@@ -38,8 +38,8 @@ from pipeline.warehouse.load import load_new_parts
 _DAYS_BACK = 30
 
 _DAY_PRICES = """
-select source, model, price_id, match, count(*) as steps, sum(prompt_tokens) as prompt_tokens,
-    sum(cached_tokens) as cached_tokens, sum(completion_tokens) as completion_tokens, sum(cost_usd) as cost_usd,
+select source, model, sum(cost_usd) as cost_usd, count(*) as steps, price_id, sum(prompt_tokens) as prompt_tokens,
+    sum(cached_tokens) as cached_tokens, sum(completion_tokens) as completion_tokens, match,
     count(*) filter (where is_posted) as posted_steps
 from usage_costs where created_on = $day
 group by all order by cost_usd desc nulls last, source, model, price_id

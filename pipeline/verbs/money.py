@@ -35,7 +35,7 @@ from pipeline.sqlfiles.price_book import PriceBook, own_prices_path, read_price_
 from pipeline.warehouse.checks import Finding, check_grains, run_checks
 from pipeline.warehouse.database import open_for_reading, open_for_writing, warehouse_path
 
-_LISTED = ("model", "tier", "sku", "min_input_tokens", "valid_from", "valid_to", "match")
+_LISTED = ("valid_from", "valid_to", "tier", "sku", "min_input_tokens", "match")
 # What is charged for, and the name of its column.
 _RATES = {
     "input": "input_usd_per_mtok",
@@ -64,7 +64,7 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
         return
     console = stdout_console()
     rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in _RATES.values()]
-    listed = prices.select(*_LISTED, *rates, "discount", "origin")
+    listed = prices.select("model", *rates, *_LISTED, "discount", "origin")
     console.print(frame_table(listed, title="US dollars per million tokens"))
     if not book.discounts.is_empty():
         console.print(frame_table(book.discounts, title="Discounts on shipped prices"))

@@ -198,7 +198,7 @@ def _known(value: Any) -> Any:
 
 
 def test_numbers_are_numbers_in_json_and_what_is_none_is_text() -> None:
-    columns = {"a": [Decimal("0.10"), 2**70, float("nan")], "b": ['{"x": 1}', "not json", None]}
+    columns: dict[str, list[Any]] = {"a": [Decimal("0.10"), 2**70, float("nan")], "b": ['{"x": 1}', "not json", None]}
 
     assert list(json_rows(columns, documents=["b"])) == [
         b'{"a":0.1,"b":{"x": 1}}', b'{"a":1180591620717411303424,"b":"not json"}', b'{"a":"NaN","b":null}'

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.money.periods import Period
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, first_line, read_frame
-from pipeline.sqlfiles.period import narrow
+from pipeline.sqlfiles.narrowing import narrow
 from pipeline.sqlfiles.read_only import WritingError, check_reading, lock_down
 from pipeline.sqlfiles.results import read_result
 from pipeline.verbs.query.output import Answer, Look
