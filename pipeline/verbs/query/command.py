@@ -1,7 +1,6 @@
 """Ad-hoc and named SQL over the warehouse, read-only: what was asked, and the rows that answer it."""
 
 import contextlib
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -14,7 +13,7 @@ import polars as pl
 from pipeline.errors import ConfigurationError
 from pipeline.money.periods import Period
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
-from pipeline.sqlfiles.duck import Connection, first_line, read_frame
+from pipeline.sqlfiles.duck import Connection, first_line, read_frame, whole_message
 from pipeline.sqlfiles.narrowing import narrow
 from pipeline.sqlfiles.read_only import WritingError, check_reading, lock_down
 from pipeline.sqlfiles.results import read_result
@@ -26,7 +25,6 @@ _ALL = 2**62
 _BY_METADATA, _BY_KEY = "cost_by_metadata", "spend_by_"
 # Parameters that say how far back a query looks, which a period says instead.
 _REACH = ("days", "periods")
-_LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 
 
 def run_query(place: Path | str, text: str, params: Mapping[str, str]) -> pl.DataFrame:
@@ -60,7 +58,7 @@ def ask(
             totals = (named.names("total"), named.names("share")) if named else ([], [])
             return Answer(read_result(relation), shown, documents, *totals)
         except duckdb.Error as error:
-            said = first_line(error) if named is not None else _whole_message(error)
+            said = first_line(error) if named is not None else whole_message(error)
             raise ConfigurationError(f"DuckDB cannot run this: {said}") from error
 
 
@@ -117,22 +115,15 @@ def _checked(connection: Connection, sql: str, values: Mapping[str, Any] | None)
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
-        raise ConfigurationError(f"DuckDB cannot read this SQL: {_whole_message(error)}") from error
+        raise ConfigurationError(f"DuckDB cannot read this SQL: {whole_message(error)}") from error
     if len(statements) != 1:
         raise ConfigurationError(f"one statement at a time, this is {len(statements)}: run `query` once for each")
     try:
         return check_reading(connection, statements[0], values)
-    except duckdb.Error as error:
-        raise ConfigurationError(f"DuckDB cannot run this: {_whole_message(error, lines_before=1)}") from error
     except WritingError as error:
         raise ConfigurationError(
             f"`query` only reads and this is {error}: open the DuckDB file with the duckdb command line to change it"
         ) from error
-
-
-def _whole_message(error: duckdb.Error, *, lines_before: int = 0) -> str:
-    """What DuckDB says, with the names that it offers and a mark under the place; lines as they were typed."""
-    return _LINE.sub(lambda line: f"LINE {int(line[1]) - lines_before}: ", str(error).strip())
 
 
 def _parameters(named: SqlFile | None, params: Mapping[str, str], period: Period | None) -> dict[str, Any] | None:
