@@ -8,7 +8,7 @@ import pycurl
 
 Step = Literal["name", "connection", "certificate", "tls", "proxy", "answer"]
 # Where a request that fails there has not come to a server.
-UNREACHED = frozenset({"name", "connection", "proxy"})
+UNREACHED = frozenset({"name", "connection"})
 
 
 @dataclass(frozen=True, slots=True)
