@@ -102,6 +102,14 @@ def sync(
             help="Thread ids from any file that DuckDB reads; the warehouse is there as `warehouse`.",
         ),
     ] = None,
+    responses: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--responses",
+            metavar="FILE",
+            help="Response ids in any text: a list, JSONL, CSV, an application's log; - is stdin.",
+        ),
+    ] = None,
     known: Annotated[bool, typer.Option("--known", help="All threads of this source in the warehouse.")] = False,
     since: Annotated[
         str | None,
@@ -148,7 +156,9 @@ def sync(
     from pipeline.threads.naming import Naming
     from pipeline.verbs.sync.command import SyncRequest, sync_threads
 
-    named = Naming(thread_ids or (), threads or (), threads_sql or (), known=known, all_threads=all_threads)
+    named = Naming(
+        thread_ids or (), threads or (), threads_sql or (), responses or (), known=known, all_threads=all_threads
+    )
     request = SyncRequest(
         _narrow(named, settings, since=since, shard=shard, full=full),
         settle_s=parse_age(settings["settle_after"], where="settle_after").total_seconds(),

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from pipeline.protocol.pages import Protocol
+
 Auth = Literal["bearer", "api-key", "x-portkey-api-key", "none"]
 
 _NOT_FOUND = 404
@@ -36,6 +38,7 @@ class Kind:
     profile does not say. `token_scope` is what an Entra token must be for. `takes_openai_variables`: OPENAI_BASE_URL
     and its kin speak of this server; elsewhere they would send one server's key to another.
     `has_version`: its base URL has a version as its last segment. `base_url_example` None: its own servers are off.
+    `protocol`: which objects it speaks of; `lists_threads` False: it never lists what these are in.
     """
 
     base_url: str | None = None
@@ -50,6 +53,8 @@ class Kind:
     takes_openai_variables: bool = False
     follows_agents: bool = False
     has_version: bool = True
+    protocol: Protocol = "assistants"
+    lists_threads: bool = True
     hints: tuple[Hint, ...] = ()
 
     @property
@@ -173,6 +178,24 @@ KINDS: dict[str, Kind] = {
         beta="assistants=v2",
     ),
     "compatible": Kind(key_required=False, takes_openai_variables=True),
+    "foundry-responses": Kind(
+        base_url_example="https://RESOURCE.services.ai.azure.com/api/projects/PROJECT/openai/v1",
+        key_variable="AZURE_AI_TOKEN",
+        token_scope="https://ai.azure.com/.default",
+        protocol="responses",
+    ),
+    "responses": Kind(
+        base_url_example="https://api.openai.com/v1",
+        takes_openai_variables=True,
+        protocol="responses",
+        lists_threads=False,
+    ),
+    "agents": Kind(
+        base_url_example="https://api.openai.com/v1",
+        beta="agents=v1",
+        takes_openai_variables=True,
+        protocol="agents",
+    ),
 }
 
 

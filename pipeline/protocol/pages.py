@@ -12,6 +12,7 @@ from pipeline.protocol.list_heads import ItemOrder
 
 Resource = Literal["runs", "steps"]
 Verdict = Literal["complete", "missing", "broken", "failed", "imported"]
+Protocol = Literal["assistants", "responses", "agents"]
 
 INSTANT = pl.Datetime("us", "UTC")
 
@@ -53,7 +54,9 @@ class Certificate(Struct, frozen=True, kw_only=True):
     `first_index` is the server's ascending position of the first item (of an import: what orders its parts);
     `run_status` and `run_ended_at` are the run's when a walk over its steps began; `is_settled`: it and its steps say
     all that they will, else it is asked for again for `settle_s`. `item_order` is what the items' instants of creation
-    show (None: nothing).
+    show (None: nothing). `protocol` says what the pages hold; `asked_id` is the id that the one run in them was asked
+    for by, whatever the answer calls it. `known_ids` are runs on the pages that were known to be whole before: what
+    they did is not in this walk.
     """
 
     resource: Resource
@@ -61,6 +64,9 @@ class Certificate(Struct, frozen=True, kw_only=True):
     started_at: datetime
     ended_at: datetime
     verdict: Verdict
+    protocol: Protocol = "assistants"
+    asked_id: str | None = None
+    known_ids: list[str] = []
     run_id: str | None = None
     run_status: str | None = None
     run_ended_at: datetime | None = None
@@ -108,6 +114,7 @@ class BilledPage:
 class ArchiveFile(Struct, frozen=True, kw_only=True):
     """A file that was imported to its end, known by its content.
 
+    `items` stand beside responses and turns; those of them are `items_alone` that belong to none that came with them.
     `first_unrecognised` are a few, to be shown: where and why. Those of earlier versions repeat what was there.
     """
 
@@ -117,7 +124,9 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     pipeline_version: str
     runs: int = 0
     steps: int = 0
+    items: int = 0
     left_out: int = 0
+    items_alone: int = 0
     unrecognised: int = 0
     first_unrecognised: list[str] = []
 

@@ -253,6 +253,10 @@ class ItemHead(Struct, gc=False):
     thread_id: object = None
     run_id: object = None
     usage: object = None
+    # What a response and a turn are of, and what a turn says beside its status.
+    conversation: object = None
+    session_id: object = None
+    subagent_id: object = None
 
 
 class ListHead(Struct, gc=False):

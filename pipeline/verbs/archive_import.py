@@ -111,7 +111,7 @@ def _import(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: L
         return INTERRUPTED
     lost = lost_since(warehouse_path(request.data_dir), held)
     evidence = read_evidence(warehouse_path(request.data_dir), source=request.source)
-    is_whole = not (progress.unrecognised or any_counted(lost) or evidence.is_broken)
+    is_whole = not (progress.unrecognised or progress.items_alone or any_counted(lost) or evidence.is_broken)
     code = 0 if is_whole else IncompleteError.exit_code
     seconds = clock.monotonic() - started_s
     _report(reporter, request, progress, (lost, evidence), exit_code=code, as_json=as_json, seconds=seconds)
@@ -150,6 +150,7 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
         progress.archives.append(archive)
         progress.files_done += 1
     lander.close(now())
+    progress.items_alone = lander.items_alone
     load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
 
 
@@ -204,6 +205,7 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    _report_alone(reporter, progress)
     lost, evidence = found
     for warning in warnings_of(lost):
         reporter.say(warning, level="warning")
@@ -226,12 +228,13 @@ def _report(
         print(json.dumps({**summary, "dry_run": request.dry_run, "warehouse": place, "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
+    items = f", {count_of(progress.items, 'items')} beside them" if progress.items else ""
     known = (
         f", {count_of(progress.files_known, 'files')} known from before not read again" if progress.files_known else ""
     )
     left_out = f", {count_of(progress.left_out, 'other objects')} left out" if progress.left_out else ""
     done = "dry run, nothing was written: would be imported" if request.dry_run else "imported"
-    reporter.say(f"{done} into {request.source!r}: {counts}{known}{left_out} in {seconds:.1f} s")
+    reporter.say(f"{done} into {request.source!r}: {counts}{items}{known}{left_out} in {seconds:.1f} s")
     if not reporter.quiet and not request.dry_run and warehouse.exists():
         print_outcome(warehouse, source=request.source)
 
@@ -245,8 +248,11 @@ def _find_shared_runs(warehouse: Path) -> Finding | None:
 
 
 def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
-    found = [one for one in progress.archives if one.runs or one.steps or one.left_out or one.unrecognised]
-    empty = [archive.file for archive in progress.archives if archive not in found]
+    empty = [
+        one.file
+        for one in progress.archives
+        if not (one.runs or one.steps or one.items or one.left_out or one.unrecognised)
+    ]
     if empty:
         holds = "holds nothing" if len(empty) == 1 else f"{len(empty):,} files hold nothing"
         names = ", ".join(empty[:_NAMED]) + (", ..." if empty[_NAMED:] else "")
@@ -259,6 +265,16 @@ def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
         rest = "; everything else was imported" if progress.runs or progress.steps or progress.files_known else ""
         reporter.say(
             f"not recognised: {count_of(progress.unrecognised, 'places')}{more}{rest or '; nothing was imported'}",
+            level="warning",
+        )
+
+
+def _report_alone(reporter: Reporter, progress: ImportProgress) -> None:
+    """Items that belong to no response and no turn of what was read."""
+    if progress.items_alone:
+        reporter.say(
+            f"left out: {count_of(progress.items_alone, 'items')} without usage: the responses or turns that they"
+            " belong to are not in these archives, and items have neither tokens nor an instant; import them together",
             level="warning",
         )
 

@@ -14,12 +14,16 @@ from pipeline.cluster.crew import Crew
 from pipeline.cluster.executors import Executor, Fleets
 from pipeline.console.tables import count_of
 from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
-from pipeline.extract.fetching import ExtractOptions, Progress, list_thread_ids
+from pipeline.extract.fetching import ExtractOptions, Progress
 from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.protocols import list_thread_ids
+from pipeline.extract.responses import is_conversation
 from pipeline.http.client import ApiClient
 from pipeline.http.event_loop import run_in_loop
 from pipeline.privacy.forget_record import leave_out_forgotten
 from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.kinds import KINDS
+from pipeline.protocol.pages import Protocol
 from pipeline.raw.places import raw_store
 from pipeline.settings.connect import make_client
 from pipeline.settings.invocation import SAMPLE_SOURCE, Settings
@@ -85,7 +89,7 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
     with _open_plan(settings, request) as warehouse:
         named = request.naming.read(warehouse, source=settings.source)
         if request.naming.all_threads:
-            named.add(run_in_loop(_list_threads(make_client(settings))))
+            named.add(run_in_loop(_list_threads(make_client(settings), settings.protocol)))
         selection = request.naming.select(named.ids, warehouse, source=settings.source, now=now)
         plan = plan_sync(
             selection.thread_ids,
@@ -98,6 +102,22 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
         )
     print_plan(plan, as_json=as_json, has_listed=request.naming.all_threads)
     return 0
+
+
+def _check_naming(settings: Settings, naming: Naming) -> None:
+    """Raises ConfigurationError for what this kind of server has not, or does not list."""
+    kind = KINDS[settings["kind"]]
+    if naming.responses and kind.protocol != "responses":
+        raise ConfigurationError(
+            f"--responses is for servers that have responses (kind responses or foundry-responses), not"
+            f" {settings['kind']}"
+        )
+    conversations = [thread_id for thread_id in naming.thread_ids if is_conversation(thread_id)]
+    if kind.protocol == "responses" and not kind.lists_threads and (naming.all_threads or conversations):
+        raise ConfigurationError(
+            "this server lists neither conversations nor the responses of one: name the responses, as in"
+            " --responses FILE, which takes their ids out of any log"
+        )
 
 
 def _plan_source(settings: Settings, request: SyncRequest) -> PlanSource | None:
@@ -114,13 +134,14 @@ def _open_plan(settings: Settings, request: SyncRequest) -> AbstractContextManag
     return nullcontext(warehouse_path(settings.data_dir)) if source is None else source.open()
 
 
-async def _list_threads(client: ApiClient) -> list[str]:
+async def _list_threads(client: ApiClient, protocol: Protocol) -> list[str]:
     async with client:
-        return list(await list_thread_ids(client))
+        return list(await list_thread_ids(client, protocol))
 
 
 def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
     client = make_client(settings)
+    _check_naming(settings, request.naming)
     with _open_plan(settings, request) as warehouse:
         named = request.naming.read(warehouse, source=settings.source, keeps_others=settings.follows_agents)
         request = replace(request, content_key=read_content_key(settings))
@@ -146,7 +167,7 @@ async def _run(
     _cancel_on_signals()
     async with client:
         if request.naming.all_threads:
-            named.add(await list_thread_ids(client))
+            named.add(await list_thread_ids(client, settings.protocol))
         with _open_plan(settings, request) as warehouse:
             selection = request.naming.select(named.ids, warehouse, source=settings.source, now=client.clock.now())
         progress.threads_not_due = selection.not_due
@@ -198,6 +219,7 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
         sku=settings["sku"],
         odd_fields=settings["odd_fields"],
         extract=ExtractOptions(
+            protocol=settings.protocol,
             concurrency=settings["concurrency"],
             include_content=settings["include_content"],
             content_key=request.content_key,

@@ -13,10 +13,11 @@ import polars as pl
 from pipeline import __version__
 from pipeline.console.tables import count_of
 from pipeline.errors import DamagedPartError, IncompleteError, PipelineError, UnreachedError
-from pipeline.extract.fetching import ExtractOptions, Outcome, Progress, extract_threads
+from pipeline.extract.fetching import ExtractOptions, Outcome, Progress
 from pipeline.extract.known_threads import read_last_instant, read_thread_states
 from pipeline.extract.plan import fresh_states, thread_tasks
 from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.protocols import extract_threads
 from pipeline.extract.share import Assignment, Extraction
 from pipeline.flatten.background import Flattener, flattening
 from pipeline.flatten.cache import FlatStore
@@ -245,7 +246,13 @@ def _begin(options: SyncOptions, clock: Clock) -> tuple[datetime, pl.DataFrame]:
         with open_for_reading(warehouse) as connection:
             clock.stamps.start_after(read_last_instant(connection, options.source))
             now = clock.stamp()
-            return now, read_thread_states(connection, options.thread_ids, source=options.source, now=now)
+            return now, read_thread_states(
+                connection,
+                options.thread_ids,
+                source=options.source,
+                now=now,
+                protocol=options.extract.protocol,
+            )
 
 
 def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:
