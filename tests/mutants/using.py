@@ -30,8 +30,8 @@ QUERIES = (
         "readers open the warehouse for writing",
         "a query locks out everybody else",
         "pipeline/warehouse/database.py",
-        "return duckdb.connect(str(path), read_only=True)",
-        "return duckdb.connect(str(path))",
+        "attach = partial(duckdb.connect, str(path), read_only=True)",
+        "attach = partial(duckdb.connect, str(path))",
         ("storage/test_writer_lock.py::test_a_reader_does_not_fail_the_sync_and_keeps_what_it_has_open",),
     ),
     Mutant(
