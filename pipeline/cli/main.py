@@ -21,9 +21,9 @@ from pipeline.cli.sync import import_, sync
 from pipeline.cli.upkeep import doctor, prune
 from pipeline.cli.warehouse import load, query, report, status
 from pipeline.console.plain_text import plain_text
-from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
+from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError, UnreachedError
 from pipeline.flatten.garbage_collector import tune_garbage_collector
-from pipeline.program import NAME, missing_package
+from pipeline.program import NAME, command, missing_package
 
 _OTHERS = 0o077
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -96,6 +96,8 @@ def _run() -> int:
     except PipelineError as error:
         hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
         print(plain_text(f"error: {error}{hint}"), file=sys.stderr)
+        if isinstance(error, UnreachedError):
+            print(f"{command('doctor')} looks for the reason", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: it is safe to run this again", file=sys.stderr)
