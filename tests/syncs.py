@@ -55,10 +55,10 @@ def sync_here(
 
     async def run() -> SyncResult:
         async with client:
-            listed = server.corpus.thread_ids() if protocol == "assistants" else await list_thread_ids(client, protocol)
-            options = SyncOptions(
-                source=source, data_dir=data_dir, thread_ids=thread_ids or listed, full=full, extract=extract
+            ids = thread_ids or (
+                server.corpus.thread_ids() if protocol == "assistants" else await list_thread_ids(client, protocol)
             )
+            options = SyncOptions(source=source, data_dir=data_dir, thread_ids=ids, full=full, extract=extract)
             return await run_sync(client, options, progress=progress or Progress())
 
     return asyncio.run(run())

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pipeline.archives.shapes.content import Found, Listed, Loose
 from pipeline.archives.shapes.successors import output_calls
 from pipeline.archives.walks import make_walks
-from pipeline.flatten.successors.kinds import ANSWERS, MESSAGES, base_of
+from pipeline.protocol.item_types import ANSWERS, MESSAGES, base_of
 from pipeline.protocol.pages import Page, Walk
 from pipeline.protocol.successors import SESSION
 

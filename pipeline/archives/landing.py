@@ -22,7 +22,7 @@ from pipeline.flatten.cache import FlatStore
 from pipeline.privacy.content import content_notes, hiding_with
 from pipeline.privacy.forget_record import read_forgotten
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import ArchiveFile, SourceFacts, SyncSummary
+from pipeline.protocol.pages import ArchiveFile, SourceFacts, SyncSummary, UnreadFile
 from pipeline.raw.landing import PART_BYTES
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.writer import PartWriter
@@ -124,8 +124,21 @@ def land_documents(
         size_bytes=size_bytes,
         pipeline_version=__version__,
         first_unrecognised=places.lines(NAMED_PLACES),
+        sync_id=lander.sync_id,
         **counts,
     )
+
+
+def unread_of(read: Iterable[ArchiveFile], known: Iterable[ArchiveFile]) -> list[UnreadFile]:
+    """Of the files that were `read` those of which something could not be; those that could be now and that `known`
+    records tell otherwise of have no place.
+    """
+    once = {archive.sha256 for archive in known if archive.unrecognised}
+    return [
+        UnreadFile(each.file, each.sha256, each.unrecognised, next(iter(each.first_unrecognised), ""))
+        for each in read
+        if each.unrecognised or each.sha256 in once
+    ]
 
 
 def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
@@ -171,6 +184,7 @@ class ArchiveLander:
         self._odd_fields = list(odd_fields)
         self._facts = facts or SourceFacts()
         self.content_key = content_key
+        self.sync_id = sync_id
         self._source = source
         self._forgotten = read_forgotten(store.folder.parent)
         self._now = now
@@ -236,13 +250,17 @@ class ArchiveLander:
         if self._finished or self._found or self._listed:
             self._land()
 
-    def close(self, finished_at: datetime) -> None:
+    def close(self, finished_at: datetime, *, unread: Sequence[UnreadFile] = ()) -> None:
         """Land what is left, and that there was an import; nothing at all if no file was new."""
         if not (self._finished or self._has_landed):
             return
         self.flush()
         summary = msgspec.structs.replace(
-            self._opening(), finished_at=finished_at, verdict="imported", threads_failed=0
+            self._opening(),
+            finished_at=finished_at,
+            verdict="imported",
+            threads_failed=0,
+            unread=list(unread) or None,
         )
         self._writer.add_summary(summary, finished_at)
         self._land()

@@ -84,7 +84,8 @@ class Progress:
 class ExtractOptions:
     """`include_content` asks for texts that file searches found; a `content_key` hides contents before they land.
 
-    `settle_s` is how long a run is asked for again that has ended and says too little (None: a day).
+    `settle_s` is how long a run is asked for again that has ended and says too little (None: a day), `wait_s` how long
+    a response is waited for that is made in the background.
     """
 
     concurrency: int = 32
@@ -92,6 +93,7 @@ class ExtractOptions:
     include_content: bool = True
     content_key: ContentKey | None = None
     settle_s: float | None = 86_400.0
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

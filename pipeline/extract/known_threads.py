@@ -150,12 +150,12 @@ left join turns using (thread_id)
 group by named_threads.thread_id, visits.verdict, visits.started_at
 """
 
-# Grain: one response that was named by its id, known and sealed, or with the response that goes on from it.
+# Grain: one response that was named by its id: whether it is sealed, and the response that goes on from it.
 _RESPONSE_STATES = """
-select named_threads.thread_id, coalesce(bool_or(runs.sealed), false) as is_whole, any_value(later.run_id) as next_id
+select named_threads.thread_id, coalesce(bool_or(runs.sealed), false) as is_whole, min(later.run_id) as next_id
 from named_threads
-join runs on runs.source = $source and runs.run_id = named_threads.thread_id and runs.protocol = 'responses'
-left join runs as later on later.source = $source and later.previous_run_id = runs.run_id
+left join runs on runs.source = $source and runs.run_id = named_threads.thread_id and runs.protocol = 'responses'
+left join runs as later on later.source = $source and later.previous_run_id = named_threads.thread_id
 group by named_threads.thread_id
 """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct, field
 
-from pipeline.flatten.successors.kinds import ASKED_FOR, is_output
+from pipeline.protocol.item_types import ASKED_FOR, is_output
 from pipeline.protocol.json_text import decode_with
 from pipeline.protocol.list_heads import usable_id
 from pipeline.protocol.wire import ItemHead

@@ -80,7 +80,7 @@ def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
     for row in states.iter_rows(named=True):
         thread_id = row["thread_id"]
         if full:
-            yield ThreadTask(thread_id)
+            yield ThreadTask(thread_id, next_id=row.get("next_id"))
             continue
         sealed = {run["run_id"]: _run_task(thread_id, run) for run in row["sealed_runs"] or ()}
         yield ThreadTask(

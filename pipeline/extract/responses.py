@@ -26,6 +26,8 @@ from pipeline.protocol.pages import Certificate, Page
 # What is asked for by its id stands in no list.
 NO_PLACE = -1
 _CONVERSATION = "conv"
+_UNDER_WAY = frozenset({"queued", "in_progress"})
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 30.0
 
 
 def is_conversation(thread_id: str) -> bool:
@@ -137,10 +139,19 @@ class ResponseExtractor(Extractor):
     async def _get(self, response_id: str) -> Answer[ResponseHead]:
         return await self._client.get(("responses", response_id), self._contents(ONE_RESPONSE), decode=decode_response)
 
+    async def _get_ended(self, response_id: str) -> Answer[ResponseHead]:
+        """A response; one that is made in the background when it has ended, or we have waited for long enough."""
+        answer, pause_s, left_s = await self._get(response_id), _FIRST_PAUSE_S, self._options.wait_s
+        while answer.value.status in _UNDER_WAY and left_s > 0:
+            await self._client.clock.sleep(min(pause_s, left_s))
+            left_s, pause_s = left_s - pause_s, min(2 * pause_s, _LONGEST_PAUSE_S)
+            answer = await self._get(response_id)
+        return answer
+
     async def _visit_response(self, task: ThreadTask) -> None:
         started_at = self._client.clock.stamp()
         try:
-            answer = await self._get(task.thread_id)
+            answer = await self._get_ended(task.thread_id)
         except RequestError as error:
             certificate = self._certificate(task.thread_id, started_at, asked_id=task.thread_id)
             await self._finish_with([], certificate, self._ended_by(error))

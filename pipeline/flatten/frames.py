@@ -40,7 +40,7 @@ _DTYPES: dict[str, pl.DataType] = {
 _NOT_FLAT = {"runs": {"sealed"}}
 
 # Columns of `runs` that assistants have nothing for.
-_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
+_OF_SUCCESSORS = ("is_batch", "previous_run_id", "subagent_id")
 
 _NOTHING: Mapping[str, list[Any]] = {}
 _NO_USAGE = Usage()
@@ -102,7 +102,7 @@ def _runs_of(found: Sequence[FlatRun]) -> tuple[Items[Run], dict[str, list[Any]]
         [flat.position for flat in found],
     )
     facts = [flat.one.facts for flat in found]
-    names = ("protocol", *_OF_SUCCESSORS, "cache_write_tokens")
+    names = ("protocol", "service_tier", *_OF_SUCCESSORS, "cache_write_tokens")
     return items, {name: [getattr(fact, name) for fact in facts] for name in names}
 
 
@@ -131,6 +131,7 @@ def _run_frame(items: Items[Run], own: Mapping[str, list[Any]] = _NOTHING) -> pl
         **dict.fromkeys(_OF_SUCCESSORS, [None] * len(runs)),
         "status": [run.status for run in runs],
         "model": [run.model for run in runs],
+        "service_tier": [run.service_tier for run in runs],
         **_instant_columns(runs, "created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"),
         **_error_columns(errors),
         "incomplete_reason": [detail.reason if detail else None for detail in details],

@@ -38,7 +38,8 @@ class Kind:
     profile does not say. `token_scope` is what an Entra token must be for. `takes_openai_variables`: OPENAI_BASE_URL
     and its kin speak of this server; elsewhere they would send one server's key to another.
     `has_version`: its base URL has a version as its last segment. `base_url_example` None: its own servers are off.
-    `protocol`: which objects it speaks of; `lists_threads` False: it never lists what these are in.
+    `protocol`: which objects it speaks of; `lists_threads` False: it never lists what these are in. `settle_after`: for
+    so long a run that ended may change.
     """
 
     base_url: str | None = None
@@ -55,6 +56,7 @@ class Kind:
     has_version: bool = True
     protocol: Protocol = "assistants"
     lists_threads: bool = True
+    settle_after: str = "1d"
     hints: tuple[Hint, ...] = ()
 
     @property
@@ -67,6 +69,7 @@ class Kind:
             "beta": self.beta,
             "params": self.params,
             "follow_agents": self.follows_agents,
+            "settle_after": self.settle_after,
         }
 
 
@@ -195,6 +198,8 @@ KINDS: dict[str, Kind] = {
         beta="agents=v1",
         takes_openai_variables=True,
         protocol="agents",
+        # What a turn used is recorded as well as can be, and may be corrected.
+        settle_after="3d",
     ),
 }
 

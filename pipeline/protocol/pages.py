@@ -116,6 +116,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
 
     `items` stand beside responses and turns; those of them are `items_alone` that belong to none that came with them.
     `first_unrecognised` are a few, to be shown: where and why. Those of earlier versions repeat what was there.
+    `sync_id` is that of the import that read it (empty: an earlier version's).
     """
 
     file: str
@@ -129,6 +130,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     items_alone: int = 0
     unrecognised: int = 0
     first_unrecognised: list[str] = []
+    sync_id: str = ""
 
     def without_texts(self) -> "ArchiveFile":
         """The same with no more than where each place is."""
@@ -157,12 +159,22 @@ class SourceFacts(Struct, frozen=True, kw_only=True):
     sku: str | None = None
 
 
+class UnreadFile(Struct, frozen=True):
+    """A file of which an import could not read all: how many places, and the first; 0 where a later one has read it."""
+
+    file: str
+    sha256: str
+    places: int
+    first: str
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
     """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
 
     `kind` is the kind of server, `project` the one of its organization, `models` what its deployments' names stand for,
     `provider` and `sku` who charges and for which deployment, `odd_fields` what is known to be unreadable.
     `content` is full or hashed (None: full, of an earlier version), `content_key` the fingerprint of the key.
+    `unread` are the files that an import could not read all of.
     """
 
     started_at: datetime
@@ -181,3 +193,4 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     odd_fields: list[str] | None = None
     content: str | None = None
     content_key: str | None = None
+    unread: list[UnreadFile] | None = None

@@ -185,6 +185,7 @@ class Run(Wire):
     incomplete_details: IncompleteDetails | None = None
     model: str | None = None
     instructions: str | None = None
+    service_tier: str | None = None
     usage: Usage | None = None
     tools: Free = UNSET
     metadata: Free = UNSET

@@ -62,6 +62,11 @@ class Settings:
         return RetryPolicy(attempts=self["attempts"], longest_retry_after_s=self["longest_retry_after_s"])
 
     @property
+    def settle_after(self) -> str:
+        """For how long runs that say too little are asked for again."""
+        return str(self["settle_after"] or KINDS[self["kind"]].settle_after)
+
+    @property
     def protocol(self) -> Protocol:
         """Which objects the server speaks of."""
         return KINDS[self["kind"]].protocol

@@ -28,7 +28,7 @@ _TABLES = (
     "prices",
 )
 
-# Grain: source. What each source covers.
+# Grain: source. What each source covers. A run that ended and is known from archives only is nobody's to ask for again.
 _SOURCES = f"""
 with thread_counts as (
     select source, count(*) as threads,
@@ -41,7 +41,10 @@ with thread_counts as (
 ),
 run_counts as (
     select source, count(*) as runs,
-        count(*) filter (where coalesce(status, '') not in {TERMINAL_SQL}) as open_runs
+        count(*) filter (
+            where not sealed and (status in {TERMINAL_SQL}
+                and walk_id in (select walk_id from walks where resource = 'runs' and verdict = 'imported')) is not true
+        ) as open_runs
     from runs group by source
 ),
 step_counts as (select source, count(*) as steps from run_steps group by source),

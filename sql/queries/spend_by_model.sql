@@ -14,7 +14,7 @@ select
     try_cast(sum(cached_tokens) as bigint) as cached_tokens,
     try_cast(sum(completion_tokens) as bigint) as completion_tokens,
     try_cast(sum(reasoning_tokens) as bigint) as reasoning_tokens,
-    count(*) filter (where kind = 'step' and cost_usd is null) as unpriced_steps,
+    count(*) filter (where kind = 'step' and is_unpriced) as unpriced_steps,
     count(*) filter (where kind = 'run_rest' and cost_usd is null) as unpriced_rests,
     round(sum(unattributed_cost_usd), 6) as unattributed_cost_usd
 from spending

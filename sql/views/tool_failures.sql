@@ -4,7 +4,9 @@
 -- reads: tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
 -- filled `error`), unanswered (a function, or an mcp call that waited for approval, whose run
--- ended badly before its output came). A step that somebody cancelled
+-- ended badly before its output came), call_failed (the call of a response or a turn says so itself: its status is failed or
+-- incomplete, or it has an error). Of these neither their run's failure nor a missing output tells anything of a call: the
+-- output of a function is an item of a later response. A step that somebody cancelled
 -- is no failure of its tool. An output that is hidden (content = "hashed") says itself that it was one of these.
 create or replace view tool_failures as
 with calls as (
@@ -20,6 +22,9 @@ with calls as (
         tool_calls.name,
         tool_calls.arguments,
         tool_calls.output,
+        tool_calls.error as call_error,
+        coalesce(runs.protocol, 'assistants') = 'assistants' as is_classic,
+        not is_classic and (call_error is not null or coalesce(tool_calls.status in ('failed', 'incomplete'), false)) as has_failed,
         run_steps.created_at,
         run_steps.status as step_status,
         runs.status as run_status,
@@ -54,13 +59,14 @@ select
     name,
     created_at,
     case
-        when step_status = 'failed' or has_step_error then 'step_failed'
-        when step_status = 'expired' then 'step_expired'
+        when has_failed then 'call_failed'
+        when is_classic and (step_status = 'failed' or has_step_error) then 'step_failed'
+        when is_classic and step_status = 'expired' then 'step_expired'
         when type = 'code_interpreter' and contains(output, 'Traceback (most recent call last)') then 'traceback'
         when type = 'code_interpreter' and is_hidden_as(output, 'traceback') then 'traceback'
         when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
         when is_hidden_as(output, 'error') then 'error_output'
-        when type in ('function', 'mcp') and output is null and run_status in ('expired', 'failed', 'incomplete')
+        when is_classic and type in ('function', 'mcp') and output is null and run_status in ('expired', 'failed', 'incomplete')
         then 'unanswered'
     end as reason,
     step_status,
@@ -68,6 +74,7 @@ select
     -- The run's error is the step's only where the step itself came to a bad end.
     case when reason in ('step_failed', 'step_expired', 'unanswered') then error_code end as error_code,
     case
+        when reason = 'call_failed' then call_error
         when reason = 'error_output' then output_error
         when reason in ('step_failed', 'step_expired', 'unanswered') then error_message
     end as error_message,

@@ -3,7 +3,7 @@
 -- units: seconds of the step, as the server tells time in whole seconds; US dollars, exact to 12 decimals; bytes
 -- reads: tool_call_costs, tool_failures, run_steps, run_costs
 -- run_share is the part of the source's runs that used the tool, from 0 to 1. Durations count each step once, whatever
--- the number of its calls. retries are calls of a tool whose last calls before, in an earlier step of the same run, failed: at
+-- the number of its calls; the calls of a response or a turn have no time of their own. retries are calls of a tool whose last calls before, in an earlier step of the same run, failed: at
 -- most as many as failed there. carried_cost_usd and child_cost_usd stand beside the cost (see tool_call_costs). cost_usd sums the calls whose cost is known: unpriced_calls have none.
 create or replace view tool_usage as
 with tool_steps as (
@@ -44,7 +44,10 @@ step_durations as (
         run_id,
         step_id,
         step_index,
-        epoch(coalesce(completed_at, failed_at, expired_at, cancelled_at)) - epoch(created_at) as duration_s
+        case
+            when type in ('response', 'turn') then null
+            else epoch(coalesce(completed_at, failed_at, expired_at, cancelled_at)) - epoch(created_at)
+        end as duration_s
     from run_steps
 ),
 timed_steps as (

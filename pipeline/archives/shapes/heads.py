@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from pipeline.protocol.json_text import repair_json, unmask_numbers
+from pipeline.protocol.json_text import drop_huge_numbers, repair_json, unmask_numbers
 from pipeline.protocol.pages import Resource
 from pipeline.protocol.spellings import snake_case, with_own_names
 
@@ -102,7 +102,7 @@ def decode_masked(body: bytes, kind: Any, *, is_raw: bool = False) -> Any:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
         repaired = repair_json(body if is_raw else unmask_numbers(body))
-        return msgspec.json.decode(repaired, type=kind)
+        return msgspec.json.decode(repaired if is_raw else drop_huge_numbers(repaired), type=kind)
 
 
 def is_unicode(body: bytes) -> bool:

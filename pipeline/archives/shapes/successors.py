@@ -9,7 +9,7 @@ from msgspec import Raw, UnsetType
 from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Loose, Unrecognised, Within
 from pipeline.archives.shapes.heads import Head, decode_masked, fields_of, is_unicode, read_head, text_or_none
 from pipeline.flatten.successors.joining import Item
-from pipeline.flatten.successors.kinds import ANSWERS, MESSAGES, OTHERS, is_known, is_output
+from pipeline.protocol.item_types import ANSWERS, MESSAGES, OTHERS, is_known, is_output
 from pipeline.protocol.json_text import unmask_numbers
 from pipeline.protocol.pages import Protocol
 from pipeline.protocol.successors import RESPONSE, RUN_OBJECTS, SESSION, TURN, conversation_of

@@ -78,7 +78,7 @@ def _code_interpreter(rng: random.Random) -> list[JsonObject]:
 
 def _mcp(rng: random.Random) -> list[JsonObject]:
     is_failed = rng.random() < 0.2
-    call = {"type": "mcp_call", "id": make_id(rng, "mcp_"), "server_label": "github", "name": "search_code"}
+    call: JsonObject = {"type": "mcp_call", "id": make_id(rng, "mcp_"), "server_label": "github", "name": "search_code"}
     call |= {"arguments": json.dumps({"query": rng.choice(QUESTIONS)}), "approval_request_id": None}
     passage = None if is_failed else rng.choice(PASSAGES)
     answered: JsonObject = {"output": passage, "error": "timeout" if is_failed else None}

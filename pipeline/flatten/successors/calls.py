@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from pipeline.flatten.successors.capping import capped
 from pipeline.flatten.successors.joining import Item
-from pipeline.flatten.successors.kinds import NAMES_ITS_TYPE, Kind, is_known, kind_of, tool_of
+from pipeline.protocol.item_types import NAMES_ITS_TYPE, Kind, is_known, kind_of, tool_of
 from pipeline.protocol.json_text import join_fields, raw_text, text_of
 
 # What an item says of its run, which the run itself says.

@@ -12,9 +12,9 @@ from pipeline.flatten.items import RejectRows
 from pipeline.flatten.salvage import Reject
 from pipeline.flatten.successors.calls import read_call
 from pipeline.flatten.successors.joining import Item, Joined, Pool, in_order, item_of, join_items
-from pipeline.flatten.successors.kinds import ASKED_FOR
 from pipeline.flatten.successors.reading import Contents, FoundRun, raw_shown, read_contents
 from pipeline.flatten.successors.runs import Facts, OneStep, run_of_response, run_of_turn, step_of
+from pipeline.protocol.item_types import ASKED_FOR
 from pipeline.protocol.pages import Certificate, LandedWalk, Page
 from pipeline.protocol.successors import Response, Turn
 from pipeline.protocol.wire import TERMINAL_STATUSES, Run
@@ -65,12 +65,15 @@ def flatten_walk(walk: LandedWalk, rejects: RejectRows) -> list[FlatRun]:
         flat.append(FlatRun(one, walk, step_walk, found.page, position))
     if walk.certificate.item_order == "desc" and walk.certificate.verdict != "imported":
         last = 2 * walk.certificate.first_index + len(flat) - 1
-        flat = [_moved(each, last) for each in flat]
+        return [_moved(each, None if each.position is None else last - each.position) for each in flat]
+    if walk.certificate.protocol == "agents" and walk.certificate.verdict != "imported":
+        # Those of subagents are in lists of their own.
+        begun = sorted(range(len(flat)), key=lambda index: (flat[index].one.run.created_at or 0, index))
+        return [_moved(flat[index], place) for place, index in enumerate(begun)]
     return flat
 
 
-def _moved(flat: FlatRun, last: int) -> FlatRun:
-    position = None if flat.position is None else last - flat.position
+def _moved(flat: FlatRun, position: int | None) -> FlatRun:
     return FlatRun(flat.one, flat.walk, flat.step_walk, flat.page, position)
 
 
@@ -132,9 +135,7 @@ def _is_settled(whole: Certificate, run: Run, *, is_answered: bool) -> bool:
 def _step_walk(walk: LandedWalk, run: Run, number: int, *, is_answered: bool) -> LandedWalk:
     """The walk over the one step of a run: as complete as what it is made from."""
     whole = walk.certificate
-    # A response is an answer by itself, however the list that it stood in ended; the items of a turn are a list.
-    is_alone = whole.protocol == "responses" and whole.verdict != "imported" and is_answered
-    is_whole = whole.verdict == "complete" or is_alone
+    is_whole = whole.verdict == "complete"
     has_ended = run.status in TERMINAL_STATUSES
     is_settled = _is_settled(whole, run, is_answered=is_answered)
     certificate = Certificate(

@@ -30,7 +30,7 @@ from pipeline.settings.invocation import SAMPLE_SOURCE, Settings
 from pipeline.threads.naming import Named, Naming
 from pipeline.verbs.content_key import check_content, read_content_key, read_history
 from pipeline.verbs.progress import LogFormat, Meter, Reporter
-from pipeline.verbs.sync.connected_agents import sync_with_agents
+from pipeline.verbs.sync.beside import sync_with_others
 from pipeline.verbs.sync.dry_run import plan_sync, print_plan
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from pipeline.verbs.sync.outcome import exit_code_of, report_end, report_interruption
@@ -45,8 +45,10 @@ class SyncRequest:
 
     naming: Naming
     settle_s: float | None = 86_400.0
+    wait_s: float = 0.0
     sample: bool = False
     full: bool = False
+    chains: bool = False
     dry_run: bool = False
     lock_wait_s: float = 30.0
     loads: bool = True
@@ -104,14 +106,15 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
     return 0
 
 
-def _check_naming(settings: Settings, naming: Naming) -> None:
+def _check_naming(settings: Settings, request: SyncRequest) -> None:
     """Raises ConfigurationError for what this kind of server has not, or does not list."""
-    kind = KINDS[settings["kind"]]
-    if naming.responses and kind.protocol != "responses":
-        raise ConfigurationError(
-            f"--responses is for servers that have responses (kind responses or foundry-responses), not"
-            f" {settings['kind']}"
-        )
+    kind, naming = KINDS[settings["kind"]], request.naming
+    for option, is_given in (("--responses", bool(naming.responses)), ("--chains", request.chains)):
+        if is_given and kind.protocol != "responses":
+            raise ConfigurationError(
+                f"{option} is for servers that have responses (kind responses or foundry-responses), not"
+                f" {settings['kind']}"
+            )
     conversations = [thread_id for thread_id in naming.thread_ids if is_conversation(thread_id)]
     if kind.protocol == "responses" and not kind.lists_threads and (naming.all_threads or conversations):
         raise ConfigurationError(
@@ -141,9 +144,10 @@ async def _list_threads(client: ApiClient, protocol: Protocol) -> list[str]:
 
 def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
     client = make_client(settings)
-    _check_naming(settings, request.naming)
+    _check_naming(settings, request)
     with _open_plan(settings, request) as warehouse:
-        named = request.naming.read(warehouse, source=settings.source, keeps_others=settings.follows_agents)
+        follows = settings.follows_agents or request.chains
+        named = request.naming.read(warehouse, source=settings.source, keeps_others=follows)
         request = replace(request, content_key=read_content_key(settings))
         history = read_history(warehouse, settings.source)
     for notice in check_content(history, settings, settings.source, request.content_key):
@@ -190,15 +194,16 @@ async def _run(
             request.crew,
         )
         async with contextlib.aclosing(fleets):
-            if not settings.follows_agents:
+            if not (settings.follows_agents or request.chains):
                 return await sync_round(selection.thread_ids, progress)
-            return await sync_with_agents(
+            return await sync_with_others(
                 sync_round,
                 selection.thread_ids,
                 lambda: _open_plan(settings, request),
                 source=options.source,
                 full=options.full,
                 progress=progress,
+                beside="chains" if request.chains else "agents",
                 others=named.others or (),
             )
 
@@ -224,6 +229,7 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
             include_content=settings["include_content"],
             content_key=request.content_key,
             settle_s=request.settle_s,
+            wait_s=request.wait_s,
         ),
         plan=_plan_source(settings, request),
     )

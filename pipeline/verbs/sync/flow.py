@@ -137,8 +137,13 @@ async def run_sync(
         await in_daemon_thread(receiver.join)
         lost = await _finish(receiver, store, options, sync_id, progress)
         kept = await _compare(options, sync_id, progress)
-        is_short = any_counted(lost) or bool(kept and kept.dropped)
-        verdict = "incomplete" if verdict == "complete" and is_short else verdict
+        if verdict == "complete" and (any_counted(lost) or (kept and kept.dropped)):
+            # It is known only now that all of it is loaded: the sync says again how it ended.
+            verdict, said_at = "incomplete", client.clock.stamp()
+            summary = _summary(client, options, progress, started_at=started_at, finished_at=said_at, verdict=verdict)
+            await lander.close(summary, said_at)
+            if options.plan is None:
+                await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
     return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost, kept)
 
 

@@ -1,4 +1,7 @@
-"""Types of items: which are calls, which are outputs of calls, and which of their fields are columns; data only."""
+"""Types of items of responses and turns: which are calls, which outputs of calls, which of their fields are columns.
+
+Types that are published; what servers make up beside them is told by how it ends.
+"""
 
 from dataclasses import dataclass
 
@@ -23,6 +26,15 @@ OTHERS = frozenset(
         "oauth_consent_request",
     }
 )
+# Tools whose calls, and where they are items of their own outputs, are named `TOOL_call` and `TOOL_call_output`.
+_TOOLS = (
+    "function", "custom_tool", "file_search", "code_interpreter", "web_search", "mcp", "computer", "computer_use",
+    "image_generation", "local_shell", "shell", "apply_patch", "tool_search", "multi_agent", "memory_search",
+    "create_subagent", "send_subagent_input", "resume_subagent", "interrupt_subagent", "close_subagent",
+    "wait_for_subagents", "remote_function", "bing_grounding", "bing_custom_search_preview", "azure_ai_search",
+    "sharepoint_grounding_preview", "fabric_dataagent_preview", "browser_automation_preview", "openapi",
+    "azure_function", "a2a_preview",
+)  # fmt: skip
 # What answers what, beside outputs: by which field it names it.
 ANSWERS = {
     "mcp_approval_response": ("mcp_approval_request", "approval_request_id", "id"),
@@ -36,6 +48,12 @@ _CALL, _OUTPUT, _PREVIEW = "_call", "_output", "_preview"
 # Calls and outputs whose names do not end so.
 _OTHER_CALLS = frozenset({"program", "command_execution"})
 _OTHER_OUTPUTS = frozenset({"program_output", "tool_search_output"})
+# All types that are published.
+PUBLISHED = frozenset(
+    {*MESSAGES, *OTHERS, *_OTHER_CALLS, *_OTHER_OUTPUTS}
+    | {tool + end for tool in _TOOLS for end in (_CALL, _CALL + _OUTPUT)}
+    | {tool.removesuffix(_PREVIEW) for tool in _TOOLS}
+)
 # Two names of one tool.
 _SAME = {"computer_use": "computer"}
 # Whose type is what they name.
