@@ -81,7 +81,8 @@ class Kept:
             (self.sealed_unsettled, "sealed though not settled", "`settle_after` has passed; `sync --full` asks again"),
         )
         return [
-            f"{count_of(len(runs), 'runs')} {what} ({_named(runs)}): {_SAYS_TOO_LITTLE}, which `{command('query incomplete_runs')}` shows; {then}"
+            f"{count_of(len(runs), 'runs')} {what} ({_named(runs)}): {_SAYS_TOO_LITTLE}, which"
+            f" `{command('query incomplete_runs')}` shows; {then}"
             for runs, what, then in kinds
             if runs
         ]
