@@ -161,7 +161,8 @@ def _contents_of(documents: Iterable[Document | Damage], beside: Callable[[str],
 class ArchiveLander:
     """Collects what archives hold and lands it in parts, the record of each file not before its content.
 
-    With a `flat` store parts are flattened as well. `first_place`: how many objects, or more, the import has before.
+    With a `flat` store parts are flattened as well; `landed` hears of each.
+    `first_place`: how many objects, or more, the import has before.
     """
 
     def __init__(
@@ -177,10 +178,12 @@ class ArchiveLander:
         first_place: int = 0,
         odd_fields: Sequence[str] = (),
         facts: SourceFacts | None = None,
+        landed: Callable[[], None] | None = None,
     ) -> None:
         hide = hiding_with(content_key)
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
         self._flat = flat
+        self._landed = landed
         self._odd_fields = list(odd_fields)
         self._facts = facts or SourceFacts()
         self.content_key = content_key
@@ -304,4 +307,6 @@ class ArchiveLander:
             self.parts.append(part)
             if self._flat is not None:
                 self._flat.write(part)
+            if self._landed is not None:
+                self._landed()
         self._has_landed = True

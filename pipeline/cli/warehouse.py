@@ -14,6 +14,7 @@ from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, Pr
 from pipeline.errors import ConfigurationError, IncompleteError
 
 if TYPE_CHECKING:
+    from pipeline.raw.parts import RawStore
     from pipeline.verbs.query.output import Look
 
 
@@ -91,8 +92,6 @@ def load(
     from pipeline.raw.prune_record import forget_pruned as forget_record
     from pipeline.upkeep.gathering import gather_parts, gathering_store, raw_folder
     from pipeline.warehouse.database import warehouse_path
-    from pipeline.warehouse.load import load_new_parts
-    from pipeline.warehouse.load import rebuild as rebuild_warehouse
     from pipeline.warehouse.loaded_parts import refuse_if_missed, sweep_leftovers
     from pipeline.warehouse.lost_values import any_counted, held_parts, lost_since, summary_of, warnings_of
 
@@ -111,12 +110,7 @@ def load(
             f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
         )
     held = frozenset[str]() if rebuild else held_parts(warehouse)
-    if rebuild:
-        count = rebuild_warehouse(
-            store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
-        )
-    else:
-        count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    count = _load(store, warehouse, wait_s=lock_wait, rebuild=rebuild, forget_pruned=forget_pruned)
     lost = lost_since(warehouse, held)
     for warning in warnings_of(lost):
         print(f"warning: {warning}", file=sys.stderr)
@@ -131,6 +125,25 @@ def load(
         refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
     if any_counted(lost):
         raise typer.Exit(IncompleteError.exit_code)
+
+
+def _load(store: "RawStore", warehouse: Path, *, wait_s: float, rebuild: bool, forget_pruned: bool) -> int:
+    """How many parts were loaded, or the warehouse rebuilt from."""
+    from pipeline.cluster.flatteners import flatteners
+    from pipeline.warehouse.load import load_new_parts
+    from pipeline.warehouse.load import rebuild as rebuild_warehouse
+
+    with flatteners(store, store.list_parts() if rebuild or not warehouse.exists() else []) as flattener:
+        if not rebuild:
+            return load_new_parts(store, warehouse, wait_s=wait_s, flattener=flattener)
+        return rebuild_warehouse(
+            store,
+            warehouse,
+            wait_s=wait_s,
+            without_pruned=forget_pruned,
+            no_ledger=_say_priced_anew,
+            flattener=flattener,
+        )
 
 
 def status(
@@ -201,6 +214,15 @@ def report(
         str | None,
         typer.Option(metavar="WHEN", help="Only usage since 30d, 4w, 2026-05 or 2026-05-01 (UTC days)."),
     ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only usage until this UTC day, itself in it.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", help="The key of runs' metadata that names customers (default: customer, or a usual one)."
+        ),
+    ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -212,9 +234,10 @@ def report(
     now = datetime.now(UTC)
     folder = read_flags(data_dir=data_dir).data_dir
     path = out or folder / "report.html"
-    period = parse_days(since, None, today=now.date())
-    since_on = None if period is None else period.first_on
-    write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
+    period = parse_days(since, until, today=now.date())
+    since_on = period.first_on if period and since else None
+    until_on = period.last_on if period and until else None
+    write_report(warehouse_path(folder), path, Scope(source, since_on, until_on, key), now=now)
     # What is no plain file may be where this would be printed.
     print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)
 

@@ -17,6 +17,7 @@ from pipeline.archives.files import find_archives
 from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file, unread_of
 from pipeline.archives.ranges import hash_file
 from pipeline.cluster.executors import Executor
+from pipeline.cluster.flatteners import flatteners_of
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.http.pacing import Clock
@@ -28,9 +29,9 @@ from pipeline.raw.prune_record import read_imported
 from pipeline.verbs.archive_evidence import Evidence, read_evidence
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
+from pipeline.warehouse.background import loading_meanwhile
 from pipeline.warehouse.checks import Finding, run_check
 from pipeline.warehouse.database import open_for_reading, warehouse_path
-from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
 from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
 
@@ -133,28 +134,32 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
     new: list[ArchiveFile] = []
     started_at = now()
     sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
-    lander = ArchiveLander(
-        store,
-        source=request.source,
-        now=started_at,
-        content_key=request.content_key,
-        sync_id=sync_id,
-        odd_fields=request.odd_fields,
-        facts=request.facts,
-    )
-    for path in files:
-        sha256 = hash_file(path)
-        if (archive := known.get(sha256)) is None:
-            archive = known[sha256] = read_file(path, sha256, lander, progress)
-            lander.finish_file(archive)
-            new.append(archive)
-        else:
-            progress.files_known += 1
-        progress.archives.append(archive)
-        progress.files_done += 1
-    lander.close(now(), unread=unread_of(new, imported))
-    progress.items_alone = lander.items_alone
-    load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
+    with (
+        flatteners_of(sum(path.stat().st_size for path in files)) as flattener,
+        loading_meanwhile(store, warehouse_path(request.data_dir), flattener, wait_s=request.lock_wait_s) as landed,
+    ):
+        lander = ArchiveLander(
+            store,
+            source=request.source,
+            now=started_at,
+            content_key=request.content_key,
+            sync_id=sync_id,
+            odd_fields=request.odd_fields,
+            facts=request.facts,
+            landed=landed,
+        )
+        for path in files:
+            sha256 = hash_file(path)
+            if (archive := known.get(sha256)) is None:
+                archive = known[sha256] = read_file(path, sha256, lander, progress)
+                lander.finish_file(archive)
+                new.append(archive)
+            else:
+                progress.files_known += 1
+            progress.archives.append(archive)
+            progress.files_done += 1
+        lander.close(now(), unread=unread_of(new, imported))
+        progress.items_alone = lander.items_alone
 
 
 def _import_on_ray(
