@@ -20,7 +20,8 @@ def docs(
     pages["changelog"] = resource_path("CHANGELOG.md") if "changelog" not in pages else pages["changelog"]
     if topic is None:
         for name, path in pages.items():
-            print(f"{name:<14} {plain_line(path.read_text('utf-8').splitlines()[0].lstrip('# '))}")
+            title = next((line for line in path.read_text("utf-8").splitlines() if line.startswith("# ")), name)
+            print(f"{name:<14} {plain_line(title.removeprefix('# '))}")
         return
     page = pages.get(topic.lower().removesuffix(".md"))
     if page is None:
