@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.sqlfiles.duck import Connection, attached, read_frame
+from pipeline.warehouse.stored_costs import drop_stored, store_work, work_out
 
 # Tables whose rows do not follow from raw parts: a rebuild takes them over from the warehouse that it replaces.
 KEPT_TABLES = ("cost_ledger", "repricings")
@@ -29,26 +30,23 @@ where sealed
     )
 """
 
-# Through `usage_costs`: what the ledger has keeps its price, a new step or rest gets the price of today's book.
+# What the ledger has keeps its price, a new step or rest gets the price of today's book.
 _LEDGER_ROWS = """
-create or replace temp table ledger_rows as
-select usage_costs.source, usage_costs.thread_id, usage_costs.run_id, usage_costs.step_id, usage_costs.price_id,
-    usage_costs.match, usage_costs.priced_model, usage_costs.input_usd_per_mtok, usage_costs.cached_input_usd_per_mtok,
-    usage_costs.cache_write_usd_per_mtok,
-    usage_costs.output_usd_per_mtok, usage_costs.discount, usage_costs.input_cost_usd, usage_costs.cached_cost_usd,
-    usage_costs.output_cost_usd, usage_costs.cost_usd, walks.ended_at as sealed_at
-from usage_costs
-semi join posted_runs using (source, thread_id, run_id)
-left join run_steps using (source, thread_id, run_id, step_id)
-left join runs using (source, thread_id, run_id)
+insert into cost_ledger by name
+select costs_at_work.source, costs_at_work.thread_id, costs_at_work.run_id, costs_at_work.step_id,
+    costs_at_work.price_id, costs_at_work.match, costs_at_work.priced_model, costs_at_work.input_usd_per_mtok,
+    costs_at_work.cached_input_usd_per_mtok, costs_at_work.cache_write_usd_per_mtok, costs_at_work.output_usd_per_mtok,
+    costs_at_work.discount, costs_at_work.input_cost_usd, costs_at_work.cached_cost_usd, costs_at_work.output_cost_usd,
+    costs_at_work.cost_usd, walks.ended_at as sealed_at
+from costs_at_work
+left join steps_at_work as run_steps using (source, thread_id, run_id, step_id)
+left join runs_at_work as runs using (source, thread_id, run_id)
 left join walks on walks.walk_id = coalesce(run_steps.walk_id, runs.walk_id)
 """
 
 _DELETE_POSTED = """
-delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
+delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from runs_of_slice)
 """
-
-_INSERT_ROWS = "insert into cost_ledger by name select columns(*) from ledger_rows"
 
 # Once for each step: one that is there twice, and all sums with it, was doubled by what was loaded twice.
 _KEEP_COSTS = """
@@ -78,12 +76,18 @@ delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
 """
 
 
-def post_touched_runs(connection: Connection) -> None:
-    """Write the costs of those of `touched_runs` that are over; a price that is there already stays."""
+def post_touched_runs(connection: Connection, *, stores: bool = True) -> None:
+    """Write the costs of those of `touched_runs` that are over; a price that is there already stays.
+
+    What they cost is stored for the views as well, but not where nobody is going to ask (`stores`).
+    """
     connection.execute(_POSTED_RUNS)
-    connection.execute(_LEDGER_ROWS)
-    connection.execute(_DELETE_POSTED)
-    connection.execute(_INSERT_ROWS)
+    drop_stored(connection, "touched_runs")
+    for _ in work_out(connection, "posted_runs"):
+        connection.execute(_DELETE_POSTED)
+        connection.execute(_LEDGER_ROWS)
+        if stores:
+            store_work(connection)
 
 
 def keep_ledger(connection: Connection, old: Path) -> int | None:

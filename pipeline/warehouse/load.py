@@ -212,14 +212,23 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
 
 
 def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
-    """The same for parts that are flattened already: the frames of each, as `frames_of` gives them."""
+    """The same for parts that are flattened already: the frames of each, as `frames_of` gives them.
+
+    Nobody is going to ask such a warehouse what anything cost: costs are not stored for views.
+    """
     flat = list(parts)
     if not flat:
         return
-    load_batches(connection, [flat])
+    load_batches(connection, [flat], stores_costs=False)
 
 
-def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]], *, in_background: bool = False) -> None:
+def load_batches(
+    connection: Connection,
+    batches: Iterable[Sequence[Frames]],
+    *,
+    in_background: bool = False,
+    stores_costs: bool = True,
+) -> None:
     """The same for several batches, as one: rows follow each other, and what follows from them is seen to once.
 
     A commit for each would pack the last rows of every table anew. `in_background` little memory is held between them.
@@ -234,7 +243,7 @@ def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]], *,
             put_frames(connection, {name for name, frame in frames.items() if frame.height})
             if in_background:
                 let_go(connection)
-        settle(connection)
+        settle(connection, stores=stores_costs)
 
 
 @contextlib.contextmanager

@@ -115,12 +115,12 @@ where threads.source = thread_rows.source and threads.thread_id = thread_rows.th
 _INSERT_THREADS = "insert into threads by name select columns(*) from thread_rows"
 
 
-def settle(connection: Connection) -> None:
-    """See to all runs and threads that have been touched since `begin_touching`."""
+def settle(connection: Connection, *, stores: bool) -> None:
+    """See to all runs and threads that have been touched since `begin_touching`; `stores` their costs for views."""
     connection.execute(_SEALS)
     connection.execute(_SEAL)
     connection.execute(_TOUCHED_THREADS)
     connection.execute(_THREAD_ROWS)
     connection.execute(_DELETE_OLD_THREADS)
     connection.execute(_INSERT_THREADS)
-    post_touched_runs(connection)
+    post_touched_runs(connection, stores=stores)
