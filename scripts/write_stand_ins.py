@@ -1,4 +1,4 @@
-"""Write `sql/stand_ins.sql`: for each view one of the same columns that reads nothing, over which views are made fast."""
+"""Write `sql/stand_ins.sql`: for each view one of the same columns that reads nothing, so that views are made fast."""
 
 from pathlib import Path
 

@@ -3,20 +3,23 @@
 import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from pipeline import __version__
 from pipeline.sqlfiles.catalog import read_sql_files, read_stand_ins, views_in_order
-from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
-from pipeline.sqlfiles.price_book import PriceBook
+from pipeline.sqlfiles.duck import Connection, register, unregister
+
+if TYPE_CHECKING:
+    from pipeline.sqlfiles.price_book import PriceBook
 
 SCHEMA_VERSION = 8
 # Tables, and those that hold what views would otherwise work out. A lake has the former only.
 TABLE_KINDS = ("tables", "stored")
 
 
-def refresh_prices(connection: Connection, book: PriceBook) -> None:
+def refresh_prices(connection: Connection, book: "PriceBook") -> None:
     """Make the price book the one that the views read; the ledger stays as it is."""
     for table, frame in (("prices", book.prices), ("price_discounts", book.discounts), ("fees", book.fees)):
         register(connection, "price_book", frame)
@@ -56,7 +59,7 @@ def open_in_memory(*, views: Sequence[str] | None = None) -> Iterator[Connection
 
 def renew_views(connection: Connection) -> None:
     """Make the views anew where a program of the same schema had others."""
-    if read_frame(connection, "select views_sha256 from schema_version").item() != digest_views():
+    if connection.execute("select views_sha256 from schema_version").fetchall() != [(digest_views(),)]:
         _create_views(connection)
         connection.execute("update schema_version set views_sha256 = ?", [digest_views()])
 

@@ -9,12 +9,13 @@ from pipeline.sqlfiles.duck import Connection, has_rows
 
 STORED_TABLES = ("stored_runs", "stored_costs", "stored_calls")
 # So many at a time: what is worked out of them stays small.
-_RUNS_AT_ONCE = 8192
+RUNS_AT_ONCE = 8192
 
-_SLICES = f"""
+_SLICES = """
 create or replace temp table slices as
-select source, thread_id, run_id, (row_number() over (order by source, thread_id, run_id) - 1) // {_RUNS_AT_ONCE} as slice
-from {{runs}}
+select source, thread_id, run_id,
+    (row_number() over (order by source, thread_id, run_id) - 1) // {at_once} as slice
+from {runs}
 """
 _SLICE = """
 create or replace temp table runs_of_slice as select source, thread_id, run_id from slices where slice = ?
@@ -42,7 +43,7 @@ def work_out(connection: Connection, runs: str) -> Iterator[None]:
 
     Beside it stand `runs_of_slice`, their ids, and their rows: `runs_at_work`, `steps_at_work`, `calls_at_work`.
     """
-    connection.execute(_SLICES.format(runs=runs))
+    connection.execute(_SLICES.format(runs=runs, at_once=RUNS_AT_ONCE))
     numbers = connection.execute("select distinct slice from slices order by slice").fetchall()
     for number in numbers:
         connection.execute(_SLICE, number)

@@ -1,7 +1,6 @@
 -- What some tool calls cost and how they went, worked out: the names are of relations with the columns of tool_calls, run_steps, runs and usage_costs.
 -- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals; sizes in bytes; seconds
--- reads: none
 -- All calls and steps of a run must be there. tool_call_costs says what the columns mean; what other runs decide is not here.
 create or replace macro worked_calls(calls_of, steps_of, runs_of, costs_of) as table
 with costed_steps as materialized (
