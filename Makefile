@@ -6,9 +6,10 @@ RUN := .venv/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' 
 DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
 PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
+READERS := .readers/.ready-$(shell cat tests/readers/*requirements.txt | cksum | cut -d' ' -f1)
 
 .PHONY: demo test check prices licences architecture decisions audit \
-	notebooks test-peers test-browser test-clickhouse test-duckdb15 test-lake test-dates faults load-test mutants \
+	notebooks test-peers test-browser test-duckdb15 test-lake test-publishers test-dates faults load-test mutants \
 	bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
@@ -52,10 +53,16 @@ $(PEERS):
 		-r tests/peers/requirements.txt
 	touch $@
 
-test-clickhouse: $(DEV)  ## ClickHouse reads a lake; it takes about 560 MB, so it is not among the tests of every change
-	test -d .clickhouse/chdb || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-		--target .clickhouse -r tests/clickhouse/requirements.txt
-	$(BIN)/python -m pytest -o addopts=-q tests/clickhouse
+test-lake: $(DEV) $(READERS)  ## nine readers of Delta tables find in a lake what the warehouse has; they take about 2 GB
+	$(BIN)/python -m pytest -o addopts=-q tests/readers
+
+$(READERS):
+	for name in new deltalake-0.25; do $(PYTHON) -m venv --clear .readers/$$name; done
+	.readers/new/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/readers/requirements.txt
+	.readers/deltalake-0.25/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/readers/deltalake-0.25-requirements.txt
+	touch $@
 
 test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of a file that 2.0 wrote
 	test -d .duckdb15/duckdb || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
@@ -67,7 +74,7 @@ test-duckdb15: $(DEV)  ## what touches DuckDB, on duckdb 1.5, and every view of 
 		tests/lake/test_publishing.py::test_the_warehouse_the_lake_and_a_rebuild_from_raw_are_the_same_whole \
 		tests/project/test_notebooks.py::test_over_a_lake_it_shows_what_it_shows_over_the_warehouse
 
-test-lake: $(DEV)  ## two publishers of one lake, killed a hundred times
+test-publishers: $(DEV)  ## two publishers of one lake, killed a hundred times
 	LAKE_KILLS=100 $(BIN)/python -m pytest tests/lake/test_publishing.py -k killed_at_random
 
 test-dates: $(DEV)  ## every test a day, a month and a year from now: the clock moved in all processes; needs a C compiler

@@ -16,9 +16,10 @@ from pipeline.errors import ConfigurationError, DamagedPartError, PipelineError
 from pipeline.flatten.cache import FlatStore, packed_frame, unpacked_frame
 from pipeline.flatten.garbage_collector import tune_garbage_collector
 from pipeline.flatten.part_frames import Frames, frames_of
-from pipeline.lake.delta_tables import Change, LakeConflictError, naming_place
+from pipeline.lake.delta_tables import LakeConflictError, naming_place
 from pipeline.lake.slices import Touched, put_slices, read_changes, read_slices, touched_by
 from pipeline.lake.store import PART_TABLES, Lake, LakeState, Snapshot
+from pipeline.lake.table_writes import Change
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.places import open_raw
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister

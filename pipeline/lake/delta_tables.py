@@ -1,10 +1,9 @@
-"""Delta tables with the columns, types and keys of the warehouse's tables: made, brought up to date, written."""
+"""Delta tables with the columns, types and keys of the warehouse's tables: made and brought up to date."""
 
 import contextlib
 import importlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,7 +13,7 @@ from pipeline.sqlfiles.catalog import SqlFile
 from pipeline.storage.buckets import hint_at, is_bucket, tell_cause
 
 if TYPE_CHECKING:
-    from deltalake import CommitProperties, DeltaTable, Schema
+    from deltalake import DeltaTable, Schema
 
 # In every commit: of two publishers that have read the same state Delta lets only one write.
 APPLICATION = "run-steps-pipeline"
@@ -33,35 +32,16 @@ _REQUIRED = re.compile(r"^\s+([a-z_][a-z0-9_]*) .*\bnot null\b", re.MULTILINE)
 _TIMES = ("created_at", "started_at", "sealed_at", "landed_at")
 _OWNERS = ("thread_id", "run_id", "step_id")
 PARTITION = "source"
-_NO_OWNERS = (PARTITION, "report")
 # Here `source` says where a price was read.
 _OF_NO_SOURCE = ("prices", "price_discounts", "fees")
-_ZSTD_LEVEL = 3
-# Delta's merge holds the rows of all files that it cannot rule out, about 1 KB for each. So many rows of a table it may
-# hold in any case, and so many for each row that changes.
-_MERGED_ROWS = 100_000
-_MERGED_ROWS_PER_CHANGE = 20
-# Delta compares every row with every one of them.
-_REPLACED_AT_ONCE = 1_000
-_OPERATION = "change__"
+# Of tables whose files have only Arrow strings that every reader knows: until 2026-11-30 there were string views, too.
+PLAIN_TEXTS = {f"{APPLICATION}.texts": "plain"}
 _LOG_KEPT = "delta.logRetentionDuration"
 _ANEW = "`python -m pipeline publish delta OTHER_PLACE` makes a new lake of all raw parts"
 
 
 class LakeConflictError(Exception):
     """Somebody else has written meanwhile: read again, then write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Rows of a table that are new or other than before, and the keys of those that have gone.
-
-    `only_new` says that the lake has none of the rows, so that they can be appended.
-    """
-
-    upserts: pl.DataFrame
-    deletes: pl.DataFrame
-    only_new: bool
 
 
 def delta_library() -> Any:
@@ -124,6 +104,7 @@ def create_table(uri: str, declared: SqlFile) -> "DeltaTable":
             "delta.checkpointInterval": "20",
             "delta.dataSkippingStatsColumns": ",".join(indexed),
             f"{APPLICATION}.key": ",".join(declared.grain),
+            **PLAIN_TEXTS,
         },
         raise_if_key_not_exists=False,
     )
@@ -167,27 +148,6 @@ def shorten_log(table: "DeltaTable", *, hours: int) -> None:
     table.cleanup_metadata()
 
 
-def write_change(table: "DeltaTable", change: Change, key: Sequence[str], *, epoch: int, parts: Sequence[str]) -> None:
-    """Commits with the change, each with application transactions of this program and of each part, also for no rows.
-
-    It is one commit, unless many rows of a large table change: who is killed between two has the first ones written.
-    """
-    library = delta_library()
-    marks = [library.Transaction(APPLICATION, epoch), *(library.Transaction(part, epoch) for part in parts)]
-    properties = library.CommitProperties(app_transactions=marks)
-    if change.only_new:
-        _append(table, change.upserts, properties)
-    elif table.count() <= _MERGED_ROWS + _MERGED_ROWS_PER_CHANGE * (change.upserts.height + change.deletes.height):
-        _merge(table, change, key, properties)
-    else:
-        _replace(table, change, key, properties)
-
-
-def writer_properties() -> Any:
-    """How Parquet files are packed."""
-    return delta_library().WriterProperties(compression="ZSTD", compression_level=_ZSTD_LEVEL)
-
-
 def _schema(declared: SqlFile) -> "Schema":
     library = delta_library()
     required = set(_REQUIRED.findall(declared.text))
@@ -201,70 +161,3 @@ def _schema(declared: SqlFile) -> "Schema":
 def _delta_type(sql: str) -> Any:
     name = sql.replace(" ", "") if sql.startswith("decimal") else _DELTA_TYPES[sql]
     return importlib.import_module("deltalake.schema").PrimitiveType(name)
-
-
-def _append(table: "DeltaTable", rows: pl.DataFrame, properties: "CommitProperties") -> None:
-    delta_library().write_deltalake(
-        table,
-        rows,
-        mode="append",
-        # A table may have columns of somebody else's.
-        schema_mode="merge",
-        commit_properties=properties,
-        writer_properties=writer_properties(),
-    )
-
-
-def _merge(table: "DeltaTable", change: Change, key: Sequence[str], properties: "CommitProperties") -> None:
-    upserts = change.upserts.with_columns(pl.lit("upsert").alias(_OPERATION))
-    deletes = change.deletes.with_columns(pl.lit("delete").alias(_OPERATION))
-    columns = {name: f"s.{name}" for name in change.upserts.columns}
-    required = {field.name for field in table.schema().fields if not field.nullable}
-    # Equality lets Delta leave out files; only a key that may be null needs more.
-    same = " and ".join(f"(t.{name} {'=' if name in required else 'is not distinct from'} s.{name})" for name in key)
-    is_upsert = f"s.{_OPERATION} = 'upsert'"
-    (
-        table.merge(
-            pl.concat([upserts, deletes], how="diagonal"),
-            predicate=same,
-            source_alias="s",
-            target_alias="t",
-            # Only of a source that is no stream Delta knows in what range its keys are, and leaves out other files.
-            streamed_exec=False,
-            commit_properties=properties,
-            writer_properties=writer_properties(),
-        )
-        .when_matched_delete(predicate=f"s.{_OPERATION} = 'delete'")
-        .when_matched_update(columns, predicate=is_upsert)
-        .when_not_matched_insert(columns, predicate=is_upsert)
-        .execute()
-    )
-
-
-def _replace(table: "DeltaTable", change: Change, key: Sequence[str], properties: "CommitProperties") -> None:
-    """Write whole owners anew (the steps' calls, say, where one has changed): memory is that of their rows."""
-    owner = [name for name in key if name in _OWNERS] or [next(name for name in key if name not in _NO_OWNERS)]
-    changed = pl.concat([change.upserts.select(key), change.deletes.select(key)])
-    owners = changed.select(name for name in (PARTITION, *owner) if name in key).unique().sort(owner)
-    for start in range(0, owners.height, _REPLACED_AT_ONCE):
-        # Ids are those of their parents, which servers may use again: what has one of each is written anew with them.
-        chosen = {column.name: column.unique().sort().to_list() for column in owners[start : start + _REPLACED_AT_ONCE]}
-        is_chosen = [pl.col(name).is_in(values) for name, values in chosen.items()]
-        before = pl.scan_delta(table).filter(is_chosen).collect(engine="streaming")
-        upserts = change.upserts.filter(is_chosen)
-        # A table may have columns of somebody else's.
-        foreign = [name for name in before.columns if name not in upserts.columns]
-        upserts = upserts.join(before.select(*key, *foreign), on=key, how="left", nulls_equal=True)
-        kept = before.join(changed, on=key, how="anti", nulls_equal=True)
-        delta_library().write_deltalake(
-            table,
-            pl.concat([kept, upserts.select(kept.columns)]),
-            mode="overwrite",
-            predicate=" and ".join(f"{name} in ({', '.join(map(_quoted, values))})" for name, values in chosen.items()),
-            commit_properties=properties,
-            writer_properties=writer_properties(),
-        )
-
-
-def _quoted(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

@@ -4,8 +4,9 @@ import polars as pl
 
 from pipeline.console.tables import count_of
 from pipeline.errors import ConfigurationError
-from pipeline.lake.delta_tables import Change, key_of, missing_columns
+from pipeline.lake.delta_tables import key_of, missing_columns
 from pipeline.lake.store import PART_TABLES, Lake, Snapshot
+from pipeline.lake.table_writes import Change
 from pipeline.raw.parts import RawStore
 from pipeline.raw.prune_record import read_pruned
 from pipeline.sqlfiles.catalog import read_sql_files

@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from pipeline.lake.delta_tables import Change, key_of
+from pipeline.lake.delta_tables import key_of
 from pipeline.lake.store import FORGOTTEN_FIRST, FORGOTTEN_LAST, PART_TABLES, Snapshot
+from pipeline.lake.table_writes import Change
 from pipeline.privacy.forget_record import Forgotten
 from pipeline.sqlfiles.catalog import read_sql_files
 

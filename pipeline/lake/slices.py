@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.flatten.part_frames import Frames
-from pipeline.lake.delta_tables import Change, key_of
+from pipeline.lake.delta_tables import key_of
 from pipeline.lake.store import PART_TABLES, Snapshot
+from pipeline.lake.table_writes import Change
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
 

@@ -15,7 +15,6 @@ from pipeline.errors import ConfigurationError
 from pipeline.lake.delta_tables import (
     APPLICATION,
     PARTITION,
-    Change,
     LakeConflictError,
     add_missing_columns,
     create_table,
@@ -25,9 +24,8 @@ from pipeline.lake.delta_tables import (
     naming_place,
     noticing_conflicts,
     shorten_log,
-    write_change,
-    writer_properties,
 )
+from pipeline.lake.table_writes import Change, bring_together, write_change
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.schema import SCHEMA_VERSION
 from pipeline.storage.buckets import is_bucket
@@ -129,8 +127,8 @@ class Lake:
         """Bring small files together; how many files each table has left. Raises LakeConflictError."""
         snapshot = self.open()
         with naming_place(self.place), noticing_conflicts():
-            for table in snapshot.tables.values():
-                table.optimize.compact(writer_properties=writer_properties())
+            for name, table in snapshot.tables.items():
+                bring_together(table, key_of(read_sql_files("tables")[name]))
         return {name: len(table.file_uris()) for name, table in snapshot.tables.items()}
 
     def vacuum(self, *, days: float) -> int:

@@ -22,7 +22,7 @@ select
 _TABLES = {
     "spend_by_model": "select coalesce(model, ''), sum(cost_usd) from daily_spend group by model",
     "tools": "select coalesce(name, ''), sum(cost_usd) from tool_usage group by name, type",
-    "unpriced": "select coalesce(model, ''), sum(prompt_tokens) from unpriced_usage group by source, model",
+    "unpriced": "select coalesce(model, ''), sum(prompt_tokens) from unpriced_usage group by source, model, reason",
 }
 
 

@@ -18,10 +18,11 @@ from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, 
 from deltalake.schema import PrimitiveType
 
 from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteError
-from pipeline.lake import delta_tables
-from pipeline.lake.delta_tables import Change, LakeConflictError
+from pipeline.lake import table_writes
+from pipeline.lake.delta_tables import LakeConflictError
 from pipeline.lake.reading import TORN, connect_lake
 from pipeline.lake.store import Lake, Snapshot
+from pipeline.lake.table_writes import Change
 from pipeline.money.repricing import reprice
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.schema import SCHEMA_VERSION
@@ -284,8 +285,8 @@ def test_a_publisher_killed_between_two_commits_of_one_table_is_followed_by_the_
     shutil.copytree(here, whole)
     changed = [step_of(f"step_{number}", calls=2) for number in range(3)]
     land(store, Listing(2, [run_of("run_1")]), Listing(2, changed, run_id="run_1"), sync_id="sync_2")
-    for name, value in {"_MERGED_ROWS": 0, "_MERGED_ROWS_PER_CHANGE": 0, "_REPLACED_AT_ONCE": 1}.items():
-        monkeypatch.setattr(delta_tables, name, value)
+    for name, value in {"_HELD_ROWS": 0, "_HELD_ROWS_PER_CHANGE": 0, "_OWNERS_AT_ONCE": 1}.items():
+        monkeypatch.setattr(table_writes, name, value)
     publish(tmp_path / "data", whole)
     overwritten: list[str] = []
 

@@ -1,13 +1,15 @@
 """Others read the lake, and our own SQL over it says what it says over the warehouse."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import datafusion
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from pipeline.errors import ConfigurationError
 from pipeline.lake.reading import open_lake
@@ -17,7 +19,7 @@ from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.lake import PublishRequest, publish_to_lake
 from pipeline.verbs.query import render, run_query
 from pipeline.warehouse.database import open_for_reading, warehouse_path
-from tests.lakes import land_everything
+from tests.lakes import assert_same, land_everything, read_lake
 from tests.publish_parts import publish
 from tests.syncs import environ_for, run_cli
 
@@ -80,6 +82,37 @@ def test_every_view_says_over_the_lake_what_it_says_over_the_warehouse(data_dir:
 
     assert [name for name in names if not said[name].equals(expected[name])] == []
     assert warnings == []
+
+
+def text_types(lake: Path) -> set[str]:
+    """The Arrow types of texts in all files of a lake."""
+    tables = Lake(str(lake)).open().tables.values()
+    fields = [field for table in tables for uri in table.file_uris() for field in pq.read_schema(uri)]
+    return {str(field.type) for field in fields if "string" in str(field.type)}
+
+
+def test_files_hold_texts_that_every_reader_knows(lake: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "lake"
+    shutil.copytree(lake, copy)
+    Lake(str(copy)).optimize()
+
+    assert [text_types(lake), text_types(copy)] == [{"large_string"}, {"string", "large_string"}]
+
+
+def test_optimizing_writes_files_of_before_anew_once(lake: Path, tmp_path: Path) -> None:
+    for name, table in Lake(str(lake)).open().tables.items():
+        # As programs of before did.
+        rows, partitions = pl.scan_delta(table).collect(), table.metadata().partition_columns
+        write_deltalake(str(tmp_path / name), rows, partition_by=partitions)
+    before, old = text_types(tmp_path), Lake(str(tmp_path))
+
+    old.optimize()
+    versions = [table.version() for table in old.open().tables.values()]
+    old.optimize()
+
+    assert (before, text_types(tmp_path)) == ({"string_view"}, {"string"})
+    assert [table.version() for table in old.open().tables.values()] == versions
+    assert_same(read_lake(tmp_path), read_lake(lake))
 
 
 def test_query_reads_a_lake_instead_of_the_warehouse(data_dir: Path, lake: Path) -> None:

@@ -6,6 +6,7 @@ _PUBLISHING = "pipeline/lake/publishing.py"
 _CHANGES = "pipeline/lake/batch_changes.py"
 _LAKE = "pipeline/lake/store.py"
 _DELTA = "pipeline/lake/delta_tables.py"
+_WRITES = "pipeline/lake/table_writes.py"
 _FLAT = "pipeline/flatten/cache.py"
 _BUDGET = "pipeline/http/shared_pace.py"
 _DUE = "pipeline/threads/sql.py"
@@ -17,7 +18,7 @@ LAKES = (
     Mutant(
         "commits to a lake have no application transaction",
         "two publishers write the same rows twice",
-        _DELTA,
+        _WRITES,
         "marks = [library.Transaction(APPLICATION, epoch), *(library.Transaction(part, epoch) for part in parts)]",
         "marks = [library.Transaction(part, epoch) for part in parts]",
         ("lake/test_publishing.py::test_of_two_that_have_read_the_same_state_only_one_may_write",),

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
     path
-    for folder in (".", "tests", "tests/clickhouse", "tests/peers", "scripts")
+    for folder in (".", "tests", "tests/peers", "tests/readers", "scripts")
     for path in (ROOT / folder).glob("*.txt")
 )
 

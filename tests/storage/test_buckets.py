@@ -12,9 +12,10 @@ from obstore.store import from_url
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import ConfigurationError, DamagedPartError
 from pipeline.flatten.cache import FlatStore
-from pipeline.lake.delta_tables import Change, LakeConflictError
+from pipeline.lake.delta_tables import LakeConflictError
 from pipeline.lake.reading import open_lake
 from pipeline.lake.store import Lake
+from pipeline.lake.table_writes import Change
 from pipeline.raw.parts import PART_SUFFIX, PartName, RawStore
 from pipeline.raw.places import RAW, keep_place, open_raw, raw_store, read_place
 from pipeline.settings.invocation import Settings

@@ -75,7 +75,9 @@ def test_a_second_sync_makes_one_request_for_each_unchanged_thread(server: Runni
     assert set(requests) == set(server.corpus.thread_ids())
 
 
-def test_a_second_sync_changes_no_row_where_nothing_is_open(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_second_sync_changes_no_row_where_nothing_is_open_but_where_the_newest_run_was_seen(
+    corpus: Corpus, tmp_path: Path
+) -> None:
     settled = [
         thread.item.object_id
         for thread in corpus.threads_at(1)
@@ -93,6 +95,11 @@ def test_a_second_sync_changes_no_row_where_nothing_is_open(corpus: Corpus, tmp_
         assert after[table].height > before[table].height
         before.pop(table)
         after.pop(table)
+    # The newest run of a thread is looked at again: that proves that the cursor behind it is known.
+    seen_again = after["runs"].join(before["runs"], on=before["runs"].columns, how="anti", nulls_equal=True)
+    newest = before["runs"].sort("thread_id", "created_at", "run_id").unique("thread_id", keep="last")
+    assert set(seen_again["run_id"]) <= set(newest["run_id"])
+    before["runs"], after["runs"] = (tables["runs"].drop(PLACE) for tables in (before, after))
     assert_same(after, before)
 
 

@@ -1,9 +1,7 @@
 """ClickHouse, which reads the log of a Delta lake by code of its own, finds the rows that we wrote."""
 
 import io
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +9,8 @@ import polars as pl
 from pipeline.sqlfiles.catalog import read_sql_files
 from tests.lakes import land_everything, read_lake
 from tests.publish_parts import publish
+from tests.readers.test_readers import NEW
 
-# What `make test-clickhouse` installs.
-CHDB = Path(__file__).parents[2] / ".clickhouse"
 # ClickHouse reads the log by its own code unless it may use delta-kernel.
 READ_TABLES = """
 import sys, chdb
@@ -31,9 +28,7 @@ def test_clickhouse_reads_from_the_log_by_itself_the_rows_that_we_wrote(tmp_path
     expected = read_lake(tmp_path / "lake")
     named = [name for name, table in expected.items() if not table.is_empty()]
 
-    command = [sys.executable, "-c", READ_TABLES, *named]
-    environ = {**os.environ, "PYTHONPATH": str(CHDB)}
-    subprocess.run(command, cwd=tmp_path / "lake", env=environ, check=True)
+    subprocess.run([str(NEW), "-c", READ_TABLES, *named], cwd=tmp_path / "lake", check=True)
 
     for name in named:
         table, ours = read_sql_files("tables")[name], expected[name]
