@@ -1,4 +1,4 @@
--- 18218a899197194fbdfcb903fed5c97b627bc79c491e4c04e9d1a7adfc7654e9
+-- d2a05a1f01e00202e75634d1417d24e061b147f0862592c63f6735e349437be1
 create or replace view source_providers as select null::varchar as source, null::varchar as kind, null::varchar as provider, null::varchar as sku, null::boolean as is_told;
 create or replace view cut_lists as select null::varchar as walk_id, null::varchar as source, null::varchar as resource, null::varchar as thread_id, null::varchar as run_id, null::varchar as how, null::varchar as at_id, null::varchar as where_found, null::timestamp with time zone as imported_at;
 create or replace view lone_runs as select null::varchar as source, null::varchar as run_id, null::varchar as thread_id;

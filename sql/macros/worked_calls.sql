@@ -3,7 +3,7 @@
 -- units: US dollars, exact to 12 decimals; sizes in bytes; seconds
 -- All calls and steps of a run must be there. tool_call_costs says what the columns mean; what other runs decide is not here.
 create or replace macro worked_calls(calls_of, steps_of, runs_of, costs_of) as table
-with costed_steps as materialized (
+with costed_steps as (
     select
         source,
         thread_id,
@@ -28,7 +28,6 @@ carrying_steps as (
         step_id,
         assistant_id,
         model,
-        step_index,
         created_at,
         created_on,
         step_pico_usd,
@@ -42,7 +41,7 @@ carrying_steps as (
         rows between 1 following and unbounded following
     )
 ),
-sized_calls as (
+sized_calls as materialized (
     select
         tool_calls.source,
         tool_calls.thread_id,
@@ -56,6 +55,7 @@ sized_calls as (
         text_bytes(tool_calls.output) as output_bytes,
         tool_calls.child_thread_id,
         tool_calls.child_run_id,
+        run_steps.step_index,
         epoch(coalesce(run_steps.completed_at, run_steps.failed_at, run_steps.expired_at, run_steps.cancelled_at))
         - epoch(run_steps.created_at) as duration_s,
         -- Parsing every output would be slow: only text that can be such an object is parsed.
@@ -88,133 +88,150 @@ sized_calls as (
         and runs.thread_id = tool_calls.thread_id
         and runs.run_id = tool_calls.run_id
 ),
-calls as (
+step_calls as (
     select
-        sized_calls.source,
-        sized_calls.thread_id,
-        sized_calls.run_id,
-        sized_calls.step_id,
-        sized_calls.call_index,
-        sized_calls.tool_call_id,
+        source,
+        thread_id,
+        run_id,
+        step_id,
+        count(*) as call_count,
+        coalesce(min(coalesce(arguments_bytes, 0)), 0) as least_bytes,
+        sum(arguments_bytes) as step_bytes,
+        list(arguments_bytes) as sizes,
+        max(call_index) as last_index
+    from sized_calls
+    group by source, thread_id, run_id, step_id
+),
+calling_steps as (
+    select
+        step_calls.source,
+        step_calls.thread_id,
+        step_calls.run_id,
+        step_calls.step_id,
+        step_calls.last_index,
         carrying_steps.assistant_id,
         carrying_steps.model,
-        sized_calls.type,
-        sized_calls.name,
-        carrying_steps.step_index,
         carrying_steps.created_at,
         carrying_steps.created_on,
-        sized_calls.arguments_bytes,
-        sized_calls.output_bytes,
-        sized_calls.child_thread_id,
-        sized_calls.child_run_id,
-        sized_calls.duration_s,
-        sized_calls.failure,
         carrying_steps.later_steps,
         carrying_steps.later_pico_usd_per_token,
-        carrying_steps.step_pico_usd,
-        carrying_steps.completion_pico_usd,
-        count(*) over step_calls as step_call_count,
-        coalesce(min(coalesce(sized_calls.arguments_bytes, 0)) over step_calls, 0) as least_bytes,
-        sum(sized_calls.arguments_bytes) over step_calls as step_bytes,
-        sized_calls.call_index = max(sized_calls.call_index) over step_calls as is_last,
         case
-            when step_call_count = 1 then 'exact'
-            when least_bytes > 0 then 'by_bytes'
+            when step_calls.call_count = 1 then 'exact'
+            when step_calls.least_bytes > 0 then 'by_bytes'
             else 'even'
         end as method,
+        -- Of what is divided by size nothing is in the equal part.
         case
-            when step_call_count = 1 then carrying_steps.step_pico_usd
-            -- The product of cost and bytes, divided in two parts: of a dear step it would overflow.
-            when least_bytes > 0
+            when method = 'by_bytes'
+            then (carrying_steps.step_pico_usd - carrying_steps.completion_pico_usd) // step_calls.call_count
+            else carrying_steps.step_pico_usd // step_calls.call_count
+        end as equal_pico_usd,
+        -- The product of cost and bytes, divided in two parts: of a dear step it would overflow.
+        case when method = 'by_bytes' then carrying_steps.completion_pico_usd // step_calls.step_bytes end as pico_usd_per_byte,
+        case when method = 'by_bytes' then carrying_steps.completion_pico_usd % step_calls.step_bytes end as rest_of_bytes,
+        step_calls.step_bytes,
+        carrying_steps.step_pico_usd
+        - equal_pico_usd * step_calls.call_count
+        - case
+            when method = 'by_bytes'
             then
-                (carrying_steps.step_pico_usd - carrying_steps.completion_pico_usd) // step_call_count
-                + carrying_steps.completion_pico_usd // step_bytes * sized_calls.arguments_bytes
-                + carrying_steps.completion_pico_usd % step_bytes * sized_calls.arguments_bytes // step_bytes
-            else carrying_steps.step_pico_usd // step_call_count
-        end as share_pico_usd
-    from sized_calls
+                list_sum(
+                    list_transform(
+                        step_calls.sizes,
+                        lambda size: pico_usd_per_byte * size + rest_of_bytes * size // step_calls.step_bytes
+                    )
+                )
+            else 0
+        end as left_pico_usd
+    from step_calls
     left join carrying_steps
-        on carrying_steps.source = sized_calls.source
-        and carrying_steps.thread_id = sized_calls.thread_id
-        and carrying_steps.run_id = sized_calls.run_id
-        and carrying_steps.step_id = sized_calls.step_id
-    window step_calls as (partition by sized_calls.source, sized_calls.thread_id, sized_calls.run_id, sized_calls.step_id)
+        on carrying_steps.source = step_calls.source
+        and carrying_steps.thread_id = step_calls.thread_id
+        and carrying_steps.run_id = step_calls.run_id
+        and carrying_steps.step_id = step_calls.step_id
 ),
-shares as (
+tool_steps as (
+    select
+        source,
+        thread_id,
+        run_id,
+        step_id,
+        type,
+        name,
+        any_value(step_index) as step_index,
+        min(call_index) as call_index,
+        count(*) as calls,
+        count(failure) as failures
+    from sized_calls
+    group by source, thread_id, run_id, step_id, type, name
+),
+first_calls as (
     select
         source,
         thread_id,
         run_id,
         step_id,
         call_index,
-        tool_call_id,
-        assistant_id,
-        model,
-        type,
-        name,
-        step_index,
-        created_at,
-        created_on,
-        arguments_bytes,
-        output_bytes,
-        method,
-        child_thread_id,
-        child_run_id,
-        duration_s,
-        failure,
-        later_steps,
-        later_pico_usd_per_token,
-        case
-            when is_last
-            then
-                step_pico_usd
-                - sum(share_pico_usd) over (partition by source, thread_id, run_id, step_id)
-                + share_pico_usd
-            else share_pico_usd
-        end as share_pico_usd,
-        count(*) over tool_step_calls as tool_step_calls,
-        count(failure) over tool_step_calls as tool_step_failures,
-        call_index = min(call_index) over tool_step_calls as is_first_of_step
-    from calls
-    window tool_step_calls as (partition by source, thread_id, run_id, step_id, type, name)
+        row_number() over tool_steps_of_run = 1 as is_first_of_run,
+        least(calls, coalesce(lag(failures) over tool_steps_of_run, 0)) as retries
+    from tool_steps
+    window tool_steps_of_run as (partition by source, thread_id, run_id, type, name order by step_index, step_id)
 )
 select
-    source,
-    thread_id,
-    run_id,
-    step_id,
-    call_index,
-    tool_call_id,
-    assistant_id,
-    model,
-    type,
-    name,
-    created_at,
-    created_on,
-    arguments_bytes,
-    output_bytes,
-    method,
-    usd_of_pico(share_pico_usd) as cost_usd,
+    sized_calls.source,
+    sized_calls.thread_id,
+    sized_calls.run_id,
+    sized_calls.step_id,
+    sized_calls.call_index,
+    sized_calls.tool_call_id,
+    calling_steps.assistant_id,
+    calling_steps.model,
+    sized_calls.type,
+    sized_calls.name,
+    calling_steps.created_at,
+    calling_steps.created_on,
+    sized_calls.arguments_bytes,
+    sized_calls.output_bytes,
+    calling_steps.method,
+    usd_of_pico(
+        calling_steps.equal_pico_usd
+        + case
+            when calling_steps.method = 'by_bytes'
+            then
+                calling_steps.pico_usd_per_byte * sized_calls.arguments_bytes
+                + calling_steps.rest_of_bytes * sized_calls.arguments_bytes // calling_steps.step_bytes
+            else 0
+        end
+        + case when sized_calls.call_index = calling_steps.last_index then calling_steps.left_pico_usd else 0 end
+    ) as cost_usd,
     -- An estimate that does not fit (absurd usage) is unknown.
     usd_of_pico(
         case
-            when output_bytes is null then null
-            when later_steps = 0 then 0
-            else cast(try_cast(output_bytes // 4 * later_pico_usd_per_token as decimal(38, 0)) as hugeint)
+            when sized_calls.output_bytes is null then null
+            when calling_steps.later_steps = 0 then 0
+            else
+                cast(
+                    try_cast(sized_calls.output_bytes // 4 * calling_steps.later_pico_usd_per_token as decimal(38, 0))
+                    as hugeint
+                )
         end
     ) as carried_cost_usd,
-    child_thread_id,
-    child_run_id,
-    duration_s,
-    failure,
-    is_first_of_step,
-    row_number() over tool_calls_of_run = 1 as is_first_of_run,
-    case
-        when is_first_of_step
-        then least(tool_step_calls, coalesce(lag(tool_step_failures) over tool_calls_of_run, 0))
-    end as retries
-from shares
-window tool_calls_of_run as (
-    partition by source, thread_id, run_id, type, name
-    order by step_index, step_id, call_index
-);
+    sized_calls.child_thread_id,
+    sized_calls.child_run_id,
+    sized_calls.duration_s,
+    sized_calls.failure,
+    first_calls.call_index is not null as is_first_of_step,
+    coalesce(first_calls.is_first_of_run, false) as is_first_of_run,
+    first_calls.retries
+from sized_calls
+inner join calling_steps
+    on calling_steps.source = sized_calls.source
+    and calling_steps.thread_id = sized_calls.thread_id
+    and calling_steps.run_id = sized_calls.run_id
+    and calling_steps.step_id = sized_calls.step_id
+left join first_calls
+    on first_calls.source = sized_calls.source
+    and first_calls.thread_id = sized_calls.thread_id
+    and first_calls.run_id = sized_calls.run_id
+    and first_calls.step_id = sized_calls.step_id
+    and first_calls.call_index = sized_calls.call_index;
