@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from pipeline import __version__
+from pipeline.archives.companions import Companions
 from pipeline.archives.files import read_beside, read_documents
 from pipeline.archives.large import Damage, Document
-from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Listed, Unrecognised
+from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Listed, Loose, Unrecognised
 from pipeline.archives.shapes.objects import read_content
 from pipeline.archives.unread import UnreadPlaces
 from pipeline.archives.walks import FileOrders, make_walks
@@ -21,7 +22,7 @@ from pipeline.flatten.cache import FlatStore
 from pipeline.privacy.content import content_notes, hiding_with
 from pipeline.privacy.forget_record import read_forgotten
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import ArchiveFile, SourceFacts, SyncSummary
+from pipeline.protocol.pages import ArchiveFile, SourceFacts, SyncSummary, UnreadFile
 from pipeline.raw.landing import PART_BYTES
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.writer import PartWriter
@@ -29,7 +30,7 @@ from pipeline.raw.writer import PartWriter
 # Unrecognised places that are kept by name, of each file; all are counted.
 NAMED_PLACES = 20
 # What the record of a file counts.
-COUNTS = ("runs", "steps", "left_out", "unrecognised")
+COUNTS = ("runs", "steps", "items", "left_out", "unrecognised")
 # The steps of one run stay together while a part does not grow beyond this.
 _LARGEST_PART_BYTES = 4 * PART_BYTES
 
@@ -43,7 +44,9 @@ class ImportProgress:
     files_known: int = 0
     runs: int = 0
     steps: int = 0
+    items: int = 0
     left_out: int = 0
+    items_alone: int = 0
     archives: list[ArchiveFile] = field(default_factory=list)
 
     @property
@@ -59,7 +62,9 @@ class ImportProgress:
             "files_known": self.files_known,
             "runs": self.runs,
             "steps": self.steps,
+            "items": self.items,
             "left_out": self.left_out,
+            "items_alone": self.items_alone,
             "unrecognised": self.unrecognised,
         }
 
@@ -73,8 +78,10 @@ class ImportProgress:
 
 
 def is_done(archive: ArchiveFile) -> bool:
-    """Whether reading the file again could bring nothing; what was not recognised a newer version may know."""
-    return not archive.unrecognised or archive.pipeline_version == __version__
+    """Whether reading the file again could bring nothing: what was not recognised a newer version may know, and for
+    items that stood alone there may be responses now.
+    """
+    return not archive.items_alone and (not archive.unrecognised or archive.pipeline_version == __version__)
 
 
 def read_file(path: Path, sha256: str, lander: "ArchiveLander", progress: ImportProgress) -> ArchiveFile:
@@ -103,6 +110,10 @@ def land_documents(
             counts[content.resource] += 1
             setattr(progress, content.resource, getattr(progress, content.resource) + 1)
             lander.keep(str(path), content)
+        elif isinstance(content, Loose):
+            counts["items"] += 1
+            progress.items += 1
+            lander.keep_newer(str(path), content)
         elif isinstance(content, Unrecognised):
             counts["unrecognised"] += 1
             places.add(content)
@@ -113,8 +124,21 @@ def land_documents(
         size_bytes=size_bytes,
         pipeline_version=__version__,
         first_unrecognised=places.lines(NAMED_PLACES),
+        sync_id=lander.sync_id,
         **counts,
     )
+
+
+def unread_of(read: Iterable[ArchiveFile], known: Iterable[ArchiveFile]) -> list[UnreadFile]:
+    """Of the files that were `read` those of which something could not be; those that could be now and that `known`
+    records tell otherwise of have no place.
+    """
+    once = {archive.sha256 for archive in known if archive.unrecognised}
+    return [
+        UnreadFile(each.file, each.sha256, each.unrecognised, next(iter(each.first_unrecognised), ""))
+        for each in read
+        if each.unrecognised or each.sha256 in once
+    ]
 
 
 def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
@@ -160,16 +184,20 @@ class ArchiveLander:
         self._odd_fields = list(odd_fields)
         self._facts = facts or SourceFacts()
         self.content_key = content_key
+        self.sync_id = sync_id
         self._source = source
         self._forgotten = read_forgotten(store.folder.parent)
         self._now = now
         self._place = first_place
         self._found: list[tuple[str, Found]] = []
+        self._newer = Companions()
         self._listed: list[tuple[str, Listed]] = []
         self._orders: FileOrders = Counter()
         self._size_bytes = 0
         self._finished: list[ArchiveFile] = []
         self._has_landed = False
+        # Items that no response or turn of what was read had or called.
+        self.items_alone = 0
         self.parts: list[PartName] = []
 
     def open(self) -> PartName:
@@ -186,11 +214,20 @@ class ArchiveLander:
 
     def keep(self, file: str, found: Found) -> None:
         """Take an object."""
+        if found.protocol != "assistants":
+            self.keep_newer(file, found)
+            return
         is_between_runs = not self._found or self._found[-1][1].run_id != found.run_id
         if self._size_bytes >= (PART_BYTES if is_between_runs else _LARGEST_PART_BYTES):
             self._land()
         self._found.append((file, found))
         self._size_bytes += len(found.body)
+
+    def keep_newer(self, file: str, content: Found | Loose) -> None:
+        """Take a response or a turn, or what belongs to one."""
+        if self._newer.is_full:
+            self._land_newer()
+        self._newer.add(file, content)
 
     def note(self, file: str, listed: Listed) -> None:
         """Take note of how a list was answered, unless it is of a forgotten thread."""
@@ -202,16 +239,28 @@ class ArchiveLander:
         self._finished.append(archive)
 
     def flush(self) -> None:
-        """Land what is left."""
+        """Land what is left. What belongs to responses or turns and has not met them stays alone."""
+        self._land_newer()
+        alone = self._newer.count_alone()
+        self._newer = Companions()
+        self._finished = [
+            msgspec.structs.replace(archive, items_alone=alone[archive.file]) for archive in self._finished
+        ]
+        self.items_alone += alone.total()
         if self._finished or self._found or self._listed:
             self._land()
 
-    def close(self, finished_at: datetime) -> None:
+    def close(self, finished_at: datetime, *, unread: Sequence[UnreadFile] = ()) -> None:
         """Land what is left, and that there was an import; nothing at all if no file was new."""
         if not (self._finished or self._has_landed):
             return
+        self.flush()
         summary = msgspec.structs.replace(
-            self._opening(), finished_at=finished_at, verdict="imported", threads_failed=0
+            self._opening(),
+            finished_at=finished_at,
+            verdict="imported",
+            threads_failed=0,
+            unread=list(unread) or None,
         )
         self._writer.add_summary(summary, finished_at)
         self._land()
@@ -225,18 +274,34 @@ class ArchiveLander:
             **content_notes(self.content_key),
         )
 
+    def _land_newer(self) -> None:
+        """Land the responses and turns that are here, in parts of the ordinary size."""
+        listed = [each for each in self._listed if each[1].protocol != "assistants"]
+        self._listed = [each for each in self._listed if each[1].protocol == "assistants"]
+        for walk in self._newer.take_walks(listed, now=self._now):
+            self._writer.add_walk(walk)
+            if self._writer.size_bytes >= PART_BYTES:
+                self._land_rows()
+
     def _land(self) -> None:
-        walks = make_walks(
-            self._found, now=self._now, listed=self._listed, first_place=self._place, orders=self._orders
-        )
+        listed = [each for each in self._listed if each[1].protocol == "assistants"]
+        walks = make_walks(self._found, now=self._now, listed=listed, first_place=self._place, orders=self._orders)
         for walk in walks:
             self._writer.add_walk(walk)
         self._place += len(self._found)
-        for archive in self._finished:
-            self._writer.add_archive(archive, self._now)
+        self._listed = [each for each in self._listed if each[1].protocol != "assistants"]
+        if self._newer.is_empty:
+            # The record of a file lands after all that it holds.
+            for archive in self._finished:
+                self._writer.add_archive(archive, self._now)
+            self._finished = []
+        self._land_rows()
+        self._found, self._size_bytes = [], 0
+
+    def _land_rows(self) -> None:
         part = self._writer.land(self._writer.take_rows())
         if part is not None:
             self.parts.append(part)
             if self._flat is not None:
                 self._flat.write(part)
-        self._found, self._listed, self._size_bytes, self._finished, self._has_landed = [], [], 0, [], True
+        self._has_landed = True

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pipeline.archives.proofs import GAP, UNREAD, Cut, begins_whole_list, find_cuts, is_before
 from pipeline.archives.shapes.content import Found, Listed, Order
-from pipeline.protocol.pages import Certificate, Page, Resource, Walk
+from pipeline.protocol.pages import Certificate, Page, Protocol, Resource, Walk
 from pipeline.protocol.spellings import LATEST_MILLISECONDS, MILLISECONDS_ABOVE, read_instant
 from pipeline.protocol.wire import TERMINAL_STATUSES
 
@@ -24,7 +24,7 @@ _Placed = tuple[tuple[float, int], str, Found]
 _ListKey = tuple[str, str | None]
 # How the lists of a file go, each counting once: above 0 those that rise prevail.
 FileOrders = Counter[tuple[str, Resource]]
-_Group = tuple[Resource, str, str | None]
+_Group = tuple[Resource, str, str | None, Protocol]
 
 
 def make_walks(
@@ -45,13 +45,14 @@ def make_walks(
     """
     groups: dict[_Group, list[tuple[int, str, Found]]] = {}
     for number, (file, item) in enumerate(found, 1):
-        groups.setdefault((item.resource, item.thread_id, item.run_id), []).append((number, file, item))
+        groups.setdefault((item.resource, item.thread_id, item.run_id, item.protocol), []).append((number, file, item))
     pages: dict[_Group, list[tuple[str, Listed]]] = {}
     for file, page in listed:
-        pages.setdefault((page.resource, page.thread_id, page.run_id), []).append((file, page))
-        groups.setdefault((page.resource, page.thread_id, page.run_id), [])
+        group = page.resource, page.thread_id, page.run_id, page.protocol
+        pages.setdefault(group, []).append((file, page))
+        groups.setdefault(group, [])
     orders = Counter() if orders is None else orders
-    for (resource, _, _), items in groups.items():
+    for (resource, *_), items in groups.items():
         for (file, _), rises in _rises_of(items).items():
             orders[file, resource] += rises
     for group, items in groups.items():
@@ -71,11 +72,12 @@ def make_walks(
 
 
 def _certificate(group: _Group, items: Sequence[_Placed], *, now: datetime, first_index: int = 0) -> Certificate:
-    resource, thread_id, run_id = group
+    resource, thread_id, run_id, protocol = group
     return Certificate(
         resource=resource,
         thread_id=thread_id,
         run_id=run_id,
+        protocol=protocol,
         started_at=now,
         ended_at=now,
         verdict="imported",
@@ -100,10 +102,10 @@ def _status_of_whole(
     not prove that the list is whole, or the run went on.
     """
     first = begins_whole_list(pages)
-    resource, thread_id, run_id = group
+    resource, thread_id, run_id, protocol = group
     if first is None or resource == "runs":
         return None if first is None else ""
-    for _, _, run in groups.get(("runs", thread_id, None), []):
+    for _, _, run in groups.get(("runs", thread_id, None, protocol), []):
         if run.object_id == run_id and run.head.status in TERMINAL_STATUSES and is_before(_ended_at(run), first):
             return str(run.head.status)
     return None
@@ -171,10 +173,13 @@ def _newest(items: Sequence[_Placed]) -> list[_Placed]:
     return sorted(best.values(), key=itemgetter(0))
 
 
-def _rank(item: Found) -> tuple[bool, datetime, bool, int, bytes]:
+def _rank(item: Found) -> tuple[bool, datetime, bool, bool, int, bytes]:
     usage = item.head.usage
     has_usage = not isinstance(usage, UnsetType) and bytes(usage) not in (b"null", b"{}")
-    return item.head.status in TERMINAL_STATUSES, _last_instant(item), has_usage, len(item.body), item.body
+    # Only the line of a batch tells that a response came out of one.
+    is_batched = item.protocol == "responses" and b'"custom_id"' in item.body
+    has_ended = item.head.status in TERMINAL_STATUSES
+    return has_ended, _last_instant(item), has_usage, is_batched, len(item.body), item.body
 
 
 def _page_of(index: int, file: str, item: Found) -> Page:

@@ -1,6 +1,6 @@
 """Pages of finished walks to typed Polars frames, one for each table; pure, and nothing is lost on the way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,6 +9,7 @@ from msgspec import Raw, UnsetType
 
 from pipeline.flatten.extras import expired_at, run_extra, step_extra
 from pipeline.flatten.items import Items, RejectRows, read_items
+from pipeline.flatten.successors.walks import FlatRun, flatten_walks
 from pipeline.flatten.tool_calls import CALL_COLUMNS, CallRows
 from pipeline.protocol.json_text import raw_text
 from pipeline.protocol.pages import INSTANT, LandedWalk
@@ -39,8 +40,9 @@ _DTYPES: dict[str, pl.DataType] = {
 _NOT_FLAT = {"runs": {"sealed"}}
 
 # Columns of `runs` that assistants have nothing for.
-_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
+_OF_SUCCESSORS = ("is_batch", "previous_run_id", "subagent_id")
 
+_NOTHING: Mapping[str, list[Any]] = {}
 _NO_USAGE = Usage()
 _NO_ERROR = LastError()
 _NO_DETAILS = StepDetails()
@@ -63,25 +65,59 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
     """
     landed = list(walks)
     rejects = RejectRows({name: [] for name in table_schema("rejects")})
-    runs = read_items([walk for walk in landed if walk.certificate.resource == "runs"], Run, rejects)
-    steps = read_items([walk for walk in landed if walk.certificate.resource == "steps"], Step, rejects)
+    classic = [walk for walk in landed if walk.certificate.protocol == "assistants"]
+    runs = read_items([walk for walk in classic if walk.certificate.resource == "runs"], Run, rejects)
+    steps = read_items([walk for walk in classic if walk.certificate.resource == "steps"], Step, rejects)
     calls = CallRows()
     for item_key, step in enumerate(steps.objects):
         calls.add_step(item_key, step)
-    step_rows = _latest(_step_frame(steps), "step_id", "step_index")
+    run_rows, step_rows = _run_frame(runs), _step_frame(steps)
+    found = flatten_walks([walk for walk in landed if walk.certificate.protocol != "assistants"], rejects)
+    followed = [(flat, flat.step_walk) for flat in found if flat.step_walk is not None]
+    if found:
+        for item_key, (flat, _) in enumerate(followed, len(steps.objects)):
+            calls.add_rows(item_key, flat.one.calls)
+        run_rows = pl.concat([run_rows, _run_frame(*_runs_of(found))])
+        step_rows = pl.concat([step_rows, _step_frame(*_steps_of(followed), first_key=len(steps.objects))])
+        landed += [step_walk for _, step_walk in followed]
+    step_rows = _latest(step_rows, "step_id", "step_index")
+    step_count = len(steps.objects) + len(followed)
     return {
-        "runs": _latest(_run_frame(runs), "run_id", "run_index").drop("item_key"),
+        "runs": _latest(run_rows, "run_id", "run_index").drop("item_key"),
         "run_steps": step_rows.drop("item_key"),
         **{
-            table: _child_frame(table, calls.columns(table), step_rows, step_count=len(steps.objects))
-            for table in CALL_COLUMNS
+            table: _child_frame(table, calls.columns(table), step_rows, step_count=step_count) for table in CALL_COLUMNS
         },
         "walks": _walk_frame(landed),
         "rejects": pl.DataFrame(rejects.columns, schema=table_schema("rejects")),
     }
 
 
-def _run_frame(items: Items[Run]) -> pl.DataFrame:
+def _runs_of(found: Sequence[FlatRun]) -> tuple[Items[Run], dict[str, list[Any]]]:
+    """Responses and turns as runs, and the columns that only these have."""
+    items = Items(
+        [flat.one.run for flat in found],
+        [flat.walk for flat in found],
+        [flat.page for flat in found],
+        [flat.position for flat in found],
+    )
+    facts = [flat.one.facts for flat in found]
+    names = ("protocol", "service_tier", *_OF_SUCCESSORS, "cache_write_tokens")
+    return items, {name: [getattr(fact, name) for fact in facts] for name in names}
+
+
+def _steps_of(followed: Sequence[tuple[FlatRun, LandedWalk]]) -> tuple[Items[Step], dict[str, list[Any]]]:
+    """The one step of each with the walk over it, and the columns that only these have."""
+    items = Items(
+        [flat.one.step for flat, _ in followed],
+        [step_walk for _, step_walk in followed],
+        [flat.page for flat, _ in followed],
+        [0 for _ in followed],
+    )
+    return items, {"cache_write_tokens": [flat.one.facts.cache_write_tokens for flat, _ in followed]}
+
+
+def _run_frame(items: Items[Run], own: Mapping[str, list[Any]] = _NOTHING) -> pl.DataFrame:
     runs = items.objects
     errors = [_error_of(run.last_error) for run in runs]
     details = [run.incomplete_details for run in runs]
@@ -95,6 +131,7 @@ def _run_frame(items: Items[Run]) -> pl.DataFrame:
         **dict.fromkeys(_OF_SUCCESSORS, [None] * len(runs)),
         "status": [run.status for run in runs],
         "model": [run.model for run in runs],
+        "service_tier": [run.service_tier for run in runs],
         **_instant_columns(runs, "created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"),
         **_error_columns(errors),
         "incomplete_reason": [detail.reason if detail else None for detail in details],
@@ -104,16 +141,17 @@ def _run_frame(items: Items[Run]) -> pl.DataFrame:
         "metadata": [_free_text(run.metadata) for run in runs],
         "extra": [run_extra(run, walk) for run, walk in zip(runs, items.walks, strict=True)],
         "observed_at": [page.fetched_at for page in items.pages],
+        **own,
     }
     return _typed_frame("runs", columns)
 
 
-def _step_frame(items: Items[Step]) -> pl.DataFrame:
+def _step_frame(items: Items[Step], own: Mapping[str, list[Any]] = _NOTHING, *, first_key: int = 0) -> pl.DataFrame:
     steps = items.objects
     errors = [_error_of(step.last_error) for step in steps]
     details = [step.step_details or _NO_DETAILS for step in steps]
     columns = {
-        **_place_columns(items, index_column="step_index"),
+        **_place_columns(items, index_column="step_index", first_key=first_key),
         "step_id": [step.id for step in steps],
         "run_id": [walk.certificate.run_id for walk in items.walks],
         "thread_id": [walk.certificate.thread_id for walk in items.walks],
@@ -130,13 +168,14 @@ def _step_frame(items: Items[Step]) -> pl.DataFrame:
         **_usage_columns(steps),
         "metadata": [_free_text(step.metadata) for step in steps],
         "extra": [step_extra(step, walk) for step, walk in zip(steps, items.walks, strict=True)],
+        **own,
     }
     return _typed_frame("run_steps", columns)
 
 
-def _place_columns(items: Items[Any], *, index_column: str) -> dict[str, list[Any]]:
+def _place_columns(items: Items[Any], *, index_column: str, first_key: int = 0) -> dict[str, list[Any]]:
     return {
-        "item_key": list(range(len(items.objects))),
+        "item_key": list(range(first_key, first_key + len(items.objects))),
         "source": [walk.source for walk in items.walks],
         index_column: items.positions,
         "walk_id": [walk.walk_id for walk in items.walks],

@@ -1,6 +1,6 @@
 """Tool calls of steps to rows: what the columns cannot hold stays in `payload`, in the shape it had."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
+from pipeline.flatten.successors.calls import CallRow
 from pipeline.protocol.json_text import join_fields, raw_text, text_of
 from pipeline.protocol.spellings import snake_case
 from pipeline.protocol.wire import CodeInterpreter, FileSearch, FunctionCall, Step, ToolCall
@@ -106,6 +107,29 @@ class CallRows:
                     join_fields(call.payload),
                 )
             )
+
+    def add_rows(self, item_key: int, calls: Sequence[CallRow]) -> None:
+        """Rows for the calls of a response or a turn."""
+        for call_index, call in enumerate(calls):
+            self.rows["tool_calls"].append(
+                (
+                    item_key,
+                    call_index,
+                    call.tool_call_id,
+                    call.type,
+                    call.name,
+                    call.status,
+                    call.error,
+                    call.arguments,
+                    call.output,
+                    call.server_label,
+                    call.child_thread_id,
+                    None,
+                    join_fields(call.payload),
+                )
+            )
+            for table, rows in (("code_interpreter_outputs", call.outputs), ("file_search_results", call.results)):
+                self.rows[table] += [(item_key, call_index, index, *row) for index, row in enumerate(rows)]
 
     def _add_outputs(self, item_key: int, call_index: int, interpreter: CodeInterpreter) -> None:
         self.rows["code_interpreter_outputs"] += [

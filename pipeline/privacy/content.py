@@ -33,6 +33,7 @@ from pipeline.privacy.hiding import (
     quoted,
     rewritten,
 )
+from pipeline.privacy.successors import rule_of
 from pipeline.protocol.pages import Certificate, Page, Resource, Walk
 from pipeline.protocol.words import is_id, is_word
 
@@ -75,8 +76,11 @@ def hide_id(text: str | None, key: ContentKey) -> str | None:
 
 
 def hide_list(body: bytes, resource: Resource, key: ContentKey) -> bytes:
-    """A list of runs or steps with their contents hidden; a body that is no JSON object is hidden whole."""
-    return _hide(body, _LISTS[resource], key)
+    """A list of runs or steps, or one response or turn, with their contents hidden; what is no JSON object is hidden
+    whole.
+    """
+    own = rule_of(body.strip()) if resource == "runs" else None
+    return _hide(body, own or _LISTS[resource], key)
 
 
 def hide_object(body: bytes, resource: Resource, key: ContentKey) -> bytes:
@@ -217,8 +221,15 @@ _RUN = object_of(
         "file_ids": list_of(keep_name),
     }
 )
+
+
+def _any_run(key: ContentKey, raw: bytes) -> str:
+    """A run, or a response or a turn or what stands beside them: lists of runs may hold either."""
+    return (rule_of(raw) or _RUN)(key, raw)
+
+
 _ITEMS: dict[Resource, Rule] = {
-    "runs": _RUN,
+    "runs": _any_run,
     "steps": object_of({**_COMMON, "step_details": holding_json(_STEP_DETAILS)}),
 }
 _LISTS: dict[Resource, Rule] = {

@@ -4,7 +4,8 @@ import re
 
 from msgspec.structs import fields
 
-from pipeline.protocol import wire
+from pipeline.protocol import successors, wire
+from pipeline.protocol.item_types import PUBLISHED
 from pipeline.protocol.spellings import ALIASES, own_name, snake_case
 
 _LONGEST_ID = 256
@@ -15,8 +16,12 @@ def _split(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-STATES = _split("queued in_progress requires_action cancelling cancelled failed completed incomplete expired")
-TYPES = _split("""
+STATES = _split("""
+    queued in_progress requires_action cancelling cancelled failed completed incomplete expired
+    waiting idle active searching interpreting generating calling
+    """)
+TYPES = (
+    _split("""
     list thread thread.run thread.run.step thread.message assistant
     message_creation tool_calls activities function code_interpreter file_search retrieval mcp mcp_list_tools
     bing_grounding bing_custom_search azure_ai_search azure_function browser_automation computer_use_preview
@@ -24,10 +29,19 @@ TYPES = _split("""
     logs image text submit_tool_outputs submit_tool_approval mcp_approval_request
     auto none required last_messages disabled json_object json_schema default_2024_08_21 default-2024-08-21
     minimal low medium high xhigh
+    default standard flex priority fast scale batch ultrafast
+    response conversation agent.session agent.session.turn agent.session.subagent agent_reference agent_id
+    input_text output_text input_image input_file refusal summary_text reasoning_text encrypted_content
+    url_citation file_citation container_file_citation computer_screenshot
+    search open_page find_in_page other exit timeout exec click double_click drag keypress move screenshot scroll wait
+    create_file update_file delete_file spawn_agent direct container_reference container_auto detailed concise
     """)
+    | PUBLISHED
+)
 # Of runs, of steps, of answers: OpenAI's, Azure's and those of gateways.
 CODES = _split("""
     server_error rate_limit_exceeded invalid_prompt max_completion_tokens max_prompt_tokens max_output_tokens
+    max_messages steered usage_limit_exceeded mcp_tool_execution_error
     content_filter tool_user_error vector_store_timeout invalid_image invalid_image_format image_too_large
     context_length_exceeded string_above_max_length timeout internal_error internal_server_error service_unavailable
     insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded project_spend_limit_exceeded
@@ -45,12 +59,19 @@ _STRUCTS = (
     wire.Usage, wire.CachedTokens, wire.ReasoningTokens, wire.LastError, wire.MessageCreation, wire.FunctionCall,
     wire.ImageFile, wire.CodeOutput, wire.CodeInterpreter, wire.FileSearchResult, wire.FileSearch, wire.ToolCall,
     wire.StepDetails, wire.Step, wire.IncompleteDetails, wire.Run, wire.ListHead,
+    successors.InputDetails, successors.OutputDetails, successors.ItemsUsage, successors.Response, successors.Turn,
 )  # fmt: skip
 _OTHER_NAMES = _split("""
     audio_tokens image_tokens text_tokens accepted_prediction_tokens rejected_prediction_tokens
     cache_creation_input_tokens cache_read_input_tokens input_cached_tokens cache_write_tokens
     last_messages score_threshold submit_tool_outputs submit_tool_approval vector_store_ids max_num_results
     json_schema schema strict description parameters filters vector_stores requesturl query
+    ttl_30m_tokens ttl_12h_tokens web_search image_gen num_requests custom_id request_id status_code body response
+    call_id turn_id response_id container_id approval_request_id server_label action actions code queries results
+    filename score text content role phase summary operation environment outcome exit_code stdout stderr commands
+    command cwd duration_ms caller caller_id execution tools fingerprint title error agent session_id last_active_at
+    recipient_agent_id recipient_agent_ids sender_agent_id annotations logprobs size quality background output_format
+    effort verbosity format memory_limit container version
     $numberLong $numberInt $numberDouble $numberDecimal $date
     """)
 _NAMES = _OTHER_NAMES | ALIASES.keys() | {info.encode_name for struct in _STRUCTS for info in fields(struct)}

@@ -18,7 +18,7 @@ from pipeline.storage.buckets import shown_place
 if TYPE_CHECKING:
     # These import asyncio and Polars, which verbs without network or frames have no use for.
     from pipeline.http.tokens import TokenSource
-    from pipeline.protocol.pages import SourceFacts
+    from pipeline.protocol.pages import Protocol, SourceFacts
 
 SAMPLE_SOURCE = "sample"
 SAMPLE_KEY = "emulator-key"
@@ -62,6 +62,16 @@ class Settings:
     def retry_policy(self) -> RetryPolicy:
         """How patient the client is."""
         return RetryPolicy(attempts=self["attempts"], longest_retry_after_s=self["longest_retry_after_s"])
+
+    @property
+    def settle_after(self) -> str:
+        """For how long runs that say too little are asked for again."""
+        return str(self["settle_after"] or KINDS[self["kind"]].settle_after)
+
+    @property
+    def protocol(self) -> "Protocol":
+        """Which objects the server speaks of."""
+        return KINDS[self["kind"]].protocol
 
     @property
     def follows_agents(self) -> bool:

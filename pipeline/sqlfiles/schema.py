@@ -14,7 +14,7 @@ from pipeline.sqlfiles.duck import Connection, register, unregister
 if TYPE_CHECKING:
     from pipeline.sqlfiles.price_book import PriceBook
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 # Tables, and those that hold what views would otherwise work out. A lake has the former only.
 TABLE_KINDS = ("tables", "stored")
 

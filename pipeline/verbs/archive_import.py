@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file, unread_of
 from pipeline.archives.ranges import hash_file
 from pipeline.cluster.executors import Executor
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.http.pacing import Clock
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import SourceFacts
+from pipeline.protocol.pages import ArchiveFile, SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
@@ -74,8 +74,9 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
     lost = lost_since(warehouse_path(request.data_dir), held)
-    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source)
-    is_whole = not (progress.unrecognised or any_counted(lost) or evidence.is_broken)
+    imports = {archive.sync_id for archive in progress.archives}
+    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source, imports=imports)
+    is_whole = not (progress.unrecognised or progress.items_alone or any_counted(lost) or evidence.is_broken)
     code = 0 if is_whole else IncompleteError.exit_code
     seconds = clock.monotonic() - started_s
     _report(reporter, request, progress, (lost, evidence), exit_code=code, as_json=as_json, seconds=seconds)
@@ -91,7 +92,9 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
     if request.executor == "ray":
         _import_on_ray(request, files, progress=progress, now=now)
         return
-    known = {archive.sha256: archive for archive in read_imported(store, request.source) if is_done(archive)}
+    imported = read_imported(store, request.source)
+    known = {archive.sha256: archive for archive in imported if is_done(archive)}
+    new: list[ArchiveFile] = []
     started_at = now()
     sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
     lander = ArchiveLander(
@@ -108,11 +111,13 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
         if (archive := known.get(sha256)) is None:
             archive = known[sha256] = read_file(path, sha256, lander, progress)
             lander.finish_file(archive)
+            new.append(archive)
         else:
             progress.files_known += 1
         progress.archives.append(archive)
         progress.files_done += 1
-    lander.close(now())
+    lander.close(now(), unread=unread_of(new, imported))
+    progress.items_alone = lander.items_alone
     load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
 
 
@@ -167,6 +172,7 @@ def _report(
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
     _report_unrecognised(reporter, progress)
+    _report_alone(reporter, progress)
     lost, evidence = found
     for warning in warnings_of(lost):
         reporter.say(warning, level="warning")
@@ -188,11 +194,12 @@ def _report(
         print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
+    items = f", {count_of(progress.items, 'items')} beside them" if progress.items else ""
     known = (
         f", {count_of(progress.files_known, 'files')} known from before not read again" if progress.files_known else ""
     )
     left_out = f", {count_of(progress.left_out, 'other objects')} left out" if progress.left_out else ""
-    reporter.say(f"imported into {request.source!r}: {counts}{known}{left_out} in {seconds:.1f} s")
+    reporter.say(f"imported into {request.source!r}: {counts}{items}{known}{left_out} in {seconds:.1f} s")
     if not reporter.quiet and warehouse.exists():
         print_outcome(warehouse, source=request.source)
 
@@ -207,7 +214,7 @@ def _find_shared_runs(warehouse: Path) -> Finding | None:
 
 def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
     for archive in progress.archives:
-        if not (archive.runs or archive.steps or archive.left_out or archive.unrecognised):
+        if not (archive.runs or archive.steps or archive.items or archive.left_out or archive.unrecognised):
             reporter.say(f"{archive.file} holds nothing", level="warning")
     named = [f"{archive.file}: {place}" for archive in progress.archives for place in archive.first_unrecognised]
     for place in named[:_SHOWN]:
@@ -217,6 +224,16 @@ def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
         rest = "; everything else was imported" if progress.runs or progress.steps or progress.files_known else ""
         reporter.say(
             f"not recognised: {count_of(progress.unrecognised, 'places')}{more}{rest or '; nothing was imported'}",
+            level="warning",
+        )
+
+
+def _report_alone(reporter: Reporter, progress: ImportProgress) -> None:
+    """Items that belong to no response and no turn of what was read."""
+    if progress.items_alone:
+        reporter.say(
+            f"left out: {count_of(progress.items_alone, 'items')} without usage: the responses or turns that they"
+            " belong to are not in these archives, and items have neither tokens nor an instant; import them together",
             level="warning",
         )
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pipeline.protocol.wire import TERMINAL_SQL
-from pipeline.sqlfiles.duck import Connection, attached, read_frame
-from pipeline.warehouse.stored_costs import drop_stored, store_work, work_out
+from pipeline.sqlfiles.duck import Connection, attached, has_rows, read_frame
+from pipeline.warehouse.stored_costs import drop_stored, store_work, work_out, work_out_again
 
 # Tables whose rows do not follow from raw parts: a rebuild takes them over from the warehouse that it replaces.
 KEPT_TABLES = ("cost_ledger", "repricings")
@@ -30,7 +30,7 @@ where sealed
     )
 """
 
-# What the ledger has keeps its price, a new step or rest gets the price of today's book.
+# What the ledger has keeps its price, all else gets the price of today's book.
 _LEDGER_ROWS = """
 insert into cost_ledger by name
 select costs_at_work.source, costs_at_work.thread_id, costs_at_work.run_id, costs_at_work.step_id,
@@ -42,6 +42,81 @@ from costs_at_work
 left join steps_at_work as run_steps using (source, thread_id, run_id, step_id)
 left join runs_at_work as runs using (source, thread_id, run_id)
 left join walks on walks.walk_id = coalesce(run_steps.walk_id, runs.walk_id)
+"""
+
+# Runs of the ledger of which a step or rest is told that it does not have: of tokens that it may have elsewhere.
+_RETOLD_RUNS = """
+create or replace temp table retold_runs as
+select distinct source, thread_id, run_id from costs_at_work
+where not is_posted and (source, thread_id, run_id) in (select (source, thread_id, run_id) from cost_ledger)
+"""
+
+# Those of a price that is not in today's book: none for requests of any size; where they had no price, one that the
+# whole run could have.
+_OTHERWISE_PRICED = """
+create or replace temp table otherwise_priced as
+with named_runs as (
+    select source, thread_id, run_id, any_value(model) as model, any_value(tier) as tier
+    from costs_at_work semi join retold_runs using (source, thread_id, run_id)
+    group by all
+),
+posted as (
+    select cost_ledger.source, cost_ledger.thread_id, cost_ledger.run_id, cost_ledger.price_id,
+        {'match': cost_ledger.match, 'priced_model': cost_ledger.priced_model,
+            'input': cost_ledger.input_usd_per_mtok, 'cached': cost_ledger.cached_input_usd_per_mtok,
+            'write': cost_ledger.cache_write_usd_per_mtok, 'output': cost_ledger.output_usd_per_mtok,
+            'discount': cost_ledger.discount} as price,
+        named_runs.model, named_runs.tier,
+        coalesce(costs_at_work.created_on, cast(runs.created_at at time zone 'UTC' as date)) as created_on,
+        coalesce(runs.prompt_tokens, costs_at_work.prompt_tokens, 0) as prompt_tokens
+    from cost_ledger
+    inner join named_runs using (source, thread_id, run_id)
+    left join costs_at_work using (source, thread_id, run_id, step_id)
+    left join runs on runs.source = cost_ledger.source and runs.thread_id = cost_ledger.thread_id
+        and runs.run_id = cost_ledger.run_id
+)
+select posted.source, posted.thread_id, posted.run_id
+from posted
+left join price_periods
+    on price_periods.source = posted.source
+    and price_periods.model = posted.model
+    and price_periods.tier = posted.tier
+    and price_periods.valid_from <= posted.created_on
+    and posted.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
+    and case
+        when posted.price_id is null
+        then posted.prompt_tokens >= price_periods.min_input_tokens
+            and posted.prompt_tokens < coalesce(price_periods.below_input_tokens, 9223372036854775807)
+        else price_periods.price_id = posted.price_id
+            and {'match': price_periods.match, 'priced_model': price_periods.priced_model,
+                'input': price_periods.list_input_usd_per_mtok, 'cached': price_periods.list_cached_input_usd_per_mtok,
+                'write': price_periods.list_cache_write_usd_per_mtok,
+                'output': price_periods.list_output_usd_per_mtok,
+                'discount': price_periods.discount} is not distinct from posted.price
+    end
+group by posted.source, posted.thread_id, posted.run_id
+having bool_or((posted.price_id is null) <> (price_periods.price_id is null))
+"""
+
+# What such a run has that is new costs what the run did: its rest if the ledger has one, else its first step.
+_KEEP_PRICES = """
+insert into cost_ledger by name
+select new_rows.source, new_rows.thread_id, new_rows.run_id, new_rows.step_id,
+    columns(kept.* exclude (source, thread_id, run_id, step_id))
+from costs_at_work as new_rows
+inner join (
+    select columns(*) from cost_ledger
+    semi join otherwise_priced using (source, thread_id, run_id)
+    qualify row_number() over (partition by source, thread_id, run_id order by step_id) = 1
+) as kept using (source, thread_id, run_id)
+where not new_rows.is_posted
+"""
+
+# All others are priced anew: a step may be of another size or day than the rest that its tokens were in.
+_FORGET_PRICES = """
+delete from cost_ledger
+where (source, thread_id, run_id) in (select (source, thread_id, run_id) from retold_runs)
+    and (source, thread_id, run_id) not in (select (source, thread_id, run_id) from otherwise_priced)
 """
 
 _DELETE_POSTED = """
@@ -77,13 +152,19 @@ delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
 
 
 def post_touched_runs(connection: Connection, *, stores: bool = True) -> None:
-    """Write the costs of those of `touched_runs` that are over; a price that is there already stays.
+    """Write the costs of those of `touched_runs` that are over; a run that has a price already keeps it.
 
     What they cost is stored for the views as well, but not where nobody is going to ask (`stores`).
     """
     connection.execute(_POSTED_RUNS)
     drop_stored(connection, "touched_runs")
     for _ in work_out(connection, "posted_runs"):
+        connection.execute(_RETOLD_RUNS)
+        if has_rows(connection, "retold_runs"):
+            connection.execute(_OTHERWISE_PRICED)
+            connection.execute(_KEEP_PRICES)
+            connection.execute(_FORGET_PRICES)
+            work_out_again(connection)
         connection.execute(_DELETE_POSTED)
         connection.execute(_LEDGER_ROWS)
         if stores:

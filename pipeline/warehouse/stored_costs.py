@@ -49,8 +49,13 @@ def work_out(connection: Connection, runs: str) -> Iterator[None]:
         connection.execute(_SLICE, number)
         for name, table in (("runs", "runs"), ("steps", "run_steps"), ("calls", "tool_calls")):
             connection.execute(_AT_WORK.format(name=name, table=table))
-        connection.execute(_COSTS)
+        work_out_again(connection)
         yield
+
+
+def work_out_again(connection: Connection) -> None:
+    """Make `costs_at_work` anew, after the ledger has become another."""
+    connection.execute(_COSTS)
 
 
 def store_work(connection: Connection) -> None:

@@ -56,23 +56,35 @@ sized_calls as materialized (
         tool_calls.child_thread_id,
         tool_calls.child_run_id,
         run_steps.step_index,
-        epoch(coalesce(run_steps.completed_at, run_steps.failed_at, run_steps.expired_at, run_steps.cancelled_at))
-        - epoch(run_steps.created_at) as duration_s,
+        case
+            when run_steps.type in ('response', 'turn') then null
+            else
+                epoch(coalesce(run_steps.completed_at, run_steps.failed_at, run_steps.expired_at, run_steps.cancelled_at))
+                - epoch(run_steps.created_at)
+        end as duration_s,
+        coalesce(runs.protocol, 'assistants') = 'assistants' as is_classic,
+        not is_classic
+        and (
+            tool_calls.error is not null
+            or coalesce(tool_calls.status in ('failed', 'incomplete'), false)
+        ) as has_failed,
         -- Parsing every output would be slow: only text that can be such an object is parsed.
         case
             when starts_with(ltrim(tool_calls.output), '{') and contains(tool_calls.output, '"error"')
             then json_extract_string(try_cast(tool_calls.output as json), '$.error')
         end as output_error,
         case
-            when run_steps.status = 'failed' or run_steps.last_error_code is not null then 'step_failed'
-            when run_steps.status = 'expired' then 'step_expired'
+            when has_failed then 'call_failed'
+            when is_classic and (run_steps.status = 'failed' or run_steps.last_error_code is not null) then 'step_failed'
+            when is_classic and run_steps.status = 'expired' then 'step_expired'
             when tool_calls.type = 'code_interpreter' and contains(tool_calls.output, 'Traceback (most recent call last)')
             then 'traceback'
             when tool_calls.type = 'code_interpreter' and is_hidden_as(tool_calls.output, 'traceback') then 'traceback'
             when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
             when is_hidden_as(tool_calls.output, 'error') then 'error_output'
             when
-                tool_calls.type in ('function', 'mcp')
+                is_classic
+                and tool_calls.type in ('function', 'mcp')
                 and tool_calls.output is null
                 and runs.status in ('expired', 'failed', 'incomplete')
             then 'unanswered'

@@ -15,7 +15,8 @@ with step_sums as (
         sum(greatest(cache_write_tokens, 0)) as cache_write_tokens,
         sum(greatest(completion_tokens, 0)) as completion_tokens,
         sum(greatest(reasoning_tokens, 0)) as reasoning_tokens,
-        sum(greatest(coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens), 0)) as total_tokens
+        sum(greatest(coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens), 0)) as total_tokens,
+        sum(total_tokens) filter (where prompt_tokens is null and completion_tokens is null) as only_total_tokens
     from query_table(steps_of)
     where prompt_tokens is not null or completion_tokens is not null or total_tokens is not null
     group by source, thread_id, run_id
@@ -48,7 +49,8 @@ rests as (
             when is_whole or runs.reasoning_tokens > runs.completion_tokens then runs.reasoning_tokens
             when runs.reasoning_tokens is not null
             then least(tokens_left(runs.reasoning_tokens, step_sums.reasoning_tokens), left_completion)
-        end as left_reasoning
+        end as left_reasoning,
+        cast(left_prompt as hugeint) + left_completion >= step_sums.only_total_tokens as has_only_totals
     from query_table(runs_of) as runs
     left join step_sums
         on step_sums.source = runs.source
@@ -72,7 +74,11 @@ usages as (
         cache_write_tokens,
         completion_tokens,
         reasoning_tokens,
-        total_tokens
+        total_tokens,
+        prompt_tokens is null
+        and completion_tokens is null
+        and total_tokens > 0
+        and (source, thread_id, run_id) in (select (source, thread_id, run_id) from rests where has_only_totals) as is_in_rest
     from query_table(steps_of)
     union all
     select
@@ -90,7 +96,8 @@ usages as (
         cast(left_cache_write as bigint),
         cast(left_completion as bigint),
         cast(left_reasoning as bigint),
-        cast(left_total as bigint)
+        cast(left_total as bigint),
+        false
     from rests
     where is_whole or left_prompt > 0 or left_completion > 0 or left_total > 0
 ),
@@ -109,7 +116,9 @@ steps as (
             when runs.service_tier = 'fast' then 'priority'
             else runs.service_tier
         end as tier,
-        runs.protocol = 'assistants' or runs.is_batch or runs.service_tier <> 'auto' as tier_is_known,
+        (runs.protocol = 'assistants' and runs.service_tier is null)
+        or runs.is_batch
+        or runs.service_tier <> 'auto' as tier_is_known,
         usages.step_index,
         usages.type,
         usages.created_at,
@@ -120,6 +129,7 @@ steps as (
         usages.completion_tokens,
         usages.reasoning_tokens,
         usages.total_tokens,
+        usages.is_in_rest,
         -- A server that sends no cache detail charged nothing at the cached price.
         coalesce(usages.cached_tokens, 0) as known_cached_tokens,
         coalesce(usages.cache_write_tokens, 0) as known_write_tokens,
@@ -163,6 +173,7 @@ step_prices as (
         steps.completion_tokens,
         steps.reasoning_tokens,
         steps.total_tokens,
+        steps.is_in_rest,
         steps.charged_prompt_tokens,
         steps.charged_cached_tokens,
         steps.charged_write_tokens,
@@ -231,8 +242,9 @@ select
     ) as cached_cost_usd,
     token_cost(charged_completion_tokens, paid_price(output_usd_per_mtok, discount)) as output_cost_usd,
     cast(input_cost_usd + cached_cost_usd + output_cost_usd as decimal(38, 12)) as cost_usd,
+    cost_usd is null and not is_in_rest as is_unpriced,
     case
-        when cost_usd is not null then null
+        when cost_usd is not null or is_in_rest then null
         when coalesce(prompt_tokens, 0) = 0 and coalesce(completion_tokens, 0) = 0 and coalesce(total_tokens, 0) = 0 then null
         when prompt_tokens is null and completion_tokens is null then 'only a total'
         when prompt_tokens is null or completion_tokens is null then 'only a part'

@@ -36,5 +36,6 @@ create table stored_costs (
     cached_cost_usd decimal(38, 12),
     output_cost_usd decimal(38, 12),
     cost_usd decimal(38, 12),
+    is_unpriced boolean,
     unpriced_reason varchar
 );

@@ -21,7 +21,7 @@ select
     told.kind,
     case
         when told.provider is not null then told.provider
-        when told.kind in ('azure-openai', 'foundry') then 'azure'
+        when told.kind in ('azure-openai', 'foundry', 'foundry-responses') then 'azure'
         when told.kind = 'compatible' then null
         else 'openai'
     end as provider,

@@ -60,7 +60,6 @@ child_costs as (
         on usage_costs.source = child_calls.source
         and usage_costs.thread_id = child_calls.child_thread_id
         and usage_costs.run_id = child_calls.child_run_id
-        and usage_costs.kind = 'step'
     group by child_calls.source, child_calls.thread_id, child_calls.run_id, child_calls.step_id, child_calls.call_index
 ),
 calls as (

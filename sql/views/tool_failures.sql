@@ -4,7 +4,9 @@
 -- reads: tool_call_costs, tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
 -- filled `error`), unanswered (a function, or an mcp call that waited for approval, whose run
--- ended badly before its output came). A step that somebody cancelled
+-- ended badly before its output came), call_failed (the call of a response or a turn says so itself: its status is failed or
+-- incomplete, or it has an error). Of these neither their run's failure nor a missing output tells anything of a call: the
+-- output of a function is an item of a later response. A step that somebody cancelled
 -- is no failure of its tool. An output that is hidden (content = "hashed") says itself that it was one of these.
 create or replace view tool_failures as
 select
@@ -27,6 +29,7 @@ select
         then coalesce(run_steps.last_error_code, runs.last_error_code)
     end as error_code,
     case
+        when reason = 'call_failed' then tool_calls.error
         when reason = 'error_output' then json_extract_string(try_cast(tool_calls.output as json), '$.error')
         when reason in ('step_failed', 'step_expired', 'unanswered')
         then coalesce(run_steps.last_error_message, runs.last_error_message)

@@ -3,7 +3,7 @@
 -- units: seconds of the step, as the server tells time in whole seconds; US dollars, exact to 12 decimals; bytes
 -- reads: tool_call_costs, runs, unstored_steps
 -- run_share is the part of the source's runs that used the tool, from 0 to 1. Durations count each step once, whatever
--- the number of its calls. retries are calls of a tool whose last calls before, in an earlier step of the same run, failed: at
+-- the number of its calls; the calls of a response or a turn have no time of their own. retries are calls of a tool whose last calls before, in an earlier step of the same run, failed: at
 -- most as many as failed there. carried_cost_usd and child_cost_usd stand beside the cost (see tool_call_costs). cost_usd sums the calls whose cost is known: unpriced_calls have none.
 create or replace view tool_usage as
 with known_runs as (

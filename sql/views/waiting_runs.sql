@@ -1,4 +1,4 @@
--- Runs that waited for tool outputs when they were last seen.
+-- Runs that waited for tool outputs, and turns that waited for anybody, when they were last seen.
 -- grain: source, thread_id, run_id
 -- units: US dollars, exact to 12 decimals; instants are UTC
 -- reads: runs, run_costs, tool_calls
@@ -74,6 +74,7 @@ select
     waiting_calls.names as waiting_names,
     run_costs.steps,
     run_costs.unpriced_steps,
+    run_costs.unpriced_rests,
     run_costs.total_tokens,
     run_costs.cost_usd
 from runs
@@ -85,4 +86,4 @@ left join waiting_calls
     on waiting_calls.source = runs.source
     and waiting_calls.thread_id = runs.thread_id
     and waiting_calls.run_id = runs.run_id
-where runs.status = 'requires_action';
+where runs.status in ('requires_action', 'waiting');

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from pipeline.archives.shapes.heads import Head
-from pipeline.protocol.pages import Resource
+from pipeline.protocol.pages import Protocol, Resource
 
 Order = Literal["asc", "desc"]
 
@@ -37,7 +37,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A run or a step as sent. `run_id` is None for a run; the context's `seen_at` is when a recording saw it."""
+    """A run or a step as sent. `run_id` is None for a run; the context's `seen_at` is when a recording saw it.
+
+    Of newer protocols a run is a response or a turn.
+    """
 
     resource: Resource
     object_id: str
@@ -45,6 +48,22 @@ class Found:
     run_id: str | None
     body: bytes
     head: Head
+    context: Context
+    protocol: Protocol = "assistants"
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """An object that stands beside responses and turns and says nothing by itself: an item, or the session of turns.
+
+    Of whom it is, as far as it says so: a thread, a response or a turn (`run_id`), a call.
+    """
+
+    body: bytes
+    type: str
+    thread_id: str | None
+    run_id: str | None
+    call_id: str | None
     context: Context
 
 
@@ -63,6 +82,7 @@ class Listed:
     is_whole: bool
     has_unread: bool
     context: Context
+    protocol: Protocol = "assistants"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +103,7 @@ class Unrecognised:
         return f"{self.where}: {self.reason}"
 
 
-Content = Found | Listed | LeftOut | Unrecognised
+Content = Found | Loose | Listed | LeftOut | Unrecognised
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ _PATH = re.compile(
     r"/threads/(?:runs|(?P<thread>[^/]+)/runs"
     r"(?:/(?P<run>[^/]+)(?:/(?P<steps>steps)(?:/[^/]+)?|/cancel|/submit_tool_outputs)?)?)/?$"
 )
+# Of responses, conversations and sessions; what is found there says itself what it is.
+_NEWER_PATH = re.compile(
+    r"/(?:responses(?:/[^/]+(?:/input_items|/cancel)?)?|conversations/(?P<conversation>[^/]+)/items(?:/[^/]+)?"
+    r"|agents/sessions(?:/(?P<session>[^/]+)(?:/subagents/[^/]+)?(?:/(?:turns(?:/(?P<turn>[^/]+)(?:/items)?)?|items))?)?"
+    r"|files/[^/]+/content)/?$"
+)
 # Answers with a content are these; 204 and 205 have none.
 _ANSWERS = range(200, 204)
 # Methods whose answers are objects; a preflight or a HEAD has no content to lose.
@@ -96,29 +102,47 @@ def read_exchange(head: Head, context: Context) -> Iterator[Within | LeftOut | U
         yield Unrecognised(context.where, "no HTTP exchange (its URL cannot be read)")
         return
     match = _PATH.search(url.path)
-    if match is None or _status_of(response) not in _ANSWERS or request.method.upper() not in _METHODS:
+    newer = None if match else _NEWER_PATH.search(url.path)
+    is_answer = _status_of(response) in _ANSWERS and request.method.upper() in _METHODS
+    if not is_answer or (match is None and newer is None):
         yield LeftOut(context.where)
         return
     body, kind = _body_of(response, context)
     if body is None:
         yield Unrecognised(context.where, f"an answer {kind}")
         return
-    is_steps = match["steps"] is not None
     order: Order = "asc" if query.get("order") == ["asc"] else "desc"
     cursors = query.get("after", []) + query.get("before", [])
     within = replace(
         context,
         where=f"{context.where}.response",
+        order=order,
+        seen_at=_seen_at(head),
+        is_recorded=newer is None and request.method.upper() == "GET",
+        cursor=cursors[0] if cursors else None,
+    )
+    within = _owned(within, match) if match else _owned_by(within, newer)
+    is_stream = kind.startswith("text/event-stream")
+    yield Within(body, replace(within, order=None) if is_stream else within, is_stream)
+
+
+def _owned(context: Context, match: re.Match[str]) -> Context:
+    """With the thread and the run that a path of assistants names."""
+    is_steps = match["steps"] is not None
+    return replace(
+        context,
         thread_id=_unquoted(match["thread"]),
         run_id=_unquoted(match["run"]) if is_steps else None,
         resource="steps" if is_steps else "runs",
-        order=order,
-        seen_at=_seen_at(head),
-        is_recorded=request.method.upper() == "GET",
-        cursor=cursors[0] if cursors else None,
     )
-    is_stream = kind.startswith("text/event-stream")
-    yield Within(body, replace(within, order=None) if is_stream else within, is_stream)
+
+
+def _owned_by(context: Context, match: re.Match[str] | None) -> Context:
+    """With the conversation, or the session and the turn, that a path of their successors names."""
+    if match is None:
+        return context
+    thread_id = _unquoted(match["conversation"]) or _unquoted(match["session"])
+    return replace(context, thread_id=thread_id, run_id=_unquoted(match["turn"]), resource=None)
 
 
 def _decode(raw: Raw | UnsetType, kind: type[Any]) -> Any:

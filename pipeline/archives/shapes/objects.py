@@ -20,24 +20,27 @@ from pipeline.archives.shapes.heads import (
     is_unicode,
     raw_or_null,
     read_head,
+    resource_of,
     text_or_none,
 )
 from pipeline.archives.shapes.http_recordings import read_exchange, read_interactions, read_recording
 from pipeline.archives.shapes.log_lines import is_words, read_log_line
+from pipeline.archives.shapes.successors import MARKS, is_successor, read_successor
 from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values, mask_numbers, unmask_numbers
 from pipeline.protocol.pages import Resource
 from pipeline.protocol.spellings import own_name, snake_case
 from pipeline.protocol.wire import Run, Step
 from pipeline.protocol.words import shown_id
 
-_OBJECTS: dict[str, Resource] = {"thread.run": "runs", "thread.run.step": "steps"}
 # Other objects of the protocol: known, and not what we keep.
 _OTHER_OBJECTS = re.compile(
     r"thread(\.message(\.\w+)*|\.run\.step\.delta|\.deleted)?|assistant(\.\w+)*|file|vector_store(\.\w+)*|model"
+    r"|conversation(\.\w+)*|response\.\w+|agent(\.\w+)*|event|batch|container(\.\w+)*|chat\.completion(\.\w+)*"
 )
 # Signs of a run or a step in a text of JSON, in any spelling.
 _MARKS = re.compile(
-    rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"', re.IGNORECASE
+    rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"|' + MARKS,
+    re.IGNORECASE,
 )
 # Signs of an object that holds others of them.
 _INNER_MARKS = (b'teps"', b'"runs"', b'"Runs"')
@@ -120,8 +123,10 @@ def _read_value(body: bytes, context: Context) -> Iterator[Content]:
 def _read_object(body: bytes, context: Context) -> Iterator[Content]:
     head = read_head(body, is_owned=context.thread_id is not None)
     is_list = not isinstance(head.data, UnsetType) and bytes(head.data).lstrip().startswith(b"[")
-    if (resource := _resource_of(head, context)) is not None:
+    if (resource := resource_of(head, context.resource, is_search=context.is_search)) is not None:
         yield from _read_item(resource, body, head, context)
+    elif is_successor(head):
+        yield from _read_within(read_successor(body, head, context))
     elif is_list:
         yield from _read_page(body, head, context)
     elif not isinstance(head.log, UnsetType) and b'"entries"' in bytes(head.log):
@@ -134,7 +139,7 @@ def _read_object(body: bytes, context: Context) -> Iterator[Content]:
         yield from _read_wrapper(body, head, context)
 
 
-def _read_within(shapes: Iterator[Within | LeftOut | Unrecognised]) -> Iterator[Content]:
+def _read_within(shapes: Iterator[Within | Content]) -> Iterator[Content]:
     for shape in shapes:
         if not isinstance(shape, Within):
             yield shape
@@ -167,14 +172,15 @@ def _read_page(body: bytes, head: Head, context: Context) -> Iterator[Content]:
 
 def _listed(head: Head, found: list[Found], context: Context, *, item_count: int, has_unread: bool) -> Listed | None:
     """The page of a list, if it says whether more follow and is of one thread or run."""
-    owners = {(item.resource, item.thread_id, item.run_id) for item in found}
+    owners = {(item.resource, item.thread_id, item.run_id, item.protocol) for item in found}
     if not owners and context.is_recorded and context.resource is not None and context.thread_id is not None:
-        owners = {(context.resource, context.thread_id, context.run_id)}
+        owners = {(context.resource, context.thread_id, context.run_id, "assistants")}
     if not isinstance(head.has_more, bool) or len(owners) != 1 or has_error(head):
         return None
-    [(resource, thread_id, run_id)] = owners
+    [(resource, thread_id, run_id, protocol)] = owners
     ids = tuple(item.object_id for item in found)
-    return Listed(resource, thread_id, run_id, ids, head.has_more, len(found) == item_count, has_unread, context)
+    is_whole = len(found) == item_count
+    return Listed(resource, thread_id, run_id, ids, head.has_more, is_whole, has_unread, context, protocol)
 
 
 def _read_item(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:
@@ -263,23 +269,6 @@ def _search(name: str, raw: Raw, context: Context) -> Iterator[Content]:
         list_place=f"{context.where}.{name}",
     )
     yield from _read_value(body, within)
-
-
-def _resource_of(head: Head, context: Context) -> Resource | None:
-    if isinstance(head.object, str) and head.object:
-        return _OBJECTS.get(head.object)
-    if not isinstance(head.data, UnsetType) or not isinstance(head.log, UnsetType) or is_error(head):
-        return None
-    if not isinstance(head.step_details, UnsetType):
-        return "steps"
-    if isinstance(head.id, str) and head.id and not isinstance(head.role, str):
-        if context.resource is not None:
-            return context.resource
-        if isinstance(head.run_id, str):
-            return None if context.is_search else "steps"
-        if isinstance(head.assistant_id, str) and isinstance(head.thread_id, str) and isinstance(head.status, str):
-            return "runs"
-    return None
 
 
 def _found(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:

@@ -1,0 +1,139 @@
+"""Items of one walk put together: the calls of a response or a turn in their order, each with its output."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Raw
+
+from pipeline.protocol.item_types import ANSWERS, base_of, is_call, is_output
+
+_NULL = b"null"
+
+
+@dataclass(slots=True)
+class Item:
+    """An item as sent; fields that are null are left out, for they say nothing."""
+
+    type: str
+    fields: dict[str, Raw]
+
+    def text(self, name: str) -> str | None:
+        """A field that is a text and not empty."""
+        raw = bytes(self.fields.get(name, b""))
+        return (msgspec.json.decode(raw, type=str) or None) if raw.startswith(b'"') else None
+
+    @property
+    def call_id(self) -> str | None:
+        """What a call and its output have in common. Of a local shell's output it is the id."""
+        own = self.text("call_id")
+        return self.text("id") if own is None and self.type == "local_shell_call_output" else own
+
+
+@dataclass(slots=True)
+class Joined:
+    """The calls of a run, each with its output if there is one, and what else it has."""
+
+    calls: list[tuple[Item, Item | None]] = field(default_factory=list)
+    others: list[Item] = field(default_factory=list)
+
+
+class Pool:
+    """Items of a walk that belong to no run yet: outputs wait for their calls, answers for what they answer."""
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self._outputs: dict[tuple[str, str | None], deque[Item]] = {}
+        self._answers: dict[tuple[str, str | None], deque[Item]] = {}
+        seen: set[bytes] = set()
+        for item in items:
+            # A chain repeats what came before it.
+            body = b"".join(bytes(raw) for raw in item.fields.values())
+            if body not in seen:
+                seen.add(body)
+                self.add(item)
+
+    def add(self, item: Item) -> None:
+        """Take an output or an answer; nothing else waits for anybody."""
+        if is_output(item.type):
+            self._outputs.setdefault((base_of(item.type), item.call_id), deque()).append(item)
+        elif item.type in ANSWERS:
+            asked, name, _ = ANSWERS[item.type]
+            self._answers.setdefault((asked, item.text(name)), deque()).append(item)
+
+    def take_output(self, call: Item) -> Item | None:
+        """The output of a call, once."""
+        return _take(self._outputs, (base_of(call.type), call.call_id))
+
+    def take_answer(self, item: Item) -> Item | None:
+        """What was answered to an item that asks for something, once."""
+        for asked, _, own in ANSWERS.values():
+            if item.type == asked:
+                return _take(self._answers, (asked, item.text(own)))
+        return None
+
+    def left(self) -> list[Item]:
+        """What nobody has taken."""
+        return [item for held in (self._outputs, self._answers) for items in held.values() for item in items]
+
+
+def join_items(items: Sequence[Item], around: Pool) -> Joined:
+    """Calls of a run's own items with their outputs: from these, else from what is around them, by the call's id.
+
+    Where a call has no id, as of tools that the server runs itself, the outputs follow in the order of the calls.
+    """
+    own = Pool(item for item in items if is_output(item.type) or item.type in ANSWERS)
+    found = Joined()
+    for item in items:
+        if is_call(item.type):
+            found.calls.append((item, own.take_output(item) or (around.take_output(item) if item.call_id else None)))
+        elif not is_output(item.type) and item.type not in ANSWERS:
+            found.others.append(item)
+            if answer := own.take_answer(item) or around.take_answer(item):
+                found.others.append(answer)
+    # An output without its call tells what was called all the same.
+    found.others += own.left()
+    return found
+
+
+def item_of(raw: Raw) -> Item | None:
+    """An item as sent; None for what is no object."""
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, Raw])
+    except msgspec.DecodeError:
+        return None
+    kept = {name: value for name, value in fields.items() if bytes(value) != _NULL}
+    item = Item("", kept)
+    item.type = item.text("type") or ""
+    return item
+
+
+def in_order(items: Sequence[Item]) -> Sequence[Item]:
+    """Items as they came about: a list that has outputs before their calls is one that begins with the newest."""
+    called: set[tuple[str, str | None]] = set()
+    early = late = 0
+    for item in items:
+        key = base_of(item.type), item.call_id
+        if item.call_id is None:
+            continue
+        if is_output(item.type):
+            early, late = early + (key not in called), late + (key in called)
+        elif is_call(item.type):
+            called.add(key)
+    outputs = {(base_of(item.type), item.call_id) for item in items if is_output(item.type)}
+    # Outputs whose call is nowhere in the list say nothing.
+    early -= sum(1 for key in outputs if key[1] is not None and key not in called)
+    if early == late:
+        # What was asked stands before what was done.
+        return items[::-1] if _is_asked(items[-1:]) and not _is_asked(items[:1]) else items
+    return items[::-1] if early > late else items
+
+
+def _is_asked(items: Sequence[Item]) -> bool:
+    """Whether this is what a person said."""
+    return any(item.text("role") == "user" for item in items)
+
+
+def _take(held: dict[tuple[str, str | None], deque[Item]], key: tuple[str, str | None]) -> Item | None:
+    waiting = held.get(key)
+    return waiting.popleft() if waiting else None

@@ -1,0 +1,138 @@
+"""Pages of walks over responses and turns: each object as what it says it is; what cannot be read becomes rejects."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from pipeline.flatten.items import WHOLE_PAGE, RejectRows
+from pipeline.flatten.salvage import Reject, salvage
+from pipeline.flatten.successors.joining import Item, item_of
+from pipeline.protocol.json_text import repair_json, repair_numbers
+from pipeline.protocol.pages import LandedWalk, Page
+from pipeline.protocol.successors import (
+    AROUND_OBJECTS,
+    RESPONSE,
+    SESSION,
+    TURN,
+    Response,
+    Turn,
+    conversation_of,
+    text_field,
+    thread_of,
+)
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECODERS: dict[type, Any] = {Response: msgspec.json.Decoder(Response), Turn: msgspec.json.Decoder(Turn)}
+_FOREIGN = "it belongs to another list than was asked for: it is not kept"
+
+
+@dataclass(slots=True)
+class FoundRun:
+    """A response or a turn, with where it stood; `batch` is what the line of a batch output says beside it."""
+
+    object: Response | Turn
+    page: Page
+    batch: dict[str, Raw] | None = None
+
+
+@dataclass(slots=True)
+class Contents:
+    """What the pages of one walk hold."""
+
+    runs: list[FoundRun] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    session: dict[str, Raw] | None = None
+
+
+def read_contents(walk: LandedWalk, rejects: RejectRows) -> Contents:
+    """Everything that a walk's pages hold; what could not be read of it is added to `rejects`."""
+    found = Contents()
+    for page in walk.pages:
+        for index, raw, path in _objects_of(walk, page, rejects):
+            _take(found, walk, page, (index, raw, path), rejects)
+    return found
+
+
+def _objects_of(walk: LandedWalk, page: Page, rejects: RejectRows) -> Iterator[tuple[int, Raw, str]]:
+    """The objects of a page, which is a list or one of them: their number, their text, their path."""
+    body = repair_numbers(page.body)
+    try:
+        body.decode()
+        fields = msgspec.json.decode(body, type=dict[str, Raw])
+    except _UNREADABLE as error:
+        try:
+            fields = msgspec.json.decode(repair_json(page.body), type=dict[str, Raw])
+            reject = Reject("$", "text that is not Unicode: replaced by U+FFFD, see the raw page", "")
+        except _UNREADABLE:
+            fields = {}
+            reject = Reject("$", str(error), page.body.decode("utf-8", errors="replace"))
+        rejects.add(walk, page, WHOLE_PAGE, None, [reject])
+        if fields:
+            body = repair_json(page.body)
+    if "data" not in fields or not bytes(fields["data"]).startswith(b"["):
+        if fields:
+            yield 0, Raw(body), "$"
+        return
+    for index, raw in enumerate(msgspec.json.decode(fields["data"], type=list[Raw])):
+        yield index, raw, f"$.data[{index}]"
+
+
+def _take(found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, str], rejects: RejectRows) -> None:
+    index, raw, path = place
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, Raw])
+    except _UNREADABLE as error:
+        rejects.add(walk, page, index, None, [Reject(path, str(error), str(raw, "utf-8", "replace"))])
+        return
+    batch = None
+    if (inner := batch_body(fields)) is not None:
+        batch = {name: fields[name] for name in ("id", "custom_id") if name in fields}
+        raw, fields, path = inner, msgspec.json.decode(inner, type=dict[str, Raw]), f"{path}.response.body"
+    kind = text_field(fields.get("object"))
+    if kind is None and is_bare_response(fields):
+        kind = RESPONSE
+    if kind in (RESPONSE, TURN):
+        named = text_field(fields.get("session_id")) if kind == TURN else conversation_of(fields.get("conversation"))
+        if named not in (None, walk.certificate.thread_id):
+            at = "session_id" if kind == TURN else "conversation.id"
+            rejects.add(walk, page, index, text_field(fields.get("id")), [Reject(f"{path}.{at}", _FOREIGN, named)])
+            return
+        own, lost = _decode(raw, Response if kind == RESPONSE else Turn, path)
+        rejects.add(walk, page, index, None if own is None else own.id, lost)
+        if own is not None:
+            found.runs.append(FoundRun(own, page, batch))
+    elif kind in AROUND_OBJECTS:
+        if kind == SESSION and thread_of(fields) == walk.certificate.thread_id:
+            found.session = fields
+    elif (item := item_of(raw)) is not None and item.type:
+        found.items.append(item)
+    else:
+        rejects.add(walk, page, index, None, [Reject(path, "neither a response, a turn nor an item", raw_shown(raw))])
+
+
+def batch_body(fields: dict[str, Raw]) -> Raw | None:
+    """The body that a line of a batch output has, if this is one with an object in it."""
+    if "custom_id" not in fields or "response" not in fields or not bytes(fields["response"]).startswith(b"{"):
+        return None
+    body = msgspec.json.decode(fields["response"], type=dict[str, Raw]).get("body")
+    return body if body is not None and bytes(body).startswith(b"{") else None
+
+
+def is_bare_response(fields: dict[str, Raw]) -> bool:
+    """Whether this is a response that was dumped without what is always the same: it has an output, and no type."""
+    return "type" not in fields and "id" in fields and bytes(fields.get("output", b"")).startswith(b"[")
+
+
+def raw_shown(raw: Raw) -> str:
+    """What was found, for a reject."""
+    return str(raw, "utf-8", "replace")
+
+
+def _decode(raw: Raw, kind: type[Any], path: str) -> tuple[Any, list[Reject]]:
+    try:
+        return _DECODERS[kind].decode(raw), []
+    except _UNREADABLE:
+        return salvage(bytes(raw), kind, path=path)
