@@ -10,7 +10,7 @@ READERS := .readers/.ready-$(shell cat tests/readers/*requirements.txt | cksum |
 
 .PHONY: demo test check prices licences architecture decisions audit \
 	notebooks test-peers test-browser test-duckdb15 test-lake test-publishers test-dates faults load-test mutants \
-	bench lock clean
+	pictures bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -99,6 +99,9 @@ bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/REA
 
 test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
 	tests/browser/run
+
+pictures: $(DEV)  ## draw what README.md shows: the report (needs Debian's chromium) and the sample in a terminal
+	$(BIN)/python -m scripts.draw_pictures
 
 prices:  ## compare data/prices.csv with three lists of others, in a venv of its own; fails on a difference nobody judged
 	$(PYTHON) -m venv .venv-prices
