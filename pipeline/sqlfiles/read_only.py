@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import ConfigurationError
-from pipeline.sqlfiles.duck import Connection, quoted, read_frame
+from pipeline.sqlfiles.duck import Connection, quoted
 
 _LOCKED = """
 set autoinstall_known_extensions = false;
@@ -102,7 +102,7 @@ def _check_plan(connection: Connection, sql: str, parameters: Mapping[str, Any] 
         raise type(error)(told) from error
     operators = {name for _, plan in rows for name in _operators(json.loads(plan))}
     tables = "select distinct function_name as name from duckdb_functions() where function_type in ('table', 'pragma')"
-    functions = {name.lower() for name in read_frame(connection, tables)["name"]}
+    functions = {name.lower() for (name,) in connection.execute(tables).fetchall()}
     for name in sorted(operators):
         reads = _READING.fullmatch(name.lower()) if name.lower() in functions else not _CHANGING.match(name)
         if not reads:

@@ -108,7 +108,7 @@ def _rewrite_warehouse(folder: DataFolder, forgotten: Forgotten) -> None:
         attached(connection, folder.warehouse, "kept"),
     ):
         _register_forgotten(connection, forgotten)
-        for name, table in read_sql_files("tables").items():
+        for name, table in (read_sql_files("tables") | read_sql_files("stored")).items():
             if name not in _OWN_ROWS:
                 where = _IS_KEPT if "thread_id" in table.columns else "true"
                 connection.execute(f"insert into {name} by name select columns(*) from kept.{name} where {where}")

@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file, unread_of
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
 from pipeline.archives.ranges import hash_file
+from pipeline.archives.unread import unread_of
 from pipeline.cluster.executors import Executor
 from pipeline.cluster.flatteners import flatteners_of
 from pipeline.console.tables import count_of, join_counts

@@ -32,6 +32,7 @@ from pipeline.settings.invocation import Settings
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.fees import own_fees_path
 from pipeline.sqlfiles.price_book import PriceBook, own_prices_path, read_price_book
+from pipeline.sqlfiles.schema import TABLE_KINDS
 from pipeline.warehouse.checks import Finding, check_grains, run_checks
 from pipeline.warehouse.database import open_for_reading, open_for_writing, warehouse_path
 
@@ -134,7 +135,7 @@ def check_warehouse(settings: Settings, request: CheckRequest, *, as_json: bool)
     failed = any(finding.level == "fail" or request.strict for finding in findings)
     counts = {
         "checks": len(read_sql_files("checks")),
-        "grains": sum(1 for kind in ("tables", "views") for found in read_sql_files(kind).values() if found.grain),
+        "grains": sum(1 for kind in (*TABLE_KINDS, "views") for found in read_sql_files(kind).values() if found.grain),
         "budgets": len(budgets),
     }
     if as_json:
