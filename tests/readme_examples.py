@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +70,7 @@ def _run(arguments: list[str], place: Path, **variables: str) -> str:
     if ended.returncode not in (0, 4):
         raise ValueError(f"{arguments} ended with {ended.returncode}: {ended.stderr}")
     text = "".join(line.rstrip() + "\n" for line in ended.stdout.strip("\n").splitlines())
-    return _SECONDS.sub("0.1 s", text.replace(f"{place}/", ""))
+    return _SECONDS.sub("0.1 s", text.replace(f"{place}/", "").replace(sys.executable, _PROGRAM[0]))
 
 
 def _table_list() -> str:
