@@ -65,7 +65,6 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
         verb, or_ = ("load", ", or a sync that runs") if holds_parts(path.parent) else ("sync --sample", "")
         raise ConfigurationError(f"there is no warehouse at {path}: `{command(verb)}` makes one{or_}")
 
-
     attach = partial(duckdb.connect, str(path), read_only=True)
     with _heeding_interruption(), _retrying(path, wait_s=_READ_WAIT_S, attempt=attach) as connection:
         connection.execute("set TimeZone = 'UTC'")
