@@ -129,18 +129,6 @@ def land_documents(
     )
 
 
-def unread_of(read: Iterable[ArchiveFile], known: Iterable[ArchiveFile]) -> list[UnreadFile]:
-    """Of the files that were `read` those of which something could not be; those that could be now and that `known`
-    records tell otherwise of have no place.
-    """
-    once = {archive.sha256 for archive in known if archive.unrecognised}
-    return [
-        UnreadFile(each.file, each.sha256, each.unrecognised, next(iter(each.first_unrecognised), ""))
-        for each in read
-        if each.unrecognised or each.sha256 in once
-    ]
-
-
 def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
     """The record of a whole file from those of its ranges, given in their order."""
     counts = {name: sum(getattr(record, name) for record in records) for name in COUNTS}

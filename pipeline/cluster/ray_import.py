@@ -9,12 +9,13 @@ from itertools import accumulate, groupby
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, join_records, unread_of
+from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, join_records
 from pipeline.archives.ranges import (
     RANGE_BYTES,
     Range,
     Scanned,
 )
+from pipeline.archives.unread import unread_of
 from pipeline.cluster.ray_reading import FilesJob, FilesRead, HashJob, hash_files, read_files
 from pipeline.cluster.ray_session import Cluster
 from pipeline.errors import IncompleteError

@@ -189,11 +189,14 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
 
 
 def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
-    """The same for parts that are flattened already: the frames of each, as `frames_of` gives them."""
+    """The same for parts that are flattened already: the frames of each, as `frames_of` gives them.
+
+    Nobody is going to ask such a warehouse what anything cost: costs are not stored for views.
+    """
     flat = list(parts)
     if not flat:
         return
-    load_batches(connection, [flat])
+    load_batches(connection, [flat], stores_costs=False)
 
 
 def load_batches(
@@ -202,6 +205,7 @@ def load_batches(
     *,
     in_background: bool = False,
     commit_every: int | None = None,
+    stores_costs: bool = True,
 ) -> None:
     """The same for several batches, as one: rows follow each other, and what follows from them is seen to once.
 
@@ -221,7 +225,7 @@ def load_batches(
             if commit_every and number % commit_every == 0:
                 connection.execute("commit")
                 connection.execute("begin")
-        settle(connection)
+        settle(connection, stores=stores_costs)
 
 
 @contextlib.contextmanager
