@@ -11,6 +11,7 @@ from typing import Any
 from bench.corpus import open_corpus, write_subset
 from bench.growth import measure_growth
 from bench.measure import Measurement
+from bench.queries import measure_queries
 from bench.ray_import import measure_imports
 from bench.report import format_spread, format_table
 from bench.rounds import Round, run_case, run_measured
@@ -257,6 +258,11 @@ def growth(settings: Settings) -> Result:
     return Result(*measure_growth(settings))
 
 
+def queries(settings: Settings) -> Result:
+    """Named queries, report and check at several sizes, beside DuckDB alone and another commit."""
+    return Result(*measure_queries(settings))
+
+
 MODES = {
     "compare": compare,
     "second": second,
@@ -267,4 +273,5 @@ MODES = {
     "ray": ray,
     "growth": growth,
     "stages": stages,
+    "queries": queries,
 }
