@@ -8,11 +8,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from pipeline.errors import ConfigurationError, WarehouseLockedError
+from pipeline.program import command
 from pipeline.sqlfiles.duck import Connection, first_line, quoted
 from pipeline.sqlfiles.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
 from pipeline.storage.private_files import keep_private, make_private_folder
@@ -60,12 +62,11 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
     if not path.exists():
         from pipeline.raw.places import holds_parts
 
-        makes = "load` makes one, or a sync that runs" if holds_parts(path.parent) else "sync --sample` makes one"
-        raise ConfigurationError(f"there is no warehouse at {path}: `python -m pipeline {makes}")
+        verb, or_ = ("load", ", or a sync that runs") if holds_parts(path.parent) else ("sync --sample", "")
+        raise ConfigurationError(f"there is no warehouse at {path}: `{command(verb)}` makes one{or_}")
 
-    def attach() -> Connection:
-        return duckdb.connect(str(path), read_only=True)
 
+    attach = partial(duckdb.connect, str(path), read_only=True)
     with _heeding_interruption(), _retrying(path, wait_s=_READ_WAIT_S, attempt=attach) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check_version(connection, path)
@@ -259,7 +260,7 @@ def _naming_full_disk(path: Path) -> Iterator[None]:
     except (duckdb.IOException, duckdb.FatalException) as error:
         raise ConfigurationError(
             f"cannot write the warehouse {path}: {first_line(error)}. It is as it was before this load; raw parts are"
-            " kept: make room, then run the same command again or `python -m pipeline load`"
+            f" kept: make room, then run the same command again or `{command('load')}`"
         ) from error
 
 
