@@ -40,6 +40,11 @@ class Settings:
         return bool(set(self.cases) & set(PEERS))
 
     @property
+    def has_server(self) -> bool:
+        """Whether anything is asked of nginx."""
+        return self.mode != "queries"
+
+    @property
     def peers_python(self) -> str:
         return str(self.venv / "bin" / "python")
 

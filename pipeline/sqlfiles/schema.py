@@ -9,6 +9,7 @@ import duckdb
 
 from pipeline import __version__
 from pipeline.sqlfiles.catalog import read_sql_files, read_stand_ins, views_in_order
+from pipeline.sqlfiles.comments import write_comments
 from pipeline.sqlfiles.duck import Connection, register, unregister
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def create_schema(connection: Connection, *, views: Sequence[str] | None = None)
     _create_views(connection, named=views)
 
 
+def make_warehouse(connection: Connection) -> None:
+    """All tables and views with comments on them, in a database that has none, and which schema this is."""
+    create_schema(connection)
+    write_comments(connection, *TABLE_KINDS, "views")
+    record_version(connection)
+
+
 def record_version(connection: Connection) -> None:
     """Note in a schema that was just made which one it is."""
     row = [SCHEMA_VERSION, __version__, digest_views()]
@@ -61,6 +69,7 @@ def renew_views(connection: Connection) -> None:
     """Make the views anew where a program of the same schema had others."""
     if connection.execute("select views_sha256 from schema_version").fetchall() != [(digest_views(),)]:
         _create_views(connection)
+        write_comments(connection, "views")
         connection.execute("update schema_version set views_sha256 = ?", [digest_views()])
 
 
