@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from pipeline.sqlfiles.catalog import parse_sql_file, read_sql_files
-from pipeline.sqlfiles.comments import column_comment
-from pipeline.sqlfiles.schema import TABLE_KINDS
+from pipeline.sqlfiles.schema import TABLE_KINDS, column_comment
 from pipeline.warehouse.database import open_for_reading, open_for_writing
 
 HEADER = """-- Things that happen.
