@@ -225,7 +225,13 @@ class ArchiveLander:
         self._finished.append(archive)
 
     def flush(self) -> None:
-        """Land what is left. What belongs to responses or turns and has not met them stays alone."""
+        """Land what is left."""
+        self._end_waiting()
+        if self._finished or self._found or self._listed:
+            self._land()
+
+    def _end_waiting(self) -> None:
+        """Take all responses and turns; what belongs to some and has not met them stays alone."""
         self._land_newer()
         alone = self._newer.count_alone()
         self._newer = Companions()
@@ -233,14 +239,12 @@ class ArchiveLander:
             msgspec.structs.replace(archive, items_alone=alone[archive.file]) for archive in self._finished
         ]
         self.items_alone += alone.total()
-        if self._finished or self._found or self._listed:
-            self._land()
 
     def close(self, finished_at: datetime) -> None:
         """Land what is left, and that there was an import; nothing at all if no file was new."""
         if not (self._finished or self._has_landed):
             return
-        self.flush()
+        self._end_waiting()
         summary = msgspec.structs.replace(
             self._opening(), finished_at=finished_at, verdict="imported", threads_failed=0
         )

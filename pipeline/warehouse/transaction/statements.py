@@ -78,6 +78,20 @@ _SAID = """(
 )"""
 _WEIGHT = f"(coalesce({{rows}}.status in {TERMINAL_SQL}, false) or {{rows}}.walk_id not in {_IMPORTED})"
 
+# A price is that of a model and a tier. Of responses and turns these may be learned later: from the line of a batch,
+# from the session of a turn. What was charged before that is charged anew.
+_DELETE_MISTAKEN_COSTS = f"""
+delete from cost_ledger where (source, thread_id, run_id) in (
+    select (source, thread_id, run_id)
+    from best_runs
+    inner join runs using (source, thread_id, run_id)
+    inner join new_runs using (source, thread_id, run_id)
+    where best_runs.was_seen and best_runs.walk_id = new_runs.walk_id and runs.protocol <> 'assistants'
+        and runs.status in {TERMINAL_SQL}
+        and (runs.model, runs.service_tier, runs.is_batch)
+            is distinct from (new_runs.model, new_runs.service_tier, new_runs.is_batch)
+)
+"""
 _DELETE_OLD_RUNS = """
 delete from runs using best_runs
 where best_runs.was_seen and runs.source = best_runs.source
@@ -163,6 +177,7 @@ def _put_runs(connection: Connection, *, has_imports: bool) -> None:
     by_new, by_held = (_SAID.format(rows=rows) if has_imports else "true" for rows in ("new_runs", "runs"))
     connection.execute(_BEST_RUNS.format(of_new=of_new, of_held=of_held, said_by_new=by_new, said_by_held=by_held))
     if has_rows(connection, "best_runs where was_seen"):
+        connection.execute(_DELETE_MISTAKEN_COSTS)
         connection.execute(_DELETE_OLD_RUNS)
     best = "(source, thread_id, run_id, walk_id) in (select (source, thread_id, run_id, walk_id) from best_runs)"
     where = best if has_rows(connection, f"new_runs where not {best}") else "true"
