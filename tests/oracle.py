@@ -14,11 +14,11 @@ from tests.oracle_values import MILLISECONDS_ABOVE, Node, Row, filled, got, inst
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _SPELLINGS = ("prompt_token_details", "prompt_tokens_details")
-_RUN_TEXTS = ("assistant_id", "object", "status", "model", "instructions")
+_RUN_TEXTS = ("assistant_id", "object", "status", "model", "instructions", "service_tier")
 _RUN_TIMES = ("created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at")
 _RUN_PARTS = ("id", "thread_id", "last_error", "incomplete_details", "usage", "tools", "metadata")
 # What classic runs say nothing of.
-_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
+_OF_SUCCESSORS = ("is_batch", "previous_run_id", "subagent_id")
 _STEP_TEXTS = ("assistant_id", "object", "type", "status")
 _STEP_TIMES = ("created_at", "completed_at", "cancelled_at", "failed_at", "expired_at", "expires_at")
 _STEP_PARTS = ("id", "thread_id", "run_id", "last_error", "step_details", "usage", "metadata")

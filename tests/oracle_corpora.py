@@ -93,7 +93,7 @@ runs = records(
     {
         "id": st.sampled_from(["run_1", "run_2", "run/\u00e9"]),
         "thread_id": texts | st.just("thread_1"),
-        **dict.fromkeys(("object", "assistant_id", "status", "model", "instructions"), texts),
+        **dict.fromkeys(("object", "assistant_id", "status", "model", "instructions", "service_tier"), texts),
         **dict.fromkeys(("created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"), times),
         "last_error": errors,
         "incomplete_details": records({"reason": texts}),

@@ -15,11 +15,12 @@ import polars as pl
 
 from pipeline.emulator import RunningEmulator
 from pipeline.extract.fetching import ExtractOptions, Progress
+from pipeline.extract.protocols import list_thread_ids
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.endpoint import Endpoint
-from pipeline.protocol.pages import PART_SCHEMA
+from pipeline.protocol.pages import PART_SCHEMA, Protocol
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
@@ -41,20 +42,23 @@ def sync_here(
     thread_ids: Sequence[str] | None = None,
     content_key: ContentKey | None = None,
     progress: Progress | None = None,
+    protocol: Protocol = "assistants",
+    source: str = SOURCE,
 ) -> SyncResult:
-    """Sync threads of the emulator, all of them if none are named, in this process."""
-    endpoint = Endpoint(base_url=server.base_url, headers={"Authorization": f"Bearer {server.api_key}"})
-    client = ApiClient(endpoint, Pacer(concurrency=16))
-    options = SyncOptions(
-        source=SOURCE,
-        data_dir=data_dir,
-        thread_ids=thread_ids or server.corpus.thread_ids(),
-        full=full,
-        extract=ExtractOptions(concurrency=16, content_key=content_key),
-    )
+    """Sync threads of the emulator, all of them if none are named, in this process.
+
+    Of the other protocols all that it lists: conversations and responses, sessions.
+    """
+    headers = {"Authorization": f"Bearer {server.api_key}", "OpenAI-Beta": "agents=v1"}
+    client = ApiClient(Endpoint(base_url=server.base_url, headers=headers), Pacer(concurrency=16))
+    extract = ExtractOptions(concurrency=16, content_key=content_key, protocol=protocol)
 
     async def run() -> SyncResult:
         async with client:
+            ids = thread_ids or (
+                server.corpus.thread_ids() if protocol == "assistants" else await list_thread_ids(client, protocol)
+            )
+            options = SyncOptions(source=source, data_dir=data_dir, thread_ids=ids, full=full, extract=extract)
             return await run_sync(client, options, progress=progress or Progress())
 
     return asyncio.run(run())

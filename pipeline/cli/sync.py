@@ -77,7 +77,7 @@ class SyncFlags:
         typer.Option(
             metavar="AGE",
             help="Ask for so long again for runs that ended without usage, with an open step, or with a usage"
-            " that their steps do not add up to (default: 1d).",
+            " that their steps do not add up to (default: 1d; 3d for turns of the Agents API).",
         ),
     ] = None
 
@@ -102,6 +102,20 @@ def sync(
             help="Thread ids from any file that DuckDB reads; the warehouse is there as `warehouse`.",
         ),
     ] = None,
+    responses: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--responses",
+            metavar="FILE",
+            help="Response ids in any text: a list, JSONL, CSV, an application's log; - is stdin.",
+        ),
+    ] = None,
+    chains: Annotated[
+        bool, typer.Option("--chains", help="Fetch what responses go on from as well, back to the start of each chain.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait for named responses that are still being made.")
+    ] = 0.0,
     known: Annotated[bool, typer.Option("--known", help="All threads of this source in the warehouse.")] = False,
     since: Annotated[
         str | None,
@@ -148,12 +162,16 @@ def sync(
     from pipeline.threads.naming import Naming
     from pipeline.verbs.sync.command import SyncRequest, sync_threads
 
-    named = Naming(thread_ids or (), threads or (), threads_sql or (), known=known, all_threads=all_threads)
+    named = Naming(
+        thread_ids or (), threads or (), threads_sql or (), responses or (), known=known, all_threads=all_threads
+    )
     request = SyncRequest(
         _narrow(named, settings, since=since, shard=shard, full=full),
-        settle_s=parse_age(settings["settle_after"], where="settle_after").total_seconds(),
+        settle_s=parse_age(settings.settle_after, where="settle_after").total_seconds(),
+        wait_s=wait,
         sample=sample,
         full=full,
+        chains=chains,
         dry_run=dry_run,
         lock_wait_s=lock_wait,
         loads=not no_load,

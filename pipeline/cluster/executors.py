@@ -1,5 +1,6 @@
 """Where a command fetches: in this process, in several of this machine, or on a Ray cluster."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from pipeline.cluster.crew import Crew, count_workers
 from pipeline.cluster.fleet import Fleet
 from pipeline.cluster.ray_fleet import RayFleet
 from pipeline.extract.fetching import ExtractOptions
+from pipeline.extract.responses import is_conversation
 from pipeline.extract.share import Extraction
 from pipeline.settings.invocation import Settings
 
@@ -38,6 +40,10 @@ class Fleets:
                 self.settings, self.folder, self.options, self.full, self.ray_address
             )
             return self._on_ray
+        if any(not is_conversation(thread_id) for thread_id in self._responses(states)):
+            # What one leaves open another of its chain may hold: one process has to see them all.
+            self._dismiss()
+            return None
         # A thread whose list begins with sealed runs is one request, most often: no work for another process.
         new = states.height if self.full else states["after_id"].null_count()
         workers = count_workers(self.settings["workers"], threads=states.height, new_threads=new)
@@ -46,6 +52,9 @@ class Fleets:
             return None
         crew, self.crew = self.crew or Crew(), None
         return Fleet(self.settings, self.folder, workers, self.options, self.full, crew)
+
+    def _responses(self, states: pl.DataFrame) -> Iterable[str]:
+        return states["thread_id"] if self.options.protocol == "responses" else ()
 
     async def aclose(self) -> None:
         """Leave the cluster, if there is one; whoever waits for work in vain ends."""

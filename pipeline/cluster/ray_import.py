@@ -10,7 +10,8 @@ from itertools import accumulate, groupby
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, join_records
+from pipeline.archives.landing import ArchiveLander, is_done, join_records, unread_of
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import (
     RANGE_BYTES,
     Range,
@@ -73,7 +74,8 @@ class RayImport:
         workers have landed are not there.
         """
         store, warehouse = raw_store(self.data_dir.resolve()), warehouse_path(self.data_dir)
-        known = {archive.sha256: archive for archive in read_imported(store, self.source) if is_done(archive)}
+        imported = read_imported(store, self.source)
+        known = {archive.sha256: archive for archive in imported if is_done(archive)}
         paths = [str(path.resolve()) for path in files]
         scans = self._scan(paths)
         hashes = {path: scan.sha256 for path, scan in scans.items()}
@@ -81,7 +83,7 @@ class RayImport:
         new = {path: scans[path] for path in paths if first[hashes[path]] == path and hashes[path] not in known}
         progress.files_known = progress.files_done = len(files) - len(new)
         if new:
-            archives = self._land(store, new, progress=progress, now=now)
+            archives = self._land(store, new, imported, progress=progress, now=now)
             known |= {archive.sha256: archive for archive in archives}
         progress.archives += [known[hashes[path]] for path in paths]
         load_new_parts(store, warehouse, wait_s=lock_wait_s)
@@ -91,9 +93,15 @@ class RayImport:
         return dict(entry for found in self.cluster.run(hash_files, jobs) for entry in found)
 
     def _land(
-        self, store: RawStore, scans: Mapping[str, Scanned], *, progress: ImportProgress, now: Callable[[], datetime]
+        self,
+        store: RawStore,
+        scans: Mapping[str, Scanned],
+        imported: Sequence[ArchiveFile],
+        *,
+        progress: ImportProgress,
+        now: Callable[[], datetime],
     ) -> list[ArchiveFile]:
-        """Have these files read and landed by tasks, loading meanwhile; their records."""
+        """Have these files read and landed by tasks, loading meanwhile; their records; `imported` were before."""
         started_at = now()
         sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
         lander = ArchiveLander(
@@ -121,7 +129,7 @@ class RayImport:
                 progress.files_done += len(whole)
                 loader.wake()
         loader.join()
-        lander.close(now())
+        lander.close(now(), unread=unread_of(archives, imported))
         _check_landed(store, parts, is_there=set(store.list_parts()).__contains__)
         return archives
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from pipeline.emulator.faults.applying import read_rules
 from pipeline.emulator.state import EMULATION, Emulation
 from pipeline.emulator.store import ItemList
+from pipeline.emulator.successors.truth import as_dict, count_successors
 
 
 class InvalidControlError(Exception):
@@ -61,7 +62,9 @@ async def _advance(request: web.Request) -> web.Response:
 
 async def _show_truth(request: web.Request) -> web.Response:
     emulation = request.app[EMULATION]
-    return _respond(emulation.corpus.truth(emulation.store.phase).as_dict())
+    phase = emulation.store.phase
+    successors = as_dict(count_successors(emulation.successors, phase))
+    return _respond({**emulation.corpus.truth(phase).as_dict(), "successors": successors})
 
 
 async def _show_requests(request: web.Request) -> web.Response:

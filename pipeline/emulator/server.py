@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, cast
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from pipeline.emulator.exchange import Answer, Exchange, RefusedRequestError, Re
 from pipeline.emulator.faults.applying import apply_answer_faults, apply_page_faults, choose_rules, forgives_cursor
 from pipeline.emulator.faults.pages import CURSOR_PREFIX
 from pipeline.emulator.faults.records import read_odd_id
+from pipeline.emulator.faults.rules import SUCCESSOR_ROUTES
 from pipeline.emulator.state import EMULATION, Emulation
 from pipeline.emulator.store import (
     ItemList,
@@ -25,10 +27,11 @@ from pipeline.emulator.store import (
     UnknownCursorError,
     choose_body,
 )
+from pipeline.emulator.successors import routes as successors
 
 DEFAULT_API_KEY: Final = "emulator-key"
 DEFAULT_BASE_PATH: Final = "/v1"
-CONTENT_INCLUDE: Final = "step_details.tool_calls[*].file_search.results[*].content"
+_CONTENTS: Final = frozenset({"step_details.tool_calls[*].file_search.results[*].content"})
 
 
 Find = Callable[[Emulation, Exchange, RequestEntry], None]
@@ -47,7 +50,7 @@ def create_app(
     app = web.Application()
     app[EMULATION] = Emulation(corpus, Store(corpus, phase), api_key, auth, DIALECTS[dialect])
     base = base_path.rstrip("/")
-    for path, (route, find) in _ROUTES.items():
+    for path, (route, find) in {**_ROUTES, **successors.ROUTES}.items():
         app.router.add_get(base + path, _make_handler(route, find))
     add_control_routes(app)
     app.router.add_route("*", "/{path:.*}", _make_handler("unknown", _refuse_url))
@@ -73,7 +76,10 @@ def _answer(emulation: Emulation, entry: RequestEntry, request: web.Request, fin
     try:
         _note_request(entry, request)
         check_key(request.headers, emulation.auth, emulation.api_key)
-        check_dialect(request.headers, request.query, emulation.dialect)
+        if entry.route in SUCCESSOR_ROUTES:
+            successors.check_beta(entry.route, request.headers)
+        else:
+            check_dialect(request.headers, request.query, emulation.dialect)
     except RefusedRequestError as refused:
         return refused.answer
     exchange = Exchange(
@@ -89,8 +95,11 @@ def _answer(emulation: Emulation, entry: RequestEntry, request: web.Request, fin
     except RefusedRequestError as refused:
         answer = refused.answer
     except UnknownCursorError as unknown:
-        if forgives_cursor(rules):
-            return apply_answer_faults(rules, exchange, Answer(200, Page([]).encode()))
+        if (forgiven := forgives_cursor(rules)) is not None:
+            exchange.query, exchange.page = replace(exchange.query, after=None, before=None), Page([])
+            if forgiven == "cursor_gone_restarts":
+                find(emulation, exchange, entry)
+            return apply_answer_faults(rules, exchange, Answer(200, exchange.page.encode()))
         message = f"No object found with id '{unknown.object_id}'."
         answer = RefusedRequestError(400, message, param=unknown.parameter).answer
     return apply_answer_faults(rules, exchange, answer)
@@ -98,8 +107,8 @@ def _answer(emulation: Emulation, entry: RequestEntry, request: web.Request, fin
 
 def _note_request(entry: RequestEntry, request: web.Request) -> None:
     found, query = request.match_info, request.query
-    entry.thread_id = _read_id(found, "thread_id")
-    entry.run_id = _read_id(found, "run_id")
+    entry.thread_id = _read_id(found, "thread_id") or _first_of(successors.THREAD_NAMES, {**query, **found})
+    entry.run_id = _read_id(found, "run_id") or _first_of(successors.RUN_NAMES, found)
     entry.step_id = _read_id(found, "step_id")
     entry.after = _read_id(query, "after")
     entry.after = entry.after and entry.after.removeprefix(CURSOR_PREFIX)
@@ -113,13 +122,17 @@ def _read_id(values: Mapping[str, str], name: str) -> str | None:
     return read_odd_id(value) if value else None
 
 
+def _first_of(names: Sequence[str], values: Mapping[str, str]) -> str | None:
+    return next((values[name] for name in names if name in values), None)
+
+
 def _read_query(entry: RequestEntry, request: web.Request) -> PageQuery:
     return PageQuery(
         limit=_read_limit(entry.limit),
         order=_read_order(entry.order),
         after=entry.after,
         before=entry.before,
-        with_content=_read_include(request),
+        with_content=_read_include(request, successors.CONTENTS if entry.route in SUCCESSOR_ROUTES else _CONTENTS),
     )
 
 
@@ -145,11 +158,12 @@ def _read_order(text: str | None) -> Order:
     return "asc" if text == "asc" else "desc"
 
 
-def _read_include(request: web.Request) -> bool:
+def _read_include(request: web.Request, contents: Collection[str]) -> bool:
     values = request.query.getall("include[]", []) if "include" in request.rel_url.raw_query_string else []
     for value in values:
-        if value != CONTENT_INCLUDE:
-            message = f"Invalid value: '{value}'. Supported values are: '{CONTENT_INCLUDE}'."
+        if value not in contents:
+            supported = "', '".join(sorted(contents))
+            message = f"Invalid value: '{value}'. Supported values are: '{supported}'."
             raise RefusedRequestError(400, message, param="include[]", code="invalid_value")
     return bool(values)
 

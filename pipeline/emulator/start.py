@@ -17,7 +17,8 @@ from pipeline.emulator.account.truth import Truth
 from pipeline.emulator.dialects import AuthStyle, DialectName
 from pipeline.emulator.faults.applying import read_rules
 from pipeline.emulator.server import DEFAULT_API_KEY, DEFAULT_BASE_PATH, create_app, serve
-from pipeline.emulator.state import EMULATION, Emulation
+from pipeline.emulator.state import DEFAULT_CONVERSATIONS, EMULATION, Emulation
+from pipeline.emulator.successors.truth import ProtocolTruth, count_successors
 
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 60.0
@@ -58,6 +59,10 @@ class RunningEmulator:
         """The exact totals of the phase that is being served."""
         return self.corpus.truth(self.emulation.store.phase)
 
+    def successor_truth(self) -> dict[str, ProtocolTruth]:
+        """The same of conversations, chains and sessions."""
+        return count_successors(self.emulation.successors, self.emulation.store.phase)
+
     def requests(self) -> list[dict[str, Any]]:
         """The request log, oldest first."""
         return self._call(lambda: [entry.as_dict() for entry in self.emulation.log.entries])
@@ -88,10 +93,12 @@ def running_emulator(
     dialect: DialectName = "plain",
     auth: AuthStyle = "bearer",
     base_path: str = DEFAULT_BASE_PATH,
+    conversations: int = DEFAULT_CONVERSATIONS,
 ) -> Iterator[RunningEmulator]:
     """A server on a free port of 127.0.0.1 in a thread of its own, stopped and joined at the end."""
     corpus = corpus or generate_corpus(seed=seed, threads=threads)
     app = create_app(corpus, api_key=api_key, dialect=dialect, auth=auth, base_path=base_path, phase=phase)
+    app[EMULATION].conversations = conversations
     started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def main() -> None:

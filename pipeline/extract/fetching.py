@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from pipeline.console.tables import count_of
 from pipeline.errors import PipelineError, RequestError, WalkError
 from pipeline.extract.certifying import certify, check_items, run_tasks
-from pipeline.extract.jobs import Jobs
+from pipeline.extract.jobs import Job, Jobs
 from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.http.client import Answer, ApiClient
 from pipeline.privacy.hiding import ContentKey
@@ -18,14 +19,10 @@ from pipeline.protocol.list_heads import (
     decode_list,
     falls_short,
 )
-from pipeline.protocol.pages import Certificate, Page, Resource, Verdict, Walk
-from pipeline.protocol.wire import ListHead
+from pipeline.protocol.lists import RUNS, STEPS, ListRule
+from pipeline.protocol.pages import Certificate, Page, Protocol, Verdict, Walk
 from pipeline.protocol.words import shown_id
-from pipeline.raw.landing import Lander
 
-INCLUDE_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
-# A hundred million threads: an account has more of them than a thread has runs.
-MAX_THREAD_PAGES = 1_000_000
 _NOT_FOUND = 404
 _FAILURES_SHOWN = 10
 
@@ -69,6 +66,9 @@ class Progress:
         self.walks += 1
         if certificate.resource == "steps":
             self.steps += certificate.items
+        elif certificate.protocol != "assistants":
+            # What is listed is a step as well, but for those that were whole before.
+            self.steps += certificate.items - len(certificate.known_ids)
         if certificate.verdict == "complete":
             return
         if certificate.verdict == "missing" and certificate.resource == "runs":
@@ -84,13 +84,34 @@ class Progress:
 class ExtractOptions:
     """`include_content` asks for texts that file searches found; a `content_key` hides contents before they land.
 
-    `settle_s` is how long a run is asked for again that has ended and says too little (None: a day).
+    `settle_s` is how long a run is asked for again that has ended and says too little (None: a day), `wait_s` how long
+    a response is waited for that is made in the background.
     """
 
     concurrency: int = 32
+    protocol: Protocol = "assistants"
     include_content: bool = True
     content_key: ContentKey | None = None
     settle_s: float | None = 86_400.0
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an extraction ended: with an error that stopped all of it, or interrupted, or (neither) at its end."""
+
+    error: PipelineError | None = None
+    interrupted: bool = False
+
+
+class Ended(NamedTuple):
+    """How a list, or one object, could be had."""
+
+    verdict: Verdict
+    error: str | None = None
+
+
+COMPLETE = Ended("complete")
 
 
 class Extractor:
@@ -121,13 +142,15 @@ class Extractor:
 
     async def _work(self, jobs: Jobs) -> None:
         while (job := await jobs.next()) is not None:
-            found: Sequence[RunTask] = ()
-            if isinstance(job, ThreadTask):
-                found = await self._visit_thread(job)
-            else:
-                await self._walk_steps(job)
-            if jobs.end(job, found):
+            if jobs.end(job, await self._do(job)):
                 self.progress.threads_done += 1
+
+    async def _do(self, job: Job) -> Sequence[RunTask]:
+        """Do one piece of work; the runs that it found."""
+        if isinstance(job, ThreadTask):
+            return await self._visit_thread(job)
+        await self._walk_steps(job)
+        return ()
 
     async def _visit_thread(self, task: ThreadTask) -> Sequence[RunTask]:
         """The runs of the thread whose steps are still to be walked."""
@@ -142,17 +165,20 @@ class Extractor:
         return left
 
     async def _walk_runs(self, task: ThreadTask) -> tuple[ListWalk, Certificate]:
-        segments = ("threads", task.thread_id, "runs")
-        walk, certificate = await self._walk("runs", segments, task)
+        walk, certificate = await self._walk_list_of(task)
         # A run that the list was to go on from may be gone from the server, whatever it answers then, or the server may
         # ignore cursors.
         begins_as_known = task.last_id is None or next(iter(walk.ids), None) == task.last_id
         if not begins_as_known and (certificate.verdict == "complete" or not walk.pages):
             task = task.from_start()
-            walk, certificate = await self._walk("runs", segments, task)
+            walk, certificate = await self._walk_list_of(task)
         if certificate.verdict == "complete" and task.after_id is None and (gone := task.listed_ids - walk.ids.keys()):
             certificate = self._judge_gone(task, certificate, gone)
         return walk, certificate
+
+    async def _walk_list_of(self, task: ThreadTask) -> tuple[ListWalk, Certificate]:
+        """The runs of a thread."""
+        return await self._walk(("threads", task.thread_id, "runs"), task, RUNS)
 
     def _judge_gone(self, task: ThreadTask, certificate: Certificate, gone: frozenset[str]) -> Certificate:
         """The certificate of a list that lacks runs which it had before; where it lacks all, nothing proves it."""
@@ -165,91 +191,98 @@ class Extractor:
 
     async def _walk_steps(self, task: RunTask) -> None:
         segments = ("threads", task.thread_id, "runs", task.run_id, "steps")
-        walk, certificate = await self._walk("steps", segments, task)
-        await self._finish(walk, certificate)
+        walk, certificate = await self._walk(segments, task, STEPS)
+        await self._finish(walk, replace(certificate, settle_s=self._options.settle_s))
 
     async def _walk(
-        self, resource: Resource, segments: Sequence[str], task: ThreadTask | RunTask
+        self,
+        segments: Sequence[str],
+        task: ThreadTask | RunTask,
+        rule: ListRule,
+        params: Sequence[tuple[str, str]] = (),
     ) -> tuple[ListWalk, Certificate]:
+        """A list and its certificate, whatever became of it."""
         started_at = self._client.clock.stamp()
-        walk = ListWalk(after=task.after_id if isinstance(task, ThreadTask) else None)
-        verdict: Verdict = "complete"
-        fault: str | None = None
-
-        async def fetch(ask: Ask) -> ListAnswer:
-            answer = await self._client.get(segments, self._params(resource, ask), decode=decode_list)
-            return ListAnswer(_page_of(ask, answer), answer.value)
 
         def lacks_steps(walk: ListWalk) -> bool:
             return isinstance(task, RunTask) and falls_short(task.tokens, walk.found)
 
-        try:
-            await walk_list(fetch, walk, whole_lists=self._client.endpoint.whole_lists, falls_short=lacks_steps)
-            check_items(task, walk)
-        except WalkError as error:
-            verdict, fault = "broken", f"{self._client.endpoint.path(segments)}: {error}"
-        except RequestError as error:
-            self.progress.hints |= {error.hint} if error.hint else set()
-            # Pages came before: then the thread is there, and a page of it is what is lost.
-            gone = error.status == _NOT_FOUND and not walk.pages
-            verdict, fault = ("missing" if gone else "failed"), str(error)
+        walk = ListWalk(after=task.after_id if isinstance(task, ThreadTask) else None)
+        ended = await self._read_list(segments, rule, walk, params, falls_short=lacks_steps)
+        if ended == COMPLETE:
+            try:
+                check_items(task, walk)
+            except WalkError as error:
+                ended = Ended("broken", f"{self._client.endpoint.path(segments)}: {error}")
         certificate = certify(
-            task, walk, started_at=started_at, ended_at=self._client.clock.stamp(), verdict=verdict, error=fault
+            task,
+            walk,
+            started_at=started_at,
+            ended_at=self._client.clock.stamp(),
+            verdict=ended.verdict,
+            error=ended.error,
         )
-        return walk, replace(certificate, settle_s=self._options.settle_s) if resource == "steps" else certificate
+        return walk, replace(certificate, protocol=self._options.protocol)
 
-    def _params(self, resource: Resource, ask: Ask) -> list[tuple[str, str]]:
+    async def _read_list(
+        self,
+        segments: Sequence[str],
+        rule: ListRule,
+        walk: ListWalk,
+        params: Sequence[tuple[str, str]] = (),
+        *,
+        falls_short: Callable[[ListWalk], bool] = lambda _: False,
+    ) -> Ended:
+        """Fetch the pages of a list into `walk`, and say how it ended."""
+
+        async def fetch(ask: Ask) -> ListAnswer:
+            answer = await self._client.get(segments, [*params, *self._params(rule, ask)], decode=decode_list)
+            return ListAnswer(page_of(answer, ask.page_index, ask.after), answer.value)
+
+        whole_lists = self._client.endpoint.whole_lists
+        try:
+            await walk_list(fetch, walk, whole_lists=whole_lists, by_last_id=rule.by_last_id, falls_short=falls_short)
+        except WalkError as error:
+            return Ended("broken", f"{self._client.endpoint.path(segments)}: {error}")
+        except RequestError as error:
+            return self._ended_by(error, has_pages=bool(walk.pages))
+        return COMPLETE
+
+    def _ended_by(self, error: RequestError, *, has_pages: bool = False) -> Ended:
+        """How something ended that could not be had. Where pages came before it is there, and a page of it is lost."""
+        self.progress.hints |= {error.hint} if error.hint else set()
+        return Ended("missing" if error.status == _NOT_FOUND and not has_pages else "failed", str(error))
+
+    def _params(self, rule: ListRule, ask: Ask) -> list[tuple[str, str]]:
         params = [("limit", str(ask.limit)), ("order", ask.order)]
         if ask.after is not None:
             params.append(("after", ask.after))
-        if resource == "steps" and self._options.include_content:
-            params.append(("include[]", INCLUDE_CONTENT))
-        return params
+        return [*params, *self._contents(rule)]
+
+    def _contents(self, rule: ListRule) -> list[tuple[str, str]]:
+        return [("include[]", value) for value in rule.contents] if self._options.include_content else []
 
     async def _finish(self, walk: ListWalk, certificate: Certificate) -> None:
-        await self._keep(Walk(certificate, walk.pages))
+        await self._land(walk.pages, certificate)
+
+    async def _finish_with(self, pages: list[Page], certificate: Certificate, ended: Ended) -> None:
+        """Land a walk of several lists and objects, ended as the worst of them."""
+        certificate = replace(
+            certificate,
+            pages=len(pages),
+            ended_at=self._client.clock.stamp(),
+            verdict=ended.verdict,
+            error=ended.error,
+            ended_by=certificate.ended_by if ended == COMPLETE else None,
+            settle_s=self._options.settle_s,
+        )
+        await self._land(pages, certificate)
+
+    async def _land(self, pages: list[Page], certificate: Certificate) -> None:
+        await self._keep(Walk(certificate, pages))
         self.progress.count(certificate)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an extraction ended: with an error that stopped all of it, or interrupted, or (neither) at its end."""
-
-    error: PipelineError | None = None
-    interrupted: bool = False
-
-
-async def extract_threads(
-    client: ApiClient, tasks: Iterable[ThreadTask], *, lander: Lander, options: ExtractOptions, progress: Progress
-) -> Outcome:
-    """Walk all tasks into the lander. A cancelled extraction ends as interrupted; what it has stays to be landed."""
-    try:
-        await Extractor(client, keep=lander.keep, progress=progress, options=options).run(tasks)
-    except PipelineError as error:
-        return Outcome(error=error)
-    except asyncio.CancelledError:
-        if (task := asyncio.current_task()) is not None:
-            task.uncancel()
-        return Outcome(interrupted=True)
-    return Outcome()
-
-
-async def list_thread_ids(client: ApiClient) -> list[str]:
-    """Ids of all threads that the server lists, where it has such a list.
-
-    Raises RequestError or WalkError: half a list would be taken for all.
-    """
-    walk = ListWalk()
-
-    async def fetch(ask: Ask) -> ListAnswer:
-        params = [("limit", str(ask.limit)), ("order", ask.order), *([("after", ask.after)] if ask.after else [])]
-        answer = await client.get(("threads",), params, decode=decode_list)
-        # Nothing of it lands, and the bodies of a long list would fill the memory.
-        return ListAnswer(Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, b""), answer.value)
-
-    await walk_list(fetch, walk, max_pages=MAX_THREAD_PAGES, whole_lists=client.endpoint.whole_lists)
-    return list(walk.ids)
-
-
-def _page_of(ask: Ask, answer: Answer[ListHead]) -> Page:
-    return Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, answer.body)
+def page_of(answer: Answer[Any], page_index: int, cursor: str | None = None) -> Page:
+    """An answer as it lands."""
+    return Page(page_index, cursor, answer.fetched_at, answer.request_id, answer.body)

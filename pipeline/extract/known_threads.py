@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from pipeline.protocol.pages import Protocol
 from pipeline.sqlfiles.duck import Connection, read_frame, register
 
 # An interrupted sync younger than this is gone on with: its lists of runs are not asked for again.
@@ -113,6 +114,52 @@ order by named_threads.position
 """
 
 
+# Grain: one named session. whole_at: when its last visit began, if that was complete and all of its turns are sealed.
+# settling_runs: turns that ended and whose items are all here, while their usage may change.
+_SESSION_STATES = """
+with visits as (
+    select thread_id, verdict, started_at from walks
+    where source = $source and resource = 'runs' and verdict <> 'imported'
+        and thread_id in (select thread_id from named_threads)
+    qualify row_number() over (partition by thread_id order by started_at desc, walk_id desc) = 1
+),
+turns as (
+    select runs.thread_id, runs.sealed,
+        {
+            'run_id': runs.run_id,
+            'status': runs.status,
+            'ended_at': coalesce(runs.completed_at, runs.failed_at, runs.cancelled_at),
+            'prompt_tokens': runs.prompt_tokens,
+            'completion_tokens': runs.completion_tokens,
+            'total_tokens': runs.total_tokens
+        } as run,
+        (runs.thread_id, runs.run_id) in (
+            select (thread_id, run_id) from walks
+            where source = $source and resource = 'steps' and verdict = 'complete'
+        ) as was_walked
+    from runs
+    where runs.source = $source and runs.thread_id in (select thread_id from named_threads)
+)
+select named_threads.thread_id,
+    case when visits.verdict = 'complete' and not coalesce(bool_or(not turns.sealed), false) then visits.started_at
+    end as whole_at,
+    list(turns.run) filter (where not turns.sealed and turns.was_walked) as settling_runs
+from named_threads
+left join visits using (thread_id)
+left join turns using (thread_id)
+group by named_threads.thread_id, visits.verdict, visits.started_at
+"""
+
+# Grain: one response that was named by its id: whether it is sealed, and the response that goes on from it.
+_RESPONSE_STATES = """
+select named_threads.thread_id, coalesce(bool_or(runs.sealed), false) as is_whole, min(later.run_id) as next_id
+from named_threads
+left join runs on runs.source = $source and runs.run_id = named_threads.thread_id and runs.protocol = 'responses'
+left join runs as later on later.source = $source and later.previous_run_id = named_threads.thread_id
+group by named_threads.thread_id
+"""
+
+
 # The last instant that any record of a source has; a clock that was ahead may have written it.
 _LAST_INSTANT = """
 select max(moment) as moment from (
@@ -130,9 +177,30 @@ def read_last_instant(connection: Connection, source: str) -> datetime | None:
 
 
 def read_thread_states(
-    connection: Connection, thread_ids: Sequence[str], *, source: str, now: datetime
+    connection: Connection,
+    thread_ids: Sequence[str],
+    *,
+    source: str,
+    now: datetime,
+    protocol: Protocol = "assistants",
 ) -> pl.DataFrame:
-    """One row for each thread, in the order given: what is sealed of it, and what an interrupted sync has left."""
+    """One row for each thread, in the order given: what is sealed of it, and what an interrupted sync has left.
+
+    A response that was named by its id, and is sealed, is one that was listed and has nothing left.
+    """
     named = pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String}).with_row_index("position")
     register(connection, "named_threads", named)
-    return read_frame(connection, _THREAD_STATES, {"source": source, "resume_after": now - RESUME_WITHIN})
+    states = read_frame(connection, _THREAD_STATES, {"source": source, "resume_after": now - RESUME_WITHIN})
+    if protocol == "agents":
+        more = read_frame(connection, _SESSION_STATES, {"source": source})
+        return states.join(more, on="thread_id", how="left", maintain_order="left")
+    if protocol == "responses":
+        more = read_frame(connection, _RESPONSE_STATES, {"source": source})
+        joined = states.join(more, on="thread_id", how="left", maintain_order="left")
+        is_whole = pl.col("is_whole").fill_null(False)
+        nothing = pl.lit(None, dtype=states.schema["pending_runs"])
+        return joined.with_columns(
+            is_listed=pl.col("is_listed") | is_whole,
+            pending_runs=pl.when(is_whole).then(nothing).otherwise(pl.col("pending_runs")),
+        ).drop("is_whole")
+    return states

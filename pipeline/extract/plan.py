@@ -47,6 +47,8 @@ class ThreadTask:
     or the server does not know its cursors any more. `sealed_ids` are not walked again unless they say something else
     than the `sealed` did; the `listed_ids` of them were in the last list. `pending` is set when an interrupted sync has
     listed the runs: only these are left.
+    Of a session: `whole_at` is when all of it was last known to be here, `settling` its turns that have ended and whose
+    usage may change. Of a response: `next_id` is the one that goes on from it.
     """
 
     thread_id: str
@@ -57,6 +59,9 @@ class ThreadTask:
     last_id: str | None = None
     sealed: Mapping[str, RunTask] = field(default_factory=dict, compare=False)
     listed_ids: frozenset[str] = field(default=frozenset(), compare=False)
+    whole_at: datetime | None = None
+    settling: Mapping[str, RunTask] = field(default_factory=dict, compare=False)
+    next_id: str | None = None
 
     def from_start(self) -> "ThreadTask":
         """The same thread, its list walked from the first run; what is sealed stays sealed."""
@@ -75,7 +80,7 @@ def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
     for row in states.iter_rows(named=True):
         thread_id = row["thread_id"]
         if full:
-            yield ThreadTask(thread_id)
+            yield ThreadTask(thread_id, next_id=row.get("next_id"))
             continue
         sealed = {run["run_id"]: _run_task(thread_id, run) for run in row["sealed_runs"] or ()}
         yield ThreadTask(
@@ -87,6 +92,9 @@ def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
             last_id=row["last_id"],
             sealed=sealed,
             listed_ids=frozenset(row["listed_ids"] or ()),
+            whole_at=row.get("whole_at"),
+            settling={run["run_id"]: _run_task(thread_id, run) for run in row.get("settling_runs") or ()},
+            next_id=row.get("next_id"),
         )
 
 

@@ -17,17 +17,22 @@ def go_on(tasks: Iterable[ThreadTask], landed: Sequence[LandedWalk]) -> tuple[li
     progress = Progress()
     runs: dict[str, list[RunTask]] = {}
     walked: set[_RunKey] = set()
+    visited: set[str] = set()
     for walk in landed:
         certificate = walk.certificate
         progress.count(certificate)
-        if certificate.resource == "runs":
+        if certificate.protocol != "assistants":
+            # A visit is one walk: what has landed of it is all of it.
+            visited.add(certificate.asked_id or certificate.thread_id)
+        elif certificate.resource == "runs":
             # Half of a list, too, is followed to the steps of its runs.
             runs[certificate.thread_id] = run_tasks(
                 certificate.thread_id, (decode_list(page.body) for page in walk.pages)
             )
         elif certificate.run_id is not None:
             walked.add((certificate.thread_id, certificate.run_id))
-    return [_rest(task, runs.get(task.thread_id), walked, progress) for task in tasks], progress
+    left = [ThreadTask(task.thread_id, pending=()) if task.thread_id in visited else task for task in tasks]
+    return [_rest(task, runs.get(task.thread_id), walked, progress) for task in left], progress
 
 
 def _rest(task: ThreadTask, listed: list[RunTask] | None, walked: set[_RunKey], progress: Progress) -> ThreadTask:

@@ -11,8 +11,9 @@ from typing import Protocol
 import polars as pl
 
 from pipeline.errors import PipelineError
-from pipeline.extract.fetching import ExtractOptions, Outcome, Progress, extract_threads
+from pipeline.extract.fetching import ExtractOptions, Outcome, Progress
 from pipeline.extract.plan import ThreadTask, thread_tasks
+from pipeline.extract.protocols import extract_threads
 from pipeline.flatten.background import Flattener, flattening
 from pipeline.flatten.cache import FlatStore
 from pipeline.http.client import ApiClient, Traffic

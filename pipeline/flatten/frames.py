@@ -40,7 +40,7 @@ _DTYPES: dict[str, pl.DataType] = {
 _NOT_FLAT = {"runs": {"sealed"}}
 
 # Columns of `runs` that assistants have nothing for.
-_OF_SUCCESSORS = ("service_tier", "is_batch", "previous_run_id", "subagent_id")
+_OF_SUCCESSORS = ("is_batch", "previous_run_id", "subagent_id")
 
 _NOTHING: Mapping[str, list[Any]] = {}
 _NO_USAGE = Usage()
@@ -73,15 +73,15 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
         calls.add_step(item_key, step)
     run_rows, step_rows = _run_frame(runs), _step_frame(steps)
     found = flatten_walks([walk for walk in landed if walk.certificate.protocol != "assistants"], rejects)
+    followed = [(flat, flat.step_walk) for flat in found if flat.step_walk is not None]
     if found:
-        for item_key, flat in enumerate(found, len(steps.objects)):
+        for item_key, (flat, _) in enumerate(followed, len(steps.objects)):
             calls.add_rows(item_key, flat.one.calls)
         run_rows = pl.concat([run_rows, _run_frame(*_runs_of(found))])
-        step_rows = pl.concat([step_rows, _step_frame(*_steps_of(found), first_key=len(steps.objects))])
-        # One for each step: a response that a walk has twice is one run.
-        landed += {flat.step_walk.walk_id: flat.step_walk for flat in found}.values()
+        step_rows = pl.concat([step_rows, _step_frame(*_steps_of(followed), first_key=len(steps.objects))])
+        landed += [step_walk for _, step_walk in followed]
     step_rows = _latest(step_rows, "step_id", "step_index")
-    step_count = len(steps.objects) + len(found)
+    step_count = len(steps.objects) + len(followed)
     return {
         "runs": _latest(run_rows, "run_id", "run_index").drop("item_key"),
         "run_steps": step_rows.drop("item_key"),
@@ -102,19 +102,19 @@ def _runs_of(found: Sequence[FlatRun]) -> tuple[Items[Run], dict[str, list[Any]]
         [flat.position for flat in found],
     )
     facts = [flat.one.facts for flat in found]
-    names = ("protocol", *_OF_SUCCESSORS, "cache_write_tokens")
+    names = ("protocol", "service_tier", *_OF_SUCCESSORS, "cache_write_tokens")
     return items, {name: [getattr(fact, name) for fact in facts] for name in names}
 
 
-def _steps_of(found: Sequence[FlatRun]) -> tuple[Items[Step], dict[str, list[Any]]]:
-    """The one step of each, and the columns that only these have."""
+def _steps_of(followed: Sequence[tuple[FlatRun, LandedWalk]]) -> tuple[Items[Step], dict[str, list[Any]]]:
+    """The one step of each with the walk over it, and the columns that only these have."""
     items = Items(
-        [flat.one.step for flat in found],
-        [flat.step_walk for flat in found],
-        [flat.page for flat in found],
-        [0 for _ in found],
+        [flat.one.step for flat, _ in followed],
+        [step_walk for _, step_walk in followed],
+        [flat.page for flat, _ in followed],
+        [0 for _ in followed],
     )
-    return items, {"cache_write_tokens": [flat.one.facts.cache_write_tokens for flat in found]}
+    return items, {"cache_write_tokens": [flat.one.facts.cache_write_tokens for flat, _ in followed]}
 
 
 def _run_frame(items: Items[Run], own: Mapping[str, list[Any]] = _NOTHING) -> pl.DataFrame:
@@ -131,6 +131,7 @@ def _run_frame(items: Items[Run], own: Mapping[str, list[Any]] = _NOTHING) -> pl
         **dict.fromkeys(_OF_SUCCESSORS, [None] * len(runs)),
         "status": [run.status for run in runs],
         "model": [run.model for run in runs],
+        "service_tier": [run.service_tier for run in runs],
         **_instant_columns(runs, "created_at", "started_at", "completed_at", "cancelled_at", "failed_at", "expires_at"),
         **_error_columns(errors),
         "incomplete_reason": [detail.reason if detail else None for detail in details],

@@ -52,7 +52,7 @@ def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: d
     """What a status other than 200 means; unless we may `quote`, of its words only a published code is told."""
     kind, code, message = read_error(body)
     quota = status == 429 and (kind in QUOTA_CODES or code in QUOTA_CODES)
-    retry = status in RETRIED_STATUSES and not quota
+    retry = status in RETRIED_STATUSES and not quota and not _will_never_be(message)
     if (said := headers.get("x-should-retry")) in ("true", "false"):
         retry = said == "true"
     words = (code or kind, message) if quote else (known_code(code) or known_code(kind),)
@@ -64,6 +64,11 @@ def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: d
         wait_s=read_retry_after(headers, now=now),
         refused=not retry and (status in REFUSED_STATUSES or quota),
     )
+
+
+def _will_never_be(message: str | None) -> bool:
+    """Whether a gateway says that what is behind it cannot do that at all: LiteLLM does, with 500 (seen with 1.108)."""
+    return message is not None and "is not supported" in message
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:

@@ -63,7 +63,7 @@ def read_costs(connection: Connection, period: Period, grouping: Grouping, *, so
     rows = read_frame(connection, read_sql_files("queries")["cost_cells"].text, asked).to_dicts()
     [fees] = read_frame(connection, _FEES, scope).to_dicts()
     return PeriodCosts(
-        [_cell(row, is_call=grouping.by == BY_TOOL) for row in rows if row["steps"]],
+        [_cell(row, is_call=grouping.by == BY_TOOL) for row in rows if row["runs"]],
         # No fee costs nothing: here 0 is the sum and not a missing value.
         fees["fees_usd"] or Decimal(0),
         sum(row["unpriced_steps"] for row in rows),
@@ -86,7 +86,12 @@ def _cell(row: Mapping[str, Any], *, is_call: bool) -> Cell:
         return Cell(
             row["what"], model, row["runs"], row["steps"], {KINDS[-1]: row["steps"]}, {KINDS[-1]: row["cost_usd"]}
         )
-    tokens = {kind: int(row[f"{kind}_tokens"]) for kind in KINDS}
-    return Cell(
-        row["what"], model, row["runs"], row["steps"], tokens, {kind: row[f"{kind}_cost_usd"] for kind in KINDS}
+    return Cell(row["what"], model, row["runs"], row["steps"], *_amounts(row), *_amounts(row, "rest_"))
+
+
+def _amounts(row: Mapping[str, Any], of: str = "") -> tuple[dict[str, int], dict[str, Decimal]]:
+    """Tokens and costs by kind; where nothing was used, 0 is the sum and not a missing value."""
+    return (
+        {kind: int(row[f"{of}{kind}_tokens"] or 0) for kind in KINDS},
+        {kind: row[f"{of}{kind}_cost_usd"] or Decimal(0) for kind in KINDS},
     )

@@ -1,7 +1,7 @@
 """Why two periods cost differently: the change taken apart exactly, for everything and for each group; pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import TypeVar
@@ -9,9 +9,10 @@ from typing import TypeVar
 from pipeline.money.shapley import DIGITS, Pair, round_parts, share_product
 
 # The parts, in the order of a person's questions; of tokens and of prices there is one for each kind.
-NEW, GONE, RUNS, GROUPS, MODELS, STEPS, PRICE = "new", "gone", "runs", "groups", "models", "steps", "price"
+NEW, GONE, RUNS, GROUPS, MODELS, STEPS = "new", "gone", "runs", "groups", "models", "steps"
+RESTS, PRICE = "rests", "price"
 KINDS = ("prompt", "cached", "cache_write", "completion")
-PARTS = (NEW, GONE, RUNS, GROUPS, MODELS, STEPS, *KINDS, PRICE)
+PARTS = (NEW, GONE, RUNS, GROUPS, MODELS, STEPS, *KINDS, RESTS, PRICE)
 # Costs are exact to 12 decimals, and so are their parts.
 UNIT = Decimal("0.000000000001")
 _NOTHING = Fraction(0)
@@ -22,7 +23,7 @@ class Cell:
     """What the runs of one group and model came to in a period: of each kind of token how many, and what they cost.
 
     Only what has a cost is in it. A run counts in one cell. Where there are tokens there is a step, where there is a
-    cost there are tokens: what a run used beyond its steps counts as a step.
+    cost there are tokens. `rest_tokens` and their cost are what runs used beyond their steps, of which there are none.
     """
 
     group: str | None
@@ -31,6 +32,8 @@ class Cell:
     steps: int
     tokens: Mapping[str, int]
     cost_usd: Mapping[str, Decimal]
+    rest_tokens: Mapping[str, int] = field(default_factory=dict)
+    rest_cost_usd: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Sums:
     runs: int
     steps: int
     tokens: Mapping[str, int]
+    rest_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,9 @@ def explain_change(before: Iterable[Cell], after: Iterable[Cell]) -> CostChange:
     """The change from one period to another, by its reasons.
 
     A group that is in one period only is new or gone in full. Of the others each cost is a product: all runs x the
-    group's share of them x the model's share of the group's runs x steps per run x tokens per step x price per token;
-    each factor's part is its Shapley value. Groups are in the order of what they changed most.
+    group's share of them x the model's share of the group's runs x steps per run x tokens per step x price per token,
+    and beyond the steps x tokens per run x price per token; each factor's part is its Shapley value. Groups are in the
+    order of what they changed most.
     """
     with localcontext(prec=DIGITS):
         old, new = _merged(before), _merged(after)
@@ -113,21 +118,21 @@ def _add_parts(parts: dict[str, Fraction], cells: _Cells, totals: tuple[int, int
     """What each factor has of the change of one model's cost in a group that is in both periods."""
     runs = _of_both(cells, lambda cell: cell.runs)
     steps = _of_both(cells, lambda cell: cell.steps)
-    shared = [_ratios(totals, (1, 1)), _ratios(of_group, totals), _ratios(runs, of_group), _ratios(steps, runs)]
+    shared = [_ratios(totals, (1, 1)), _ratios(of_group, totals), _ratios(runs, of_group)]
     for kind in KINDS:
-        tokens = _of_both(cells, _tokens_of(kind))
-        costs = _of_both(cells, _costs_of(kind))
-        shares = share_product([*shared, _ratios(tokens, steps), _ratios(costs, tokens)])
-        for part, share in zip((RUNS, GROUPS, MODELS, STEPS, kind, PRICE), shares, strict=True):
-            parts[part] += share
+        tokens = _of_both(cells, lambda cell, kind=kind: cell.tokens.get(kind, 0))
+        costs = _of_both(cells, lambda cell, kind=kind: Fraction(cell.cost_usd.get(kind, 0)))
+        factors = [*shared, _ratios(steps, runs), _ratios(tokens, steps), _ratios(costs, tokens)]
+        _share_out(parts, factors, (RUNS, GROUPS, MODELS, STEPS, kind, PRICE))
+        tokens = _of_both(cells, lambda cell, kind=kind: cell.rest_tokens.get(kind, 0))
+        costs = _of_both(cells, lambda cell, kind=kind: Fraction(cell.rest_cost_usd.get(kind, 0)))
+        factors = [*shared, _ratios(tokens, runs), _ratios(costs, tokens)]
+        _share_out(parts, factors, (RUNS, GROUPS, MODELS, RESTS, PRICE))
 
 
-def _tokens_of(kind: str) -> Callable[[Cell], int]:
-    return lambda cell: cell.tokens.get(kind, 0)
-
-
-def _costs_of(kind: str) -> Callable[[Cell], Fraction]:
-    return lambda cell: Fraction(cell.cost_usd.get(kind, 0))
+def _share_out(parts: dict[str, Fraction], factors: Sequence[Pair], names: Sequence[str]) -> None:
+    for part, share in zip(names, share_product(factors), strict=True):
+        parts[part] += share
 
 
 def _of_both(cells: _Cells, read: Callable[[Cell], _Number]) -> tuple[_Number | int, _Number | int]:
@@ -160,20 +165,25 @@ def _added(one: Cell, other: Cell) -> Cell:
         one.steps + other.steps,
         {kind: one.tokens.get(kind, 0) + other.tokens.get(kind, 0) for kind in KINDS},
         {kind: one.cost_usd.get(kind, Decimal(0)) + other.cost_usd.get(kind, Decimal(0)) for kind in KINDS},
+        {kind: one.rest_tokens.get(kind, 0) + other.rest_tokens.get(kind, 0) for kind in KINDS},
+        {kind: one.rest_cost_usd.get(kind, Decimal(0)) + other.rest_cost_usd.get(kind, Decimal(0)) for kind in KINDS},
     )
 
 
 def _check(cell: Cell) -> None:
-    used = any(cell.tokens.values())
-    is_costly = any(cost and not cell.tokens.get(kind) for kind, cost in cell.cost_usd.items())
-    if is_costly or (used and not (cell.runs and cell.steps)):
+    used, left = any(cell.tokens.values()), any(cell.rest_tokens.values())
+    pairs = ((cell.cost_usd, cell.tokens), (cell.rest_cost_usd, cell.rest_tokens))
+    is_costly = any(cost and not tokens.get(kind) for costs, tokens in pairs for kind, cost in costs.items())
+    if is_costly or (used and not (cell.runs and cell.steps)) or (left and not cell.runs):
         raise ValueError(f"a cost without tokens, or tokens without a run and a step: {cell}")
 
 
 def _cost(cells: Iterable[Cell]) -> Decimal:
-    return sum((cost for cell in cells for cost in cell.cost_usd.values()), Decimal(0))
+    costs = (cost for cell in cells for each in (cell.cost_usd, cell.rest_cost_usd) for cost in each.values())
+    return sum(costs, Decimal(0))
 
 
 def _sums(cells: Sequence[Cell]) -> Sums:
     tokens = {kind: sum(cell.tokens.get(kind, 0) for cell in cells) for kind in KINDS}
-    return Sums(sum(cell.runs for cell in cells), sum(cell.steps for cell in cells), tokens)
+    rest_tokens = sum(count for cell in cells for count in cell.rest_tokens.values())
+    return Sums(sum(cell.runs for cell in cells), sum(cell.steps for cell in cells), tokens, rest_tokens)

@@ -15,6 +15,7 @@ from pipeline.money.cost_change import (
     NEW,
     PARTS,
     PRICE,
+    RESTS,
     RUNS,
     STEPS,
     CostChange,
@@ -34,6 +35,7 @@ _LABELS = {
     "cached": "prompt tokens per step, cached",
     "cache_write": "prompt tokens per step, written to the cache",
     "completion": "completion tokens per step",
+    RESTS: "tokens per run beyond its steps",
     PRICE: "price of a token",
     FEES: "fees of tools",
 }
@@ -47,6 +49,7 @@ _BECAUSE = {
     "cached": ("steps had more cached prompt tokens", "steps had fewer cached prompt tokens"),
     "cache_write": ("steps wrote more to the cache", "steps wrote less to the cache"),
     "completion": ("steps had more completion tokens", "steps had fewer completion tokens"),
+    RESTS: ("runs used more beyond their steps", "runs used less beyond their steps"),
     PRICE: ("tokens were dearer", "tokens were cheaper"),
     FEES: ("tools had more fees", "tools had fewer fees"),
 }
@@ -108,7 +111,7 @@ def label_part(part: str, grouping: Grouping) -> str:
     if part == MODELS:
         return "mix of tiers of service" if grouping.by == "model" else "mix of models"
     if grouping.by == BY_TOOL:
-        return {RUNS: "calls, and steps without one", PRICE: "cost of a call"}.get(part, _LABELS[part])
+        return {RUNS: "calls, and usage without one", PRICE: "cost of a call"}.get(part, _LABELS[part])
     return _LABELS[part]
 
 
@@ -143,10 +146,10 @@ def write_usd(value: Decimal) -> str:
 def _applies(part: str, grouping: Grouping) -> bool:
     """Whether the part can be anything but 0 for these groups."""
     if grouping.by == "all":
-        return part not in (NEW, GONE, GROUPS, "cache_write")
+        return part not in (NEW, GONE, GROUPS, "cache_write", RESTS)
     if grouping.by == BY_TOOL:
-        return part not in (STEPS, *KINDS)
-    return part not in ("cache_write", *((MODELS,) if grouping.by == "model" else ()))
+        return part not in (STEPS, *KINDS, RESTS)
+    return part not in ("cache_write", RESTS, *((MODELS,) if grouping.by == "model" else ()))
 
 
 def _figures(change: CostChange) -> Mapping[str, tuple[Fraction | None, Fraction | None]]:
@@ -158,6 +161,7 @@ def _figures(change: CostChange) -> Mapping[str, tuple[Fraction | None, Fraction
         RUNS: [Fraction(sums.runs) for sums in both],
         STEPS: [Fraction(sums.steps, sums.runs) if sums.runs else None for sums in both],
     }
+    figures[RESTS] = [Fraction(sums.rest_tokens, sums.runs) if sums.runs else None for sums in both]
     for kind in KINDS:
         figures[kind] = [Fraction(sums.tokens[kind], sums.steps) if sums.steps else None for sums in both]
     nothing: list[Fraction | None] = [None, None]

@@ -124,6 +124,7 @@ async def walk_list(
     *,
     max_pages: int = MAX_PAGES,
     whole_lists: bool = False,
+    by_last_id: bool = False,
     falls_short: Callable[[ListWalk], bool] = lambda _: False,
 ) -> None:
     """Fetch pages into `walk`, which starts after `walk.after`, until the server's list has honestly ended.
@@ -131,9 +132,10 @@ async def walk_list(
     Raises WalkError when the paging cannot be trusted and lets RequestError pass; `walk` then holds what came
     before. A cursor that the server refuses or forgets in the middle (it expired, its item was deleted) starts the walk
     over once. `whole_lists`: the server is known to answer lists whole, where no answer of its own can show it.
+    `by_last_id`: the list's cursors are its last_id, which need be no item's id.
     `falls_short`: something else tells that there must be more than was walked.
     """
-    trail = _Trail(walk.after)
+    trail = _Trail(walk.after, by_last_id=by_last_id)
     trail.begin(walk)
     while walk.ended_by is None:
         try:
@@ -200,7 +202,7 @@ def _end_or_follow(
     head, number = walk.heads[-1], len(walk.pages)
     last_item, last_id = usable_id(head.data[-1].id) if head.data else None, usable_id(head.last_id)
     # OpenAI's client pages by the last item, Azure's by last_id; where they differ the item is what was really sent.
-    cursor = last_id if trail.by_last_id else last_item or last_id
+    cursor = last_id or last_item if trail.by_last_id else last_item or last_id
     if head.has_more is False:
         is_full = asks_on and number < max_pages and _is_full(walk)
         if cursor is None or not head.data or not (is_full or (new_ids and falls_short(walk))):

@@ -40,6 +40,10 @@ ANSWERS = {
     "mcp_approval_response": ("mcp_approval_request", "approval_request_id", "id"),
     "computer_use_approval_request_result": ("computer_use_approval_request", "request_id", "request_id"),
 }
+# Calls that whoever asked has to answer, in what is said next. Tools that the server runs itself it answers itself.
+ASKED_FOR = frozenset(
+    {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
+)
 _CALL, _OUTPUT, _PREVIEW = "_call", "_output", "_preview"
 # Calls and outputs whose names do not end so.
 _OTHER_CALLS = frozenset({"program", "command_execution"})

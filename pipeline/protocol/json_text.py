@@ -17,6 +17,8 @@ _LONE_SURROGATE_BYTES = 6
 # Also one that the body ends in: each sign is looked at once, whatever the body is.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_NUMBER = re.compile(_STRING.pattern + rb"|-?Infinity\b|\bNaN\b", re.DOTALL)
+# Too large for a float: decoders refuse the whole body.
+_HUGE_NUMBER = re.compile(_STRING.pattern + rb"|-?[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3,}", re.DOTALL)
 # What it takes to hold them apart stays below some hundred MB; no list or archive that a person keeps has so many.
 MOST_VALUES = 5_000_000
 
@@ -88,6 +90,11 @@ def repair_json(body: bytes) -> bytes:
     return repair_numbers(repair_unicode(body))
 
 
+def drop_huge_numbers(body: bytes) -> bytes:
+    """The body with null in place of numbers that no float holds: for heads only, as the values themselves are lost."""
+    return _HUGE_NUMBER.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", body)
+
+
 def has_too_many_values(body: bytes) -> bool:
     """Whether there are more than `MOST_VALUES` values in a JSON document; what its texts hold does not count."""
     # A value and a comma take two bytes, so that an ordinary body is not looked through.
@@ -120,7 +127,7 @@ def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
         except (ValueError, RecursionError):
             pass
         try:
-            return decoder.decode(repair_json(body))
+            return decoder.decode(drop_huge_numbers(repair_json(body)))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"the body is not {what} ({error})") from None
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from pipeline.protocol.pages import Protocol
+
 Auth = Literal["bearer", "api-key", "x-portkey-api-key", "none"]
 
 _NOT_FOUND = 404
@@ -35,7 +37,8 @@ class Kind:
     `key_required` False: a key is sent only if there is one. `key_variable` is where the key is looked for when the
     profile does not say. `token_scope` is what an Entra token must be for. `takes_openai_variables`: OPENAI_BASE_URL
     and its kin speak of this server; elsewhere they would send one server's key to another.
-    `has_version`: its base URL has a version as its last segment.
+    `has_version`: its base URL has a version as its last segment. `protocol`: which objects it speaks of;
+    `lists_threads` False: it never lists what these are in. `settle_after`: for so long a run that ended may change.
     """
 
     base_url: str | None = None
@@ -50,6 +53,9 @@ class Kind:
     takes_openai_variables: bool = False
     follows_agents: bool = False
     has_version: bool = True
+    protocol: Protocol = "assistants"
+    lists_threads: bool = True
+    settle_after: str = "1d"
     hints: tuple[Hint, ...] = ()
 
     @property
@@ -62,6 +68,7 @@ class Kind:
             "beta": self.beta,
             "params": self.params,
             "follow_agents": self.follows_agents,
+            "settle_after": self.settle_after,
         }
 
 
@@ -173,6 +180,26 @@ KINDS: dict[str, Kind] = {
         beta="assistants=v2",
     ),
     "compatible": Kind(key_required=False, takes_openai_variables=True),
+    "foundry-responses": Kind(
+        base_url_example="https://RESOURCE.services.ai.azure.com/api/projects/PROJECT/openai/v1",
+        key_variable="AZURE_AI_TOKEN",
+        token_scope="https://ai.azure.com/.default",
+        protocol="responses",
+    ),
+    "responses": Kind(
+        base_url_example="https://api.openai.com/v1",
+        takes_openai_variables=True,
+        protocol="responses",
+        lists_threads=False,
+    ),
+    "agents": Kind(
+        base_url_example="https://api.openai.com/v1",
+        beta="agents=v1",
+        takes_openai_variables=True,
+        protocol="agents",
+        # What a turn used is recorded as well as can be, and may be corrected.
+        settle_after="3d",
+    ),
 }
 
 

@@ -46,6 +46,10 @@ def ended_at(item: ItemHead) -> datetime | None:
     return None if seconds is None else _EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
 
 
+# How a response and a turn call the same tokens.
+_OF_SUCCESSORS = {"prompt": "input", "completion": "output", "total": "total"}
+
+
 class Tokens(NamedTuple):
     """What a usage says, where it is said."""
 
@@ -57,7 +61,7 @@ class Tokens(NamedTuple):
 def tokens_of(item: ItemHead) -> Tokens:
     """The tokens that an item says it took; the total is that of its parts where it is not said."""
     usage = item.usage if isinstance(item.usage, dict) else {}
-    said = [usage.get(f"{name}_tokens") for name in Tokens._fields]
+    said = [usage.get(f"{name}_tokens", usage.get(f"{_OF_SUCCESSORS[name]}_tokens")) for name in Tokens._fields]
     prompt, completion, total = (value if _is_count(value) else None for value in said)
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
@@ -93,7 +97,11 @@ def foreign_parent(item: ItemHead, *, thread_id: str, run_id: str | None) -> str
     """What an item says that it belongs to, if that is not what was asked for; without a run the item is a run."""
     if run_id is not None and usable_id(item.run_id) not in (None, run_id):
         return f"run {shown_id(str(item.run_id))}"
-    return f"thread {shown_id(str(item.thread_id))}" if usable_id(item.thread_id) not in (None, thread_id) else None
+    conversation = item.conversation.get("id") if isinstance(item.conversation, dict) else item.conversation
+    for kind, parent in (("thread", item.thread_id), ("conversation", conversation), ("session", item.session_id)):
+        if usable_id(parent) not in (None, thread_id):
+            return f"{kind} {shown_id(str(parent))}"
+    return None
 
 
 def _is_count(value: object) -> TypeGuard[int]:

@@ -55,7 +55,8 @@ class Certificate(Struct, frozen=True, kw_only=True):
     `run_status` and `run_ended_at` are the run's when a walk over its steps began; `is_settled`: it and its steps say
     all that they will, else it is asked for again for `settle_s`. `item_order` is what the items' instants of creation
     show (None: nothing). `protocol` says what the pages hold; `asked_id` is the id that the one run in them was asked
-    for by, whatever the answer calls it.
+    for by, whatever the answer calls it. `known_ids` are runs on the pages that were known to be whole before: what
+    they did is not in this walk.
     """
 
     resource: Resource
@@ -65,6 +66,7 @@ class Certificate(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     protocol: Protocol = "assistants"
     asked_id: str | None = None
+    known_ids: list[str] = []
     run_id: str | None = None
     run_status: str | None = None
     run_ended_at: datetime | None = None
@@ -114,6 +116,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
 
     `items` stand beside responses and turns; those of them are `items_alone` that belong to none that came with them.
     `first_unrecognised` are a few, to be shown: where and why. Those of earlier versions repeat what was there.
+    `sync_id` is that of the import that read it (empty: an earlier version's).
     """
 
     file: str
@@ -127,6 +130,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     items_alone: int = 0
     unrecognised: int = 0
     first_unrecognised: list[str] = []
+    sync_id: str = ""
 
     def without_texts(self) -> "ArchiveFile":
         """The same with no more than where each place is."""
@@ -155,12 +159,22 @@ class SourceFacts(Struct, frozen=True, kw_only=True):
     sku: str | None = None
 
 
+class UnreadFile(Struct, frozen=True):
+    """A file of which an import could not read all: how many places, and the first; 0 where a later one has read it."""
+
+    file: str
+    sha256: str
+    places: int
+    first: str
+
+
 class SyncSummary(Struct, frozen=True, kw_only=True):
     """How a sync went; the row of `syncs`. `finished_at` is None in the row that opens it.
 
     `kind` is the kind of server, `project` the one of its organization, `models` what its deployments' names stand for,
     `provider` and `sku` who charges and for which deployment, `odd_fields` what is known to be unreadable.
     `content` is full or hashed (None: full, of an earlier version), `content_key` the fingerprint of the key.
+    `unread` are the files that an import could not read all of.
     """
 
     started_at: datetime
@@ -179,3 +193,4 @@ class SyncSummary(Struct, frozen=True, kw_only=True):
     odd_fields: list[str] | None = None
     content: str | None = None
     content_key: str | None = None
+    unread: list[UnreadFile] | None = None

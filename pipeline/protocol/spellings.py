@@ -14,9 +14,14 @@ V = TypeVar("V")
 
 # Above this a number of seconds would be the year 5138: it is milliseconds (seen from DashScope).
 MILLISECONDS_ABOVE = 1e11
-# Milliseconds of the year 3237. What is larger is micro- or nanoseconds from 1973 on, as data frames write, or nothing.
+# Milliseconds of the year 3237. What is larger is micro- or nanoseconds of 1973 to 2099, as data frames write, or none:
+# another count of seconds would be an instant that nobody can mean.
 LATEST_MILLISECONDS = 4e13
-_FINER_UNITS = (("us", 1e14, 4e16, 1_000_000), ("ns", 1e17, 4e19, 1_000_000_000))
+_END_OF_2099_S = 4_102_444_800
+_FINER_UNITS = tuple(
+    (unit, 1e8 * per_second, _END_OF_2099_S * per_second, per_second)
+    for unit, per_second in (("us", 1_000_000), ("ns", 1_000_000_000))
+)
 
 # Names that other servers and SDKs have for the same; read only where the object has no field of the own name.
 ALIASES = {
@@ -96,7 +101,7 @@ def read_instant(value: object) -> tuple[float | None, str]:
     if value <= LATEST_MILLISECONDS:
         return float(value), "number"
     for unit, first, last, per_second in _FINER_UNITS:
-        if first <= value <= last:
+        if first <= value < last:
             return value / per_second, unit
     raise ValueError("no instant")
 

@@ -185,6 +185,7 @@ class Run(Wire):
     incomplete_details: IncompleteDetails | None = None
     model: str | None = None
     instructions: str | None = None
+    service_tier: str | None = None
     usage: Usage | None = None
     tools: Free = UNSET
     metadata: Free = UNSET
@@ -253,6 +254,10 @@ class ItemHead(Struct, gc=False):
     thread_id: object = None
     run_id: object = None
     usage: object = None
+    # What a response and a turn are of, and what a turn says beside its status.
+    conversation: object = None
+    session_id: object = None
+    subagent_id: object = None
 
 
 class ListHead(Struct, gc=False):

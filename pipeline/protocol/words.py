@@ -29,6 +29,7 @@ TYPES = (
     logs image text submit_tool_outputs submit_tool_approval mcp_approval_request
     auto none required last_messages disabled json_object json_schema default_2024_08_21 default-2024-08-21
     minimal low medium high xhigh
+    default standard flex priority fast scale batch ultrafast
     response conversation agent.session agent.session.turn agent.session.subagent agent_reference agent_id
     input_text output_text input_image input_file refusal summary_text reasoning_text encrypted_content
     url_citation file_citation container_file_citation computer_screenshot

@@ -12,7 +12,7 @@ from pipeline.http.retrying import RetryPolicy
 from pipeline.http.tokens import TokenSource, identity_token, read_key_file, run_key_command, token_command
 from pipeline.protocol.endpoint import Endpoint, check_base_url, check_headers, hide_credentials
 from pipeline.protocol.kinds import COMMON_HINTS, KINDS, Kind, auth_headers
-from pipeline.protocol.pages import SourceFacts
+from pipeline.protocol.pages import Protocol, SourceFacts
 from pipeline.settings.profiles import CONFIG_FILE
 from pipeline.settings.secret_files import is_secret
 from pipeline.storage.buckets import shown_place
@@ -59,6 +59,16 @@ class Settings:
     def retry_policy(self) -> RetryPolicy:
         """How patient the client is."""
         return RetryPolicy(attempts=self["attempts"], longest_retry_after_s=self["longest_retry_after_s"])
+
+    @property
+    def settle_after(self) -> str:
+        """For how long runs that say too little are asked for again."""
+        return str(self["settle_after"] or KINDS[self["kind"]].settle_after)
+
+    @property
+    def protocol(self) -> Protocol:
+        """Which objects the server speaks of."""
+        return KINDS[self["kind"]].protocol
 
     @property
     def follows_agents(self) -> bool:

@@ -82,7 +82,7 @@ DEFAULTS: dict[str, Any] = {
     "cold_after": None,
     "cold_share": 0.1,
     "cold_longest": "30d",
-    "settle_after": "1d",
+    "settle_after": None,
 }
 # What numbers may be; beyond it they are slips of the hand that would take all memory, or for ever.
 BOUNDS: dict[str, tuple[float, int]] = {

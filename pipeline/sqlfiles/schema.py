@@ -11,7 +11,7 @@ from pipeline.sqlfiles.catalog import read_sql_files, views_in_order
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
 from pipeline.sqlfiles.price_book import PriceBook
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 def refresh_prices(connection: Connection, book: PriceBook) -> None:

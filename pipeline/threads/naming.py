@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.errors import ConfigurationError
 from pipeline.threads.decay import Decay
 from pipeline.threads.files import read_thread_ids
+from pipeline.threads.responses import read_response_ids
 from pipeline.threads.selection import Shard, hash_thread
 from pipeline.threads.sql import due_thread_ids, known_thread_ids, query_thread_ids, recent_thread_ids
 
@@ -52,6 +53,7 @@ class Naming:
     thread_ids: Sequence[str] = ()
     files: Sequence[str] = ()
     queries: Sequence[str] = ()
+    responses: Sequence[str] = ()
     known: bool = False
     all_threads: bool = False
     since: datetime | None = None
@@ -63,13 +65,14 @@ class Naming:
 
         Raises ConfigurationError if nothing names a thread.
         """
-        if not (self.thread_ids or self.files or self.queries or self.known or self.all_threads):
+        if not (self.thread_ids or self.files or self.queries or self.responses or self.known or self.all_threads):
             raise ConfigurationError(
                 "name the threads to sync: python -m pipeline sync THREAD_ID..., --threads FILE (- is standard input),"
-                " --threads-sql 'select ...', --known or --all-threads"
+                " --threads-sql 'select ...', --known or --all-threads; responses: --responses FILE"
             )
         named = Named(self.shard, array("Q") if keeps_others else None)
         named.add(read_thread_ids(self.thread_ids, self.files))
+        named.add(read_response_ids(self.responses))
         for query in self.queries:
             named.add(query_thread_ids(query, warehouse))
         if self.known and warehouse.exists():

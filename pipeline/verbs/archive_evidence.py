@@ -1,5 +1,6 @@
 """What imported archives prove, read from the warehouse: what is missing, and of what nothing tells either way."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,36 @@ NAMED_GAPS = 20
 _CUT_LISTS = """
 select where_found || case when run_id is null then ' (runs of ' else ' (steps of ' || run_id || ' in ' end
     || thread_id || ')' as gap
-from cut_lists where source = $source order by gap
+from cut_lists where source = $source and ($imports is null or walk_id in (
+    select walk_id from walks where list_contains($imports, sync_id)
+)) order by gap
 """
+# Runs that these imports brought, or steps of.
+_IS_ASKED = """($imports is null or (source, thread_id, run_id) in (
+    select (source, thread_id, run_id) from walks where resource = 'steps' and list_contains($imports, sync_id)
+    union all
+    select (runs.source, runs.thread_id, runs.run_id) from runs inner join walks on walks.walk_id = runs.walk_id
+    where list_contains($imports, walks.sync_id)
+))"""
 # Runs whose steps come from archives.
-_DIFFERENCES = """
+_DIFFERENCES = f"""
 select run_id || ' in ' || coalesce(thread_id, '?') || ': its steps have '
-    || format('{:,}', step_total_tokens) || ' of the ' || format('{:,}', run_total_tokens) || ' tokens of the run'
+    || coalesce(format('{{:,}}', step_total_tokens), 'more than all')
+    || case when coalesce(step_total_tokens > run_total_tokens, true) then ' tokens, the run says ' else ' of the ' end
+    || coalesce(format('{{:,}}', coalesce(run_total_tokens, run_prompt_tokens, run_completion_tokens)), 'others')
+    || case when coalesce(step_total_tokens > run_total_tokens, true) then '' else ' tokens of the run' end
     as gap
 from completeness
-where source = $source and state = 'usage_differs' and walk_verdict = 'imported'
+where source = $source and state = 'usage_differs' and walk_verdict = 'imported' and {_IS_ASKED}
 order by run_id
 """
-_UNPROVEN = """
+_UNPROVEN = f"""
 select
     count(*) filter (where state = 'steps_missing' and steps = 0) as runs_without_steps,
     count(*) filter (where state = 'steps_missing' and steps > 0) as runs_without_usage,
     count(*) filter (where state = 'run_missing') as steps_without_run,
     count(*) filter (where state = 'open') as open_runs
-from completeness where source = $source and coalesce(walk_verdict, 'imported') = 'imported'
+from completeness where source = $source and coalesce(walk_verdict, 'imported') = 'imported' and {_IS_ASKED}
 """
 _WORDS = {
     "runs_without_steps": ("run has no steps here", "runs have no steps here"),
@@ -43,7 +56,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of one source: lists that are cut, runs whose steps do not reach their usage, and what nothing tells of."""
+    """Of archives: lists that are cut, runs whose steps do not reach their usage, and what nothing tells of."""
 
     cut_lists: list[str]
     differences: list[str]
@@ -85,12 +98,16 @@ class Evidence:
 NO_EVIDENCE = Evidence([], [], {})
 
 
-def read_evidence(warehouse: Path, *, source: str) -> Evidence:
-    """What the archives of a source prove; nothing where there is no warehouse."""
+def read_evidence(warehouse: Path, *, source: str, imports: Collection[str] | None = None) -> Evidence:
+    """What the archives of a source prove, or those that these imports read; nothing where there is no warehouse.
+
+    An import without an id is one that nobody can tell from others: then it is those of the whole source.
+    """
     if not warehouse.exists():
         return NO_EVIDENCE
+    asked = {"source": source, "imports": None if imports is None or "" in imports else sorted(imports)}
     with open_for_reading(warehouse) as connection:
-        cuts = read_frame(connection, _CUT_LISTS, {"source": source})["gap"].to_list()
-        differences = read_frame(connection, _DIFFERENCES, {"source": source})["gap"].to_list()
-        unproven = read_frame(connection, _UNPROVEN, {"source": source}).row(0, named=True)
+        cuts = read_frame(connection, _CUT_LISTS, asked)["gap"].to_list()
+        differences = read_frame(connection, _DIFFERENCES, asked)["gap"].to_list()
+        unproven = read_frame(connection, _UNPROVEN, asked).row(0, named=True)
     return Evidence(cuts, differences, unproven)

@@ -12,14 +12,15 @@ from pathlib import Path
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archives.landing import ArchiveLander, is_done, read_file, unread_of
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import hash_file
 from pipeline.cluster.executors import Executor
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.http.pacing import Clock
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import SourceFacts
+from pipeline.protocol.pages import ArchiveFile, SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
@@ -74,7 +75,8 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
     lost = lost_since(warehouse_path(request.data_dir), held)
-    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source)
+    imports = {archive.sync_id for archive in progress.archives}
+    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source, imports=imports)
     is_whole = not (progress.unrecognised or progress.items_alone or any_counted(lost) or evidence.is_broken)
     code = 0 if is_whole else IncompleteError.exit_code
     seconds = clock.monotonic() - started_s
@@ -91,7 +93,9 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
     if request.executor == "ray":
         _import_on_ray(request, files, progress=progress, now=now)
         return
-    known = {archive.sha256: archive for archive in read_imported(store, request.source) if is_done(archive)}
+    imported = read_imported(store, request.source)
+    known = {archive.sha256: archive for archive in imported if is_done(archive)}
+    new: list[ArchiveFile] = []
     started_at = now()
     sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
     lander = ArchiveLander(
@@ -108,12 +112,13 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
         if (archive := known.get(sha256)) is None:
             archive = known[sha256] = read_file(path, sha256, lander, progress)
             lander.finish_file(archive)
+            new.append(archive)
         else:
             progress.files_known += 1
         progress.archives.append(archive)
         progress.files_done += 1
-    lander.close(now())
-    progress.items_alone = lander.items_alone
+    lander.close(now(), unread=unread_of(new, imported))
+    progress.archives = lander.with_items_alone(progress.archives)
     load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
 
 

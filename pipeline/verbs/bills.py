@@ -37,9 +37,11 @@ from pipeline.warehouse.load import load_new_parts
 _DAYS_BACK = 30
 
 _DAY_PRICES = """
-select source, model, price_id, match, count(*) as steps, sum(prompt_tokens) as prompt_tokens,
+select source, model, price_id, match, count(*) filter (where kind = 'step') as steps,
+    count(*) filter (where kind = 'run_rest') as rests, sum(prompt_tokens) as prompt_tokens,
     sum(cached_tokens) as cached_tokens, sum(completion_tokens) as completion_tokens, sum(cost_usd) as cost_usd,
-    count(*) filter (where is_posted) as posted_steps
+    count(*) filter (where is_posted and kind = 'step') as posted_steps,
+    count(*) filter (where is_posted and kind = 'run_rest') as posted_rests
 from usage_costs where created_on = $day
 group by all order by cost_usd desc nulls last, source, model, price_id
 """
@@ -175,15 +177,14 @@ def _day_lines(found: dict[str, pl.DataFrame], day: date) -> list[Any]:
     if prices.is_empty():
         lines.append("   no step was created on that day in what has been synced")
     else:
-        steps, unpriced = prices["steps"].sum(), prices.filter(pl.col("price_id").is_null())["steps"].sum()
-        posted = prices["posted_steps"].sum()
+        unpriced = prices.filter(pl.col("price_id").is_null())
         total = sum(prices["cost_usd"].drop_nulls(), Decimal(0))
         lines.append(
-            f"   {format_decimal(total, least_digits=2)} USD for {count_of(int(steps), 'steps')},"
-            f" without a price: {unpriced:,}"
+            f"   {format_decimal(total, least_digits=2)} USD for {_entries(prices)},"
+            f" without a price: {_entries(unpriced)}"
         )
         lines.append(
-            f"   in the ledger: {count_of(int(posted), 'steps')};"
+            f"   in the ledger: {_entries(prices, 'posted_')};"
             " a new price book does not change them, `prices reprice` does"
         )
         lines += ["", "2. How: tokens times price, by price row (`prices explain MODEL --at DATE` shows a row)"]
@@ -202,6 +203,12 @@ def _day_lines(found: dict[str, pl.DataFrame], day: date) -> list[Any]:
         lines += ["", "4. What could explain a difference"]
         lines += _explanation_lines(bill) or ["   nothing to explain: every row agrees to the last digit"]
     return [*lines, "", "Threads that these numbers cover", frame_table(found["coverage"])]
+
+
+def _entries(prices: pl.DataFrame, of: str = "") -> str:
+    """How many steps, and rests of runs where there are any."""
+    steps, rests = (int(prices[f"{of}{name}"].sum()) for name in ("steps", "rests"))
+    return count_of(steps, "steps") + (f" and {count_of(rests, 'rests')} of runs" if rests else "")
 
 
 def _explanation_lines(bill: pl.DataFrame) -> list[str]:

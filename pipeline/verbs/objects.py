@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.errors import ConfigurationError, PipelineError, RequestError, WalkError
-from pipeline.extract.fetching import INCLUDE_CONTENT
 from pipeline.http.client import ApiClient
 from pipeline.http.event_loop import run_in_loop
 from pipeline.privacy.content import hide_object
@@ -18,11 +17,12 @@ from pipeline.protocol.cursors import PAGE_LIMIT, Ask, ListAnswer, ListWalk, wal
 from pipeline.protocol.endpoint import check_id
 from pipeline.protocol.json_text import decode_with, repair_json
 from pipeline.protocol.list_heads import decode_list
+from pipeline.protocol.lists import STEPS
 from pipeline.protocol.pages import Page, Resource
 from pipeline.protocol.wire import RawPage
 
 # What `--include content` is short for.
-_SHORT_INCLUDES = {"content": INCLUDE_CONTENT}
+_SHORT_INCLUDES = {"content": STEPS.contents[0]}
 # threads, THREAD, runs, RUN, steps.
 _STEPS_SEGMENTS = 5
 _decode_object = decode_with(dict[str, Raw], "a JSON object")

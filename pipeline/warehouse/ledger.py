@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.protocol.wire import TERMINAL_SQL
-from pipeline.sqlfiles.duck import Connection, attached, read_frame
+from pipeline.sqlfiles.duck import Connection, attached, has_rows, read_frame
 
 # Tables whose rows do not follow from raw parts: a rebuild takes them over from the warehouse that it replaces.
 KEPT_TABLES = ("cost_ledger", "repricings")
@@ -29,14 +29,15 @@ where sealed
     )
 """
 
-# Through `usage_costs`: what the ledger has keeps its price, a new step or rest gets the price of today's book.
+# Through `usage_costs`: what the ledger has keeps its price, all else gets the price of today's book.
 _LEDGER_ROWS = """
 create or replace temp table ledger_rows as
 select usage_costs.source, usage_costs.thread_id, usage_costs.run_id, usage_costs.step_id, usage_costs.price_id,
     usage_costs.match, usage_costs.priced_model, usage_costs.input_usd_per_mtok, usage_costs.cached_input_usd_per_mtok,
     usage_costs.cache_write_usd_per_mtok,
     usage_costs.output_usd_per_mtok, usage_costs.discount, usage_costs.input_cost_usd, usage_costs.cached_cost_usd,
-    usage_costs.output_cost_usd, usage_costs.cost_usd, walks.ended_at as sealed_at
+    usage_costs.output_cost_usd, usage_costs.cost_usd, walks.ended_at as sealed_at,
+    usage_costs.is_posted, usage_costs.model, usage_costs.tier, usage_costs.created_on, usage_costs.prompt_tokens
 from usage_costs
 semi join posted_runs using (source, thread_id, run_id)
 left join run_steps using (source, thread_id, run_id, step_id)
@@ -44,11 +45,89 @@ left join runs using (source, thread_id, run_id)
 left join walks on walks.walk_id = coalesce(run_steps.walk_id, runs.walk_id)
 """
 
+# Runs of the ledger of which a step or rest is told that it does not have: of tokens that it may have elsewhere.
+_RETOLD_RUNS = """
+create or replace temp table retold_runs as
+select distinct source, thread_id, run_id from ledger_rows
+where not is_posted and (source, thread_id, run_id) in (select (source, thread_id, run_id) from cost_ledger)
+"""
+
+# Those of a price that is not in today's book: none for requests of any size; where they had no price, one that the
+# whole run could have.
+_OTHERWISE_PRICED = """
+create or replace temp table otherwise_priced as
+with named_runs as (
+    select source, thread_id, run_id, any_value(model) as model, any_value(tier) as tier
+    from ledger_rows semi join retold_runs using (source, thread_id, run_id)
+    group by all
+),
+posted as (
+    select cost_ledger.source, cost_ledger.thread_id, cost_ledger.run_id, cost_ledger.price_id,
+        {'match': cost_ledger.match, 'priced_model': cost_ledger.priced_model,
+            'input': cost_ledger.input_usd_per_mtok, 'cached': cost_ledger.cached_input_usd_per_mtok,
+            'write': cost_ledger.cache_write_usd_per_mtok, 'output': cost_ledger.output_usd_per_mtok,
+            'discount': cost_ledger.discount} as price,
+        named_runs.model, named_runs.tier,
+        coalesce(ledger_rows.created_on, cast(runs.created_at at time zone 'UTC' as date)) as created_on,
+        coalesce(runs.prompt_tokens, ledger_rows.prompt_tokens, 0) as prompt_tokens
+    from cost_ledger
+    inner join named_runs using (source, thread_id, run_id)
+    left join ledger_rows using (source, thread_id, run_id, step_id)
+    left join runs on runs.source = cost_ledger.source and runs.thread_id = cost_ledger.thread_id
+        and runs.run_id = cost_ledger.run_id
+)
+select posted.source, posted.thread_id, posted.run_id
+from posted
+left join price_periods
+    on price_periods.source = posted.source
+    and price_periods.model = posted.model
+    and price_periods.tier = posted.tier
+    and price_periods.valid_from <= posted.created_on
+    and posted.created_on < coalesce(price_periods.valid_to, 'infinity'::date)
+    and case
+        when posted.price_id is null
+        then posted.prompt_tokens >= price_periods.min_input_tokens
+            and posted.prompt_tokens < coalesce(price_periods.below_input_tokens, 9223372036854775807)
+        else price_periods.price_id = posted.price_id
+            and {'match': price_periods.match, 'priced_model': price_periods.priced_model,
+                'input': price_periods.list_input_usd_per_mtok, 'cached': price_periods.list_cached_input_usd_per_mtok,
+                'write': price_periods.list_cache_write_usd_per_mtok,
+                'output': price_periods.list_output_usd_per_mtok,
+                'discount': price_periods.discount} is not distinct from posted.price
+    end
+group by posted.source, posted.thread_id, posted.run_id
+having bool_or((posted.price_id is null) <> (price_periods.price_id is null))
+"""
+
+# What such a run has that is new costs what the run did: its rest if the ledger has one, else its first step.
+_KEEP_PRICES = """
+insert into cost_ledger by name
+select new_rows.source, new_rows.thread_id, new_rows.run_id, new_rows.step_id,
+    columns(kept.* exclude (source, thread_id, run_id, step_id))
+from ledger_rows as new_rows
+inner join (
+    select columns(*) from cost_ledger
+    semi join otherwise_priced using (source, thread_id, run_id)
+    qualify row_number() over (partition by source, thread_id, run_id order by step_id) = 1
+) as kept using (source, thread_id, run_id)
+where not new_rows.is_posted
+"""
+
+# All others are priced anew: a step may be of another size or day than the rest that its tokens were in.
+_FORGET_PRICES = """
+delete from cost_ledger
+where (source, thread_id, run_id) in (select (source, thread_id, run_id) from retold_runs)
+    and (source, thread_id, run_id) not in (select (source, thread_id, run_id) from otherwise_priced)
+"""
+
 _DELETE_POSTED = """
 delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
 """
 
-_INSERT_ROWS = "insert into cost_ledger by name select columns(*) from ledger_rows"
+_INSERT_ROWS = """
+insert into cost_ledger by name
+select columns(* exclude (is_posted, model, tier, created_on, prompt_tokens)) from ledger_rows
+"""
 
 # Once for each step: one that is there twice, and all sums with it, was doubled by what was loaded twice.
 _KEEP_COSTS = """
@@ -79,9 +158,15 @@ delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
 
 
 def post_touched_runs(connection: Connection) -> None:
-    """Write the costs of those of `touched_runs` that are over; a price that is there already stays."""
+    """Write the costs of those of `touched_runs` that are over; a run that has a price already keeps it."""
     connection.execute(_POSTED_RUNS)
     connection.execute(_LEDGER_ROWS)
+    connection.execute(_RETOLD_RUNS)
+    if has_rows(connection, "retold_runs"):
+        connection.execute(_OTHERWISE_PRICED)
+        connection.execute(_KEEP_PRICES)
+        connection.execute(_FORGET_PRICES)
+        connection.execute(_LEDGER_ROWS)
     connection.execute(_DELETE_POSTED)
     connection.execute(_INSERT_ROWS)
 

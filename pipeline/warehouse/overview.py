@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.raw.parts import RawStore
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
@@ -26,8 +27,8 @@ _TABLES = (
     "prices",
 )
 
-# Grain: source. What each source covers.
-_SOURCES = """
+# Grain: source. What each source covers. A run that ended and is known from archives only is nobody's to ask for again.
+_SOURCES = f"""
 with thread_counts as (
     select source, count(*) as threads,
         count(*) filter (where status = 'synced') as synced,
@@ -38,7 +39,12 @@ with thread_counts as (
     from threads group by source
 ),
 run_counts as (
-    select source, count(*) as runs, count(*) filter (where not sealed) as open_runs from runs group by source
+    select source, count(*) as runs,
+        count(*) filter (
+            where not sealed and (status in {TERMINAL_SQL}
+                and walk_id in (select walk_id from walks where resource = 'runs' and verdict = 'imported')) is not true
+        ) as open_runs
+    from runs group by source
 ),
 step_counts as (select source, count(*) as steps from run_steps group by source),
 lost_counts as (select source, count(*) as lost_values from lost_values group by source),

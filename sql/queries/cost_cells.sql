@@ -3,10 +3,11 @@
 -- params: since=1970-01-01, until=9999-12-31, by=model, key=customer, source=
 -- reads: usage_costs, tool_call_costs, runs
 -- by: all, model, assistant, tool, or metadata with its key. Steps belong to the day they were created on, so a run that goes
--- on into another period counts in both. What a run used beyond its steps (its rest) counts as a step of the run's day.
+-- on into another period counts in both. What a run used beyond its steps (its rest) is of the run's day: rest_* have its tokens
+-- and costs, and no step is counted for it.
 -- runs, steps, tokens and costs are of what has a cost; unpriced_steps and unpriced_rests have none, unpriced_tokens are theirs.
--- By tool runs and steps are the tool's calls, which have a cost only as a whole; steps that call none are a group without
--- a name.
+-- By tool runs and steps are the tool's calls, which have a cost only as a whole; steps that call none, and rests, are a group
+-- without a name.
 with steps as (
     select
         usage_costs.kind,
@@ -37,7 +38,8 @@ with steps as (
         usage_costs.cached_cost_usd,
         usage_costs.cache_write_cost_usd,
         usage_costs.output_cost_usd,
-        usage_costs.cost_usd
+        usage_costs.cost_usd,
+        usage_costs.is_unpriced
     from usage_costs
     left join runs
         on runs.source = usage_costs.source
@@ -55,6 +57,7 @@ calls as (
         if(tool_call_costs.step_id is null, null, coalesce(tool_call_costs.name, tool_call_costs.type, '?')) as what,
         if(tool_call_costs.step_id is null, steps.cost_usd, tool_call_costs.cost_usd) as cost_usd,
         steps.total_tokens,
+        steps.is_unpriced and (tool_call_costs.step_id is null or tool_call_costs.cost_usd is null) as is_unpriced,
         coalesce(tool_call_costs.is_first, true) as is_counted
     from steps
     left join (
@@ -79,41 +82,41 @@ select
     model,
     tier,
     count(distinct (source, thread_id, run_id)) filter (where cost_usd is not null) as runs,
-    count(cost_usd) as steps,
-    sum(cast(prompt_tokens as hugeint) - cached_tokens - cache_write_tokens) filter (where cost_usd is not null) as prompt_tokens,
-    sum(cached_tokens) filter (where cost_usd is not null) as cached_tokens,
-    sum(cache_write_tokens) filter (where cost_usd is not null) as cache_write_tokens,
-    sum(completion_tokens) filter (where cost_usd is not null) as completion_tokens,
-    sum(input_cost_usd - cache_write_cost_usd) filter (where cost_usd is not null) as prompt_cost_usd,
-    sum(cached_cost_usd) filter (where cost_usd is not null) as cached_cost_usd,
-    sum(cache_write_cost_usd) filter (where cost_usd is not null) as cache_write_cost_usd,
-    sum(output_cost_usd) filter (where cost_usd is not null) as completion_cost_usd,
+    count(cost_usd) filter (where kind = 'step') as steps,
+    sum(cast(prompt_tokens as hugeint) - cached_tokens - cache_write_tokens) filter (where cost_usd is not null and kind = 'step') as prompt_tokens,
+    sum(cached_tokens) filter (where cost_usd is not null and kind = 'step') as cached_tokens,
+    sum(cache_write_tokens) filter (where cost_usd is not null and kind = 'step') as cache_write_tokens,
+    sum(completion_tokens) filter (where cost_usd is not null and kind = 'step') as completion_tokens,
+    sum(input_cost_usd - cache_write_cost_usd) filter (where cost_usd is not null and kind = 'step') as prompt_cost_usd,
+    sum(cached_cost_usd) filter (where cost_usd is not null and kind = 'step') as cached_cost_usd,
+    sum(cache_write_cost_usd) filter (where cost_usd is not null and kind = 'step') as cache_write_cost_usd,
+    sum(output_cost_usd) filter (where cost_usd is not null and kind = 'step') as completion_cost_usd,
+    sum(cast(prompt_tokens as hugeint) - cached_tokens - cache_write_tokens) filter (where cost_usd is not null and kind = 'run_rest') as rest_prompt_tokens,
+    sum(cached_tokens) filter (where cost_usd is not null and kind = 'run_rest') as rest_cached_tokens,
+    sum(cache_write_tokens) filter (where cost_usd is not null and kind = 'run_rest') as rest_cache_write_tokens,
+    sum(completion_tokens) filter (where cost_usd is not null and kind = 'run_rest') as rest_completion_tokens,
+    sum(input_cost_usd - cache_write_cost_usd) filter (where cost_usd is not null and kind = 'run_rest') as rest_prompt_cost_usd,
+    sum(cached_cost_usd) filter (where cost_usd is not null and kind = 'run_rest') as rest_cached_cost_usd,
+    sum(cache_write_cost_usd) filter (where cost_usd is not null and kind = 'run_rest') as rest_cache_write_cost_usd,
+    sum(output_cost_usd) filter (where cost_usd is not null and kind = 'run_rest') as rest_completion_cost_usd,
     sum(cost_usd) as cost_usd,
-    count(*) filter (where cost_usd is null and kind = 'step') as unpriced_steps,
-    count(*) filter (where cost_usd is null and kind = 'run_rest') as unpriced_rests,
-    sum(total_tokens) filter (where cost_usd is null) as unpriced_tokens
+    count(*) filter (where is_unpriced and kind = 'step') as unpriced_steps,
+    count(*) filter (where is_unpriced and kind = 'run_rest') as unpriced_rests,
+    sum(total_tokens) filter (where is_unpriced) as unpriced_tokens
 from steps
 where $by <> 'tool'
 group by what, model, tier
-union all
+union all by name
 select
     what,
     model,
     tier,
-    count(cost_usd),
-    count(cost_usd),
-    null,
-    null,
-    null,
-    null,
-    null,
-    null,
-    null,
-    null,
-    sum(cost_usd),
-    count(*) filter (where cost_usd is null and is_counted and kind = 'step'),
-    count(*) filter (where cost_usd is null and is_counted and kind = 'run_rest'),
-    sum(total_tokens) filter (where cost_usd is null and is_counted)
+    count(cost_usd) as runs,
+    count(cost_usd) as steps,
+    sum(cost_usd) as cost_usd,
+    count(*) filter (where is_unpriced and is_counted and kind = 'step') as unpriced_steps,
+    count(*) filter (where is_unpriced and is_counted and kind = 'run_rest') as unpriced_rests,
+    sum(total_tokens) filter (where is_unpriced and is_counted) as unpriced_tokens
 from calls
 where $by = 'tool'
 group by what, model, tier

@@ -20,6 +20,7 @@ select
     total_tokens,
     cost_usd,
     unattributed_cost_usd,
+    is_unpriced,
     unpriced_reason,
     fee_usd
 from spending

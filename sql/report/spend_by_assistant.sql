@@ -8,7 +8,7 @@ select
     count(distinct thread_id) as threads,
     count(distinct (thread_id, run_id)) filter (where kind <> 'fee') as runs,
     count(*) filter (where kind = 'step') as steps,
-    count(*) filter (where kind = 'step' and cost_usd is null) as unpriced_steps,
+    count(*) filter (where kind = 'step' and is_unpriced) as unpriced_steps,
     count(*) filter (where kind = 'run_rest' and cost_usd is null) as unpriced_rests,
     sum(unattributed_cost_usd) as unattributed_cost_usd,
     sum(fee_usd) as fee_usd,

@@ -6,7 +6,7 @@ select
     created_on as day,
     count(distinct (source, thread_id, run_id)) filter (where kind <> 'fee') as runs,
     count(*) filter (where kind = 'step') as steps,
-    count(*) filter (where kind = 'step' and cost_usd is null) as unpriced_steps,
+    count(*) filter (where kind = 'step' and is_unpriced) as unpriced_steps,
     count(*) filter (where kind = 'run_rest' and cost_usd is null) as unpriced_rests,
     try_cast(sum(total_tokens) as bigint) as total_tokens,
     sum(unattributed_cost_usd) as unattributed_cost_usd,

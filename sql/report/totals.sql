@@ -7,7 +7,7 @@ select
     (select count(*) from report_runs) as runs,
     count(*) filter (where kind = 'step') as steps,
     count(cost_usd) filter (where kind = 'step') as priced_steps,
-    count(*) filter (where kind = 'step' and cost_usd is null) as unpriced_steps,
+    count(*) filter (where kind = 'step' and is_unpriced) as unpriced_steps,
     count(*) filter (where kind = 'run_rest' and cost_usd is null) as unpriced_rests,
     min(created_on) as first_day,
     max(created_on) as last_day,

@@ -4,7 +4,8 @@
 -- units: US dollars, exact to 12 decimals; prices are list prices in US dollars per million tokens; discount is paid per dollar
 -- price_id is null where the model had no price: that is kept too. match and priced_model say which row of `prices` it was.
 -- sealed_at: the end of the walk that the steps come from. A walk that is repeated (`sync --full`) may bring other tokens:
--- they are charged at the price that is here.
+-- they are charged at the price that is here, also where it brings steps whose tokens were in the rest. With the price book
+-- unchanged these are priced like all others: by their own day and size.
 create table cost_ledger (
     source varchar not null,
     thread_id varchar not null,

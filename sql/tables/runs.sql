@@ -2,7 +2,7 @@
 -- grain: source, thread_id, run_id
 -- units: tokens as the server counted them; instants are UTC; run_index is the server's ascending order in the thread, from 0
 -- protocol: assistants, responses or agents; a run is then a run, a response or a turn
--- service_tier: what the server says it charged by (null: it does not say); is_batch: the run came out of a batch
+-- service_tier: what the server says it charged by (null: it does not say; of assistants only gateways do); is_batch: the run came out of a batch
 -- previous_run_id: the run that this one goes on from; subagent_id: who of a session's agents took the turn
 -- sealed: the run was terminal before its steps were walked to the end; it is never fetched again
 create table runs (

@@ -5,6 +5,7 @@
 -- deployments stand for; odd_fields: fields that are known to be unreadable
 -- provider, sku: who charges and for which deployment, where the profile says so
 -- content: full or hashed (null: full, as all syncs were once); content_key: the fingerprint of the key it was hidden with
+-- unread: files of an import that it could not read all of, with the number of places and the first
 -- verdict: complete, incomplete (some threads or walks failed), refused (key, quota), interrupted; null if it was killed
 create table syncs (
     sync_id varchar not null,
@@ -24,5 +25,6 @@ create table syncs (
     odd_fields json,
     content varchar,
     content_key varchar,
+    unread json,
     pipeline_version varchar not null
 );

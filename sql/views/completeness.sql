@@ -3,7 +3,8 @@
 -- units: tokens as the server counted them; instants are UTC
 -- reads: runs, run_steps, walks, cut_lists
 -- state: list_cut (an archive has a page of its steps that says there are more, and they are not here), run_missing (steps without a run), open (the run can still change), steps_missing (terminal, but no walk over its
--- steps was complete after that, and no import brought steps that can be compared with the run's usage), no_usage (the run has no usage to compare), usage_differs (the steps add up to something
+-- steps was complete after that, and no import brought steps that can be compared with the run's usage: the run tells none, or both
+-- tell 0), no_usage (the run has no usage to compare), usage_differs (the steps add up to something
 -- else than the run says), complete. The differences are the run's tokens minus the sum of its steps'.
 create or replace view completeness as
 with step_sums as (
@@ -116,11 +117,13 @@ select
             and not (
                 coalesce(step_walks.is_imported, false)
                 and coalesce(
-                    differences.run_total_tokens,
-                    differences.run_prompt_tokens,
-                    differences.run_completion_tokens,
-                    0
-                ) > 0
+                    coalesce(
+                        differences.run_total_tokens,
+                        differences.run_prompt_tokens,
+                        differences.run_completion_tokens
+                    ) + differences.step_total_tokens > 0,
+                    false
+                )
             )
         then 'steps_missing'
         when

@@ -47,6 +47,7 @@ select
     run_costs.status as child_status,
     run_costs.steps as child_steps,
     run_costs.unpriced_steps as child_unpriced_steps,
+    run_costs.unpriced_rests as child_unpriced_rests,
     run_costs.total_tokens as child_total_tokens,
     run_costs.cost_usd as child_cost_usd
 from agent_calls

@@ -13,7 +13,7 @@ select
     count(distinct (thread_id, run_id)) filter (where kind <> 'fee') as runs,
     count(*) filter (where kind = 'step') as steps,
     count(cost_usd) filter (where kind = 'step') as priced_steps,
-    steps - priced_steps as unpriced_steps,
+    count(*) filter (where kind = 'step' and is_unpriced) as unpriced_steps,
     count(*) filter (where kind = 'run_rest' and cost_usd is null) as unpriced_rests,
     try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
     try_cast(sum(cached_tokens) as bigint) as cached_tokens,

@@ -17,6 +17,7 @@ select
     count(*) over (partition by source) as priced_runs,
     steps,
     unpriced_steps,
+    unpriced_rests,
     prompt_tokens,
     completion_tokens,
     total_tokens,

@@ -3,7 +3,8 @@
 -- units: US dollars, exact to 12 decimals; tokens; day is the UTC date
 -- reads: billed_usage, counted_bills, usage_costs, runs, price_periods, syncs, threads
 -- billed_usd is the money of the cost report, in US dollars only; list_usd is what our price book makes of the tokens of the
--- usage report. priced_usd is what the steps cost whose cost is known, unpriced_steps counts the others (no price, or no usage).
+-- usage report. priced_usd is what the steps and rests cost whose cost is known, unpriced_steps and unpriced_rests count the others (no price, or
+-- no usage).
 -- computed_usd is null, never a part of it, where the cost of a step is unknown; computed_from says how much of it is known:
 -- all steps, some steps (partly unpriced), no step (unpriced), nothing synced (no step that could be of this row: computed_usd is
 -- 0) or unnamed steps (none of this name, but some that day without a price or without a project may be of it).
@@ -12,7 +13,7 @@
 -- unknown and the bill has the model in some project. model is the dated name: an
 -- alias is counted as what it stood for. Rows without a model are line items of the bill that are no model's tokens (storage,
 -- sessions). Our steps belong to the project of the newest sync, or else to the only project of the bill, if it has but one.
--- steps counts the steps and the rests of runs that no step tells. Usage of batches is priced as such, and told.
+-- rests are those of runs that no step tells; where a state says steps, they are meant too. Usage of batches is priced as such, and told.
 -- explanations: everything that could explain a difference, empty only where it is 0; what nothing explains is unexplained.
 create or replace view reconciliation as
 with newest_syncs as (
@@ -30,6 +31,7 @@ only_projects as (
 named_steps as (
     select
         named_usages.source,
+        named_usages.kind,
         named_usages.created_on as day,
         coalesce(newest_syncs.project, only_projects.project_id) as project_id,
         coalesce(price_periods.stands_for, price_periods.priced_model, named_usages.model) as model,
@@ -69,9 +71,11 @@ computed as (
         day,
         project_id,
         model,
-        count(*) as steps,
+        count(*) filter (where kind = 'step') as steps,
+        count(*) filter (where kind = 'run_rest') as rests,
         -- Of no tokens the cost is known without a price.
-        count(*) filter (where is_unknown) as unpriced_steps,
+        count(*) filter (where is_unknown and kind = 'step') as unpriced_steps,
+        count(*) filter (where is_unknown and kind = 'run_rest') as unpriced_rests,
         try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
         try_cast(sum(cached_tokens) as bigint) as cached_tokens,
         try_cast(sum(completion_tokens) as bigint) as completion_tokens,
@@ -158,13 +162,13 @@ billed_days as (
 -- Steps that may be of a row of the bill though they are not of its name or project: no price says what their name stands for,
 -- or nobody knows their project.
 unnamed_steps as (
-    select billed.source, billed.day, billed.project_id, billed.model, cast(sum(computed.steps) as bigint) as steps
+    select billed.source, billed.day, billed.project_id, billed.model, cast(sum(computed.steps + computed.rests) as bigint) as steps
     from billed
     inner join computed
         on computed.source = billed.source
         and computed.day = billed.day
         and (computed.project_id is null or computed.project_id is not distinct from billed.project_id)
-        and (computed.model = billed.model or (computed.price_ids is null and computed.unpriced_steps > 0))
+        and (computed.model = billed.model or (computed.price_ids is null and computed.unpriced_steps + computed.unpriced_rests > 0))
         and (computed.project_id, computed.model) is distinct from (billed.project_id, billed.model)
     where
         not exists (
@@ -193,7 +197,9 @@ compared as (
         billed.output_tokens as billed_output_tokens,
         computed.completion_tokens,
         coalesce(computed.steps, 0) as steps,
+        coalesce(computed.rests, 0) as rests,
         coalesce(computed.unpriced_steps, 0) as unpriced_steps,
+        coalesce(computed.unpriced_rests, 0) as unpriced_rests,
         coalesce(unnamed_steps.steps, 0) as unnamed_steps,
         computed.price_ids,
         billed.billed_usd,
@@ -227,7 +233,9 @@ computations as (
         billed_output_tokens,
         completion_tokens,
         steps,
+        rests,
         unpriced_steps,
+        unpriced_rests,
         unnamed_steps,
         price_ids,
         billed_usd,
@@ -237,12 +245,12 @@ computations as (
         case
             when not is_computed and unnamed_steps > 0 then 'unnamed steps'
             when not is_computed then 'nothing synced'
-            when unpriced_steps = 0 then 'all steps'
+            when unpriced_steps + unpriced_rests = 0 then 'all steps'
             when priced_usd is null then 'no step'
             else 'some steps'
         end as computed_from,
         case
-            when not is_computed and unnamed_steps > 0 or unpriced_steps > 0 then null
+            when not is_computed and unnamed_steps > 0 or unpriced_steps + unpriced_rests > 0 then null
             else coalesce(priced_usd, 0)
         end as computed_usd
     from compared
@@ -262,7 +270,9 @@ differences as (
         computations.billed_output_tokens,
         computations.completion_tokens,
         computations.steps,
+        computations.rests,
         computations.unpriced_steps,
+        computations.unpriced_rests,
         computations.unnamed_steps,
         computations.price_ids,
         computations.billed_usd,
@@ -303,7 +313,9 @@ explained as (
         differences.billed_output_tokens,
         differences.completion_tokens,
         differences.steps,
+        differences.rests,
         differences.unpriced_steps,
+        differences.unpriced_rests,
         differences.price_ids,
         differences.billed_usd,
         differences.list_usd,
@@ -312,16 +324,18 @@ explained as (
         differences.computed_usd,
         differences.computed_from,
         differences.difference_usd,
+        differences.steps || ' steps'
+        || case when differences.rests > 0 then ' and ' || differences.rests || ' rests of runs' else '' end as entries,
         case
             when differences.difference_usd = 0 then cast([] as varchar[])
             else list_filter(
                 [
                     case
                         when differences.computed_from = 'no step'
-                        then 'unpriced: the cost of all ' || differences.steps || ' steps is unknown (no price, or no usage), and so is the difference'
+                        then 'unpriced: the cost of all ' || entries || ' is unknown (no price, or no usage), and so is the difference'
                         when differences.computed_from = 'some steps'
-                        then 'partly unpriced: the cost of ' || differences.unpriced_steps || ' of ' || differences.steps
-                        || ' steps is unknown (no price, or no usage), and so is the difference; priced_usd is what the others cost'
+                        then 'partly unpriced: the cost of ' || differences.unpriced_steps + differences.unpriced_rests || ' of ' || entries
+                        || ' is unknown (no price, or no usage), and so is the difference; priced_usd is what the others cost'
                     end,
                     case
                         -- They can only add to what was computed.
@@ -380,5 +394,5 @@ explained as (
     left join billed_days on billed_days.source = differences.source
     left join open_threads on open_threads.source = differences.source
 )
-select columns(* exclude (found))
+select columns(* exclude (entries, found))
 from explained;

@@ -3,7 +3,7 @@
 -- units: US dollars, exact to 12 decimals; tokens are the sums over the steps and the rest
 -- reads: usage_costs, tool_fees, runs
 -- cost_usd sums what is known; unpriced_steps have no cost (usage unknown, or no price for the model), and unpriced_rests is 1
--- where the rest has none. unattributed_tokens and unattributed_cost_usd are the rest's part: the run's own usage beyond its
+-- where the rest has none. A step that tells only a total is neither priced nor unpriced where the rest has its tokens by kind. unattributed_tokens and unattributed_cost_usd are the rest's part: the run's own usage beyond its
 -- steps' (null: the steps tell all). They are in the run's tokens and in cost_usd.
 -- fee_usd, what tools cost beside tokens, is not; unknown_fees counts those that nobody knows.
 -- Steps whose run is not in the warehouse still make a run here, so that no money is lost.
@@ -17,6 +17,7 @@ with usage_sums as (
         min(created_at) as first_used_at,
         count(*) filter (where kind = 'step') as steps,
         count(cost_usd) filter (where kind = 'step') as priced_steps,
+        count(*) filter (where kind = 'step' and is_unpriced) as unpriced_steps,
         count(*) filter (where kind = 'run_rest' and cost_usd is null) as unpriced_rests,
         try_cast(sum(columns('_tokens$')) as bigint) as '\0',
         sum(columns('cost_usd$')) as '\0',
@@ -49,7 +50,7 @@ select
     -- A run without a row of sums has no steps: here 0 is the count, not a missing value.
     coalesce(usage_sums.steps, 0) as steps,
     coalesce(usage_sums.priced_steps, 0) as priced_steps,
-    coalesce(usage_sums.steps - usage_sums.priced_steps, 0) as unpriced_steps,
+    coalesce(usage_sums.unpriced_steps, 0) as unpriced_steps,
     coalesce(usage_sums.unpriced_rests, 0) as unpriced_rests,
     usage_sums.prompt_tokens,
     usage_sums.cached_tokens,

@@ -25,6 +25,7 @@ select
     cached_cost_usd,
     output_cost_usd,
     cost_usd,
+    is_unpriced,
     unpriced_reason,
     case when kind = 'run_rest' then cost_usd end as unattributed_cost_usd,
     case when kind = 'run_rest' then coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens) end as unattributed_tokens,

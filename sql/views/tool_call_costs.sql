@@ -1,7 +1,7 @@
 -- The cost of each step with tool calls, divided over its calls.
 -- grain: source, thread_id, run_id, step_id, call_index
 -- units: US dollars, exact to 12 decimals; sizes in bytes
--- reads: tool_calls, step_costs, lone_runs
+-- reads: tool_calls, usage_costs, lone_runs
 -- The prompt was there for all calls of the step: its cost (input, cached, written to the cache) is theirs in equal parts. The
 -- completion is what the calls were written with: its cost is theirs by the size of their arguments. method says which:
 -- exact (the step has one call), by_bytes (so divided), even (both in equal parts, as a call has no arguments, empty ones or
@@ -13,8 +13,9 @@
 -- child_cost_usd is the whole cost of the run that a connected agent's call started. Where several calls name the same run,
 -- the first has it, so that a sum counts each run once.
 create or replace view tool_call_costs as
-with costed_steps as materialized (
+with usages as materialized (
     select
+        kind,
         source,
         thread_id,
         run_id,
@@ -27,11 +28,16 @@ with costed_steps as materialized (
         prompt_tokens,
         input_cost_usd + cached_cost_usd as prompt_cost_usd,
         cost_usd
-    from step_costs
+    from usage_costs
+),
+costed_steps as (
+    select columns(* exclude (kind))
+    from usages
+    where kind = 'step'
 ),
 child_runs as (
     select source, thread_id, run_id, sum(cost_usd) as cost_usd
-    from costed_steps
+    from usages
     group by source, thread_id, run_id
 ),
 carrying_steps as (

@@ -1,6 +1,6 @@
 -- Runs that were paid for and came to nothing: expired, failed, cancelled or incomplete.
 -- grain: source, thread_id, run_id
--- units: US dollars, exact to 12 decimals; tokens are the sums over the steps
+-- units: US dollars, exact to 12 decimals; tokens are the sums over the steps and the rest
 -- reads: run_costs, runs
 -- Runs that used tokens without a known price are here too, with no cost.
 create or replace view unfinished_run_costs as
@@ -17,6 +17,7 @@ select
     runs.incomplete_reason,
     run_costs.steps,
     run_costs.unpriced_steps,
+    run_costs.unpriced_rests,
     run_costs.prompt_tokens,
     run_costs.completion_tokens,
     run_costs.total_tokens,

@@ -7,12 +7,14 @@
 -- as steps come. It is priced like a step of the run's day, as one request.
 -- The cost is at the price in the ledger if the run is sealed, else at the price of the day it was created.
 -- cost_usd is null, never 0, when the usage is unknown or cannot be (negative, more cached than prompt tokens, above 1e15)
--- or when the model had no price that day; unpriced_reason says which, null where there are no tokens to pay. Cached tokens are part of the prompt tokens, reasoning tokens of the completion
--- tokens: neither is charged twice. created_on is the run's day where the step's own instant is unknown. The prices are list
+-- or when the model had no price that day; unpriced_reason says which, null where there are no tokens to pay, and for a step with
+-- only a total whose run tells them by kind: they are in
+-- the rest, and the step is not unpriced (is_unpriced). Cached tokens are part of the prompt tokens, reasoning tokens of
+-- the completion tokens: neither is charged twice. created_on is the run's day where the step's own instant is unknown. The prices are list
 -- prices; what is paid is price times discount, rounded to 6 decimals. is_posted: the price is from the ledger.
 -- Tokens written to the cache are prompt tokens with a price of their own: cache_write_cost_usd is a part of input_cost_usd.
 -- The price is that of the run's tier, for requests of as many prompt tokens. tier_is_known is false where the server did not
--- say the tier: it is then priced as standard.
+-- say the tier: it is then priced as standard. Of assistants those that say none have none but standard.
 create or replace view usage_costs as
 with step_sums as (
     select
@@ -25,7 +27,8 @@ with step_sums as (
         sum(greatest(cache_write_tokens, 0)) as cache_write_tokens,
         sum(greatest(completion_tokens, 0)) as completion_tokens,
         sum(greatest(reasoning_tokens, 0)) as reasoning_tokens,
-        sum(greatest(coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens), 0)) as total_tokens
+        sum(greatest(coalesce(total_tokens, cast(prompt_tokens as hugeint) + completion_tokens), 0)) as total_tokens,
+        sum(total_tokens) filter (where prompt_tokens is null and completion_tokens is null) as only_total_tokens
     from run_steps
     where prompt_tokens is not null or completion_tokens is not null or total_tokens is not null
     group by source, thread_id, run_id
@@ -58,7 +61,8 @@ rests as (
             when is_whole or runs.reasoning_tokens > runs.completion_tokens then runs.reasoning_tokens
             when runs.reasoning_tokens is not null
             then least(tokens_left(runs.reasoning_tokens, step_sums.reasoning_tokens), left_completion)
-        end as left_reasoning
+        end as left_reasoning,
+        cast(left_prompt as hugeint) + left_completion >= step_sums.only_total_tokens as has_only_totals
     from runs
     left join step_sums
         on step_sums.source = runs.source
@@ -82,7 +86,11 @@ usages as (
         cache_write_tokens,
         completion_tokens,
         reasoning_tokens,
-        total_tokens
+        total_tokens,
+        prompt_tokens is null
+        and completion_tokens is null
+        and total_tokens > 0
+        and (source, thread_id, run_id) in (select (source, thread_id, run_id) from rests where has_only_totals) as is_in_rest
     from run_steps
     union all
     select
@@ -100,7 +108,8 @@ usages as (
         cast(left_cache_write as bigint),
         cast(left_completion as bigint),
         cast(left_reasoning as bigint),
-        cast(left_total as bigint)
+        cast(left_total as bigint),
+        false
     from rests
     where is_whole or left_prompt > 0 or left_completion > 0 or left_total > 0
 ),
@@ -119,7 +128,9 @@ steps as (
             when runs.service_tier = 'fast' then 'priority'
             else runs.service_tier
         end as tier,
-        runs.protocol = 'assistants' or runs.is_batch or runs.service_tier <> 'auto' as tier_is_known,
+        (runs.protocol = 'assistants' and runs.service_tier is null)
+        or runs.is_batch
+        or runs.service_tier <> 'auto' as tier_is_known,
         usages.step_index,
         usages.type,
         usages.created_at,
@@ -130,6 +141,7 @@ steps as (
         usages.completion_tokens,
         usages.reasoning_tokens,
         usages.total_tokens,
+        usages.is_in_rest,
         -- A server that sends no cache detail charged nothing at the cached price.
         coalesce(usages.cached_tokens, 0) as known_cached_tokens,
         coalesce(usages.cache_write_tokens, 0) as known_write_tokens,
@@ -173,6 +185,7 @@ step_prices as (
         steps.completion_tokens,
         steps.reasoning_tokens,
         steps.total_tokens,
+        steps.is_in_rest,
         steps.charged_prompt_tokens,
         steps.charged_cached_tokens,
         steps.charged_write_tokens,
@@ -241,8 +254,9 @@ select
     ) as cached_cost_usd,
     token_cost(charged_completion_tokens, paid_price(output_usd_per_mtok, discount)) as output_cost_usd,
     cast(input_cost_usd + cached_cost_usd + output_cost_usd as decimal(38, 12)) as cost_usd,
+    cost_usd is null and not is_in_rest as is_unpriced,
     case
-        when cost_usd is not null then null
+        when cost_usd is not null or is_in_rest then null
         when coalesce(prompt_tokens, 0) = 0 and coalesce(completion_tokens, 0) = 0 and coalesce(total_tokens, 0) = 0 then null
         when prompt_tokens is null and completion_tokens is null then 'only a total'
         when prompt_tokens is null or completion_tokens is null then 'only a part'

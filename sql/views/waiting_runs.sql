@@ -74,6 +74,7 @@ select
     waiting_calls.names as waiting_names,
     run_costs.steps,
     run_costs.unpriced_steps,
+    run_costs.unpriced_rests,
     run_costs.total_tokens,
     run_costs.cost_usd
 from runs

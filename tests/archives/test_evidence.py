@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.archives.landing import ArchiveLander, unread_of
+from pipeline.archives.ranges import hash_file
+from pipeline.protocol.pages import ArchiveFile
+from pipeline.raw.parts import IMPORT_KIND, RawStore, new_sync_id
 from pipeline.verbs.archive_evidence import Evidence, read_evidence
 from pipeline.warehouse.checks import run_checks
 from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.load import load_new_parts, rebuild
 from tests.archived import (
     NOW,
     JsonObject,
@@ -110,7 +115,9 @@ def test_a_list_of_runs_that_goes_on_is_not_cut(tmp_path: Path) -> None:
 def test_a_run_whose_steps_come_to_another_usage_is_named(tmp_path: Path, steps: list[JsonObject]) -> None:
     evidence = evidence_of(tmp_path, [RUN, *steps])
 
-    assert evidence.differences == [f"run_1 in thread_1: its steps have {10 * len(steps)} of the 30 tokens of the run"]
+    tokens = 10 * len(steps)
+    said = f"{tokens} of the 30 tokens of the run" if tokens < 30 else f"{tokens} tokens, the run says 30"
+    assert evidence.differences == [f"run_1 in thread_1: its steps have {said}"]
     assert "completeness_broken" in failing_checks(tmp_path)
 
 
@@ -159,6 +166,10 @@ def test_a_plain_list_is_no_proof(tmp_path: Path) -> None:
         ([envelope(RUNS)], "3 runs have no steps here"),
         ([STEPS], "1 run is not here, only its steps"),
         ([[NO_USAGE, *STEPS]], "1 run has steps and no usage to compare"),
+        (
+            [[run_object(total=0), step_object("step_a", usage=None)]],
+            "1 run has steps and no usage to compare",
+        ),
         ([[run_object(status="in_progress", completed_at=None, total=None)]], "1 run had not ended"),
     ],
 )
@@ -228,3 +239,99 @@ def test_a_list_that_was_asked_for_ascending_and_falls_is_turned(tmp_path: Path)
 
     rows = read_all(tmp_path / "data", "select step_id from run_steps order by step_index")
     assert rows == [("step_0",), ("step_a",), ("step_b",), ("step_c",)]
+
+
+@pytest.mark.parametrize(
+    ("usage", "said"),
+    [
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, "its steps have 30 tokens, the run says 0"),
+        ({"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}, "its steps have 30 tokens, the run says 10"),
+        ({"prompt_tokens": 90}, "its steps have 30 tokens, the run says 90"),
+        ({"prompt_tokens": 30, "completion_tokens": 20}, "its steps have 30 of the 50 tokens of the run"),
+    ],
+)
+def test_steps_that_do_not_come_to_what_their_run_says_are_named_whatever_it_says(
+    tmp_path: Path, usage: JsonObject, said: str
+) -> None:
+    steps = [step_object(f"step_{letter}", at=at, total=10) for at, letter in enumerate("abc")]
+
+    found = evidence_of(tmp_path, [run_object(usage=usage), *steps])
+
+    assert found.differences == [f"run_1 in thread_1: {said}"]
+    assert found.unproven["runs_without_usage"] == 0
+
+
+@pytest.mark.parametrize(
+    ("documents", "open_runs"),
+    [
+        ([run_object()], 0),
+        ([run_object(), STEPS[:1]], 0),
+        ([run_object(total=None)], 0),
+        ([run_object(status="expired", completed_at=None)], 0),
+        ([run_object(status="in_progress", completed_at=None, total=None)], 1),
+        ([run_object(status="requires_action"), run_object("run_2")], 1),
+        ([run_object(status=None)], 1),
+    ],
+)
+def test_status_counts_the_runs_of_an_archive_that_had_not_ended_as_open(
+    tmp_path: Path, documents: list[Any], open_runs: int
+) -> None:
+    import_here(tmp_path / "data", write_json(tmp_path / "a.json", documents))
+
+    status = run_cli(tmp_path, "status", "--json", "--data-dir", "data")
+
+    assert [source["open_runs"] for source in json.loads(status.stdout)["sources"]] == [open_runs]
+
+
+@pytest.mark.parametrize(
+    "gap", [[envelope(NEWEST, has_more=True)], [RUN, STEPS[:1]], [{"object": "list", "data": RUNS, "has_more": True}]]
+)
+def test_an_import_is_judged_by_what_its_own_files_say(tmp_path: Path, gap: list[Any]) -> None:
+    write_json(tmp_path / "broken.json", gap)
+    whole = run_object("run_9", thread_id="thread_9", total=10)
+    write_json(tmp_path / "whole.json", [whole, step_object("step_9", run_id="run_9", thread_id="thread_9")])
+
+    codes = [
+        run_cli(tmp_path, "import", *files, "--data-dir", "data").returncode
+        for files in (["broken.json"], ["whole.json"], ["whole.json"], ["broken.json"], ["whole.json", "broken.json"])
+    ]
+
+    assert codes == [4, 0, 0, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(RUN) + "\n" + str(RUN),
+        str(RUN),
+        json.dumps([RUN, {"object": "thread.run.step", "id": "step_1", "run_id": "run_1"}]),
+        json.dumps(RUN)[:-9],
+        "PK\x03\x04",
+    ],
+)
+def test_what_of_an_archive_could_not_be_read_fails_check(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(body, "utf-8")
+    progress = import_here(tmp_path / "data", path)
+
+    assert progress.unrecognised == 1
+    assert "unread_archives" in failing_checks(tmp_path)
+    rebuild(RawStore(tmp_path / "data/raw"), warehouse_path(tmp_path / "data"), wait_s=1)
+    assert "unread_archives" in failing_checks(tmp_path)
+
+
+def test_a_file_that_a_newer_version_reads_fails_check_no_more(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "a.json", [RUN, *STEPS])
+    hash_of = hash_file(path)
+    store = RawStore(tmp_path / "data/raw")
+    old = ArchiveFile(file="a.json", sha256=hash_of, size_bytes=1, pipeline_version="0.0.1", unrecognised=1)
+    sync_id = new_sync_id(NOW, kind=IMPORT_KIND)
+    lander = ArchiveLander(store, source="archive", now=NOW, content_key=None, sync_id=sync_id)
+    lander.finish_file(old)
+    lander.close(NOW, unread=unread_of([old], []))
+    load_new_parts(store, warehouse_path(tmp_path / "data"), wait_s=1)
+    before = failing_checks(tmp_path)
+
+    import_here(tmp_path / "data", path, now=NOW + timedelta(minutes=1))
+
+    assert ("unread_archives" in before, "unread_archives" in failing_checks(tmp_path)) == (True, False)

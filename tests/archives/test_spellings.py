@@ -142,7 +142,9 @@ def test_an_unset_expired_at_leaves_the_word_to_expires_at(unset: Any) -> None:
     assert frames["run_steps"]["expired_at"].to_list() == [INSTANT]
 
 
-@pytest.mark.parametrize("sent", ["soon", "2025-13-01T00:00:00Z", True, [], {"$date": "soon"}, {"a": 1}, 6e13])
+@pytest.mark.parametrize(
+    "sent", ["soon", "2025-13-01T00:00:00Z", True, [], {"$date": "soon"}, {"a": 1}, 6e13, 6311385600000000, 5e18, 1e20]
+)
 def test_what_is_no_instant_stays_a_reject(sent: Any) -> None:
     assert frames_of(STEP | {"created_at": sent})["rejects"]["json_path"].to_list() == ["$.data[0].created_at"]
 

@@ -16,7 +16,7 @@ from bench.scale_plan import (
     step_requests_per_run,
 )
 from bench.scale_runs import Pair
-from pipeline.extract.fetching import MAX_THREAD_PAGES
+from pipeline.extract.protocols import MAX_THREAD_PAGES
 from pipeline.protocol.cursors import PAGE_LIMIT
 
 TEXT = " ".join(DOC.read_text("utf-8").split())

@@ -756,7 +756,9 @@ def test_the_control_api_advances_shows_the_truth_and_forgets_requests(corpus: C
         client.get("/threads")
 
         assert httpx.post(f"{emulator.control_url}/advance").json() == {"phase": 1}
-        assert httpx.get(f"{emulator.control_url}/truth").json() == corpus.truth(1).as_dict()
+        truth = httpx.get(f"{emulator.control_url}/truth").json()
+        assert truth.pop("successors").keys() == {"conversations", "chains", "agents"}
+        assert truth == corpus.truth(1).as_dict()
         assert httpx.delete(f"{emulator.control_url}/requests").json() == {"total": 0}
         assert emulator.requests() == []
 

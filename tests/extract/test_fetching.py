@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.emulator import generate_corpus, running_emulator
 from pipeline.errors import ConfigurationError, PipelineError, RefusedError, RequestError, WalkError
-from pipeline.extract.fetching import ExtractOptions, Extractor, Progress, list_thread_ids
+from pipeline.extract.fetching import ExtractOptions, Extractor, Progress
 from pipeline.extract.plan import RunTask, ThreadTask
+from pipeline.extract.protocols import list_thread_ids
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.http.retrying import RetryPolicy

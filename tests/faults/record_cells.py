@@ -269,14 +269,16 @@ def with_ids(lists: Lists, pattern: str, *, only: int | None = None) -> Corpus:
 
 
 def _renamed_run(run: RunRecord, pattern: str, *, steps_too: bool) -> RunRecord:
-    steps = tuple(_renamed(step, pattern) for step in run.steps) if steps_too else run.steps
-    return RunRecord(_renamed(run.item, pattern), steps)
+    renamed = _renamed(run.item, pattern)
+    steps = (_renamed(step, pattern, run_id=renamed.object_id) for step in run.steps) if steps_too else run.steps
+    return RunRecord(renamed, tuple(steps))
 
 
-def _renamed(item: Item, pattern: str) -> Item:
+def _renamed(item: Item, pattern: str, *, run_id: str | None = None) -> Item:
     new_id = pattern.replace("{}", item.object_id)
+    names = {"id": new_id} | ({} if run_id is None else {"run_id": run_id})
 
     def write(body: bytes) -> bytes:
-        return json.dumps(json.loads(body) | {"id": new_id}).encode()
+        return json.dumps(json.loads(body) | names).encode()
 
     return Item(new_id, write(item.body), write(item.body_with_content) if item.body_with_content else None)

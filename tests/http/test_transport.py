@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from pipeline.errors import RequestError
-from pipeline.extract.fetching import list_thread_ids
+from pipeline.extract.protocols import list_thread_ids
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.protocol.endpoint import Endpoint

@@ -71,9 +71,15 @@ def tokens(prompt_tokens: int) -> Json:
     return {"prompt_tokens": prompt_tokens, "completion_tokens": 0, "total_tokens": prompt_tokens}
 
 
-def add_run(folder: Path, *, model: str = "gpt-4o", usages: tuple[Json | None, ...] = (tokens(1_000_000),)) -> None:
-    """A run with one step for each usage, on the day of the bills."""
-    run = run_of("run_1", model=model, created_at=DAY_START + 60)
+def add_run(
+    folder: Path,
+    *,
+    model: str = "gpt-4o",
+    usages: tuple[Json | None, ...] = (tokens(1_000_000),),
+    usage: Json | None = None,
+) -> None:
+    """A run with one step for each usage, on the day of the bills; `usage` is its own."""
+    run = run_of("run_1", model=model, created_at=DAY_START + 60, usage=usage)
     steps = [
         step_of(f"step_{number}", run_id="run_1", thread_id="thread_1", created_at=DAY_START + 60, usage=used)
         for number, used in enumerate(usages)
@@ -82,6 +88,27 @@ def add_run(folder: Path, *, model: str = "gpt-4o", usages: tuple[Json | None, .
 
 
 # Reading
+
+
+@pytest.mark.parametrize(
+    ("usages", "told", "counts", "computed_from"),
+    [
+        ((tokens(1_000_000),), None, (1, 0, 0, 0), "all steps"),
+        ((), tokens(1_000_000), (0, 1, 0, 0), "all steps"),
+        ((tokens(400_000),), tokens(1_000_000), (1, 1, 0, 0), "all steps"),
+        ((tokens(400_000),), {"total_tokens": 1_000_000}, (1, 1, 0, 1), "some steps"),
+        (({"total_tokens": 7},), None, (1, 0, 1, 0), "no step"),
+    ],
+)
+def test_beside_the_bill_a_rest_of_a_run_is_no_step(
+    tmp_path: Path, usages: tuple[Json, ...], told: Json | None, counts: tuple[int, ...], computed_from: str
+) -> None:
+    add_run(tmp_path, usages=usages, usage=told)
+    warehouse = load_pages(tmp_path, page(answer(usage())))
+
+    [row] = read(warehouse, "select steps, rests, unpriced_steps, unpriced_rests, computed_from from reconciliation")
+
+    assert tuple(row.values()) == (*counts, computed_from)
 
 
 def test_a_usage_answer_gives_its_tokens_by_day_project_and_model() -> None:
@@ -497,8 +524,13 @@ def test_what_a_bill_of_the_day_does_not_have_is_a_difference(tmp_path: Path) ->
     assert row[1:4] == (None, Decimal("2.5"), Decimal("-2.5"))
 
 
-def test_explain_cost_walks_through_a_day(tmp_path: Path) -> None:
-    add_run(tmp_path / "data")
+@pytest.mark.parametrize(
+    ("is_told_by", "said"),
+    [("steps", "2.50 USD for 1 step, "), ("run", "2.50 USD for 0 steps and 1 rest of runs, ")],
+)
+def test_explain_cost_walks_through_a_day(tmp_path: Path, is_told_by: str, said: str) -> None:
+    usages = (tokens(1_000_000),) if is_told_by == "steps" else ()
+    add_run(tmp_path / "data", usages=usages, **({} if usages else {"usage": tokens(1_000_000)}))
     (tmp_path / "bill.json").write_bytes(answer(usage(), cost(2)))
     (tmp_path / "pipeline.toml").write_text("profile = 'main'\n[profiles.main]\n", "utf-8")
 
@@ -507,7 +539,7 @@ def test_explain_cost_walks_through_a_day(tmp_path: Path) -> None:
 
     assert (imported.returncode, explained.returncode) == (0, 0), imported.stderr + explained.stderr
     assert imported.stdout.startswith("imported 2 rows (files or pages: 1) into source main")
-    assert "2.50 USD for 1 step, without a price: 0" in explained.stdout
+    assert f"{said}without a price: 0 steps" in explained.stdout
     assert "look at the price row" in explained.stdout
 
 

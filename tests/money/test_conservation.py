@@ -3,14 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection
 from pipeline.sqlfiles.schema import open_in_memory
+from tests.archived import run_object, write_json
+from tests.syncs import environ_for, read_all, run_cli
 from tests.warehouse_rows import (
     Row,
     add_call,
@@ -28,6 +32,8 @@ _KINDS = ("prompt", "cached", "completion", "total")
 _RATES = {"input": Decimal("2.499999"), "cached": Decimal("1.25"), "output": Decimal("9.777777")}
 _FIRST_DAY = 15
 _SESSION_USD = Decimal("0.03")
+_CELLS = read_sql_files("queries")["cost_cells"].text.rstrip().removesuffix(";")
+_ALL_CELLS = {"since": "1970-01-01", "until": "9999-12-31", "by": "all", "key": "", "source": ""}
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +103,19 @@ def rest_of(run: Row) -> Row | None:
     elif left["cached"] is not None and left["prompt"] is not None:
         left["cached"] = min(left["cached"], left["prompt"])
     return left if any(left[kind] for kind in ("prompt", "completion", "total")) else None
+
+
+def is_only_total(used: Row) -> bool:
+    return used["prompt"] is None and used["completion"] is None and bool(used["total"])
+
+
+def has_only_totals(run: Row) -> bool:
+    """Whether the run tells by kind, beyond its steps, what these tell as a total only."""
+    rest = rest_of(run)
+    if rest is None or rest["prompt"] is None or rest["completion"] is None:
+        return False
+    totals = sum(step["usage"]["total"] for step in run["steps"] if step["usage"] and is_only_total(step["usage"]))
+    return bool(rest["prompt"] + rest["completion"] >= totals)
 
 
 def any_told(used: Row) -> bool:
@@ -211,6 +230,8 @@ def test_every_level_is_what_plain_arithmetic_makes_of_it(warehouse: Connection,
     without = [entry for entry in entries if entry["cost"] is None and any(entry["usage"].values())]
     # More cached than no tokens at all is nothing to pay.
     without = [entry for entry in without if any(entry["usage"][kind] for kind in ("prompt", "completion", "total"))]
+    in_rests = {f"run_{number}" for number, run in enumerate(runs) if has_only_totals(run)}
+    without = [entry for entry in without if not (entry["run"] in in_rests and is_only_total(entry["usage"]))]
     rest_count = sum(entry["is_rest"] for entry in without)
     assert [(row["steps"] or 0, row["rests"] or 0) for row in unpriced] == [(len(without) - rest_count, rest_count)]
 
@@ -300,3 +321,90 @@ def test_tokens_without_a_cost_are_named_whatever_the_reason(
         rows = read_rows(con, "select reason from unpriced_usage")
 
     assert [row["reason"] for row in rows] == ([] if reason is None else [reason])
+
+
+@pytest.mark.parametrize(
+    ("run", "steps", "reasons", "cost_usd"),
+    [
+        # All that the step tells is in the rest, by kind.
+        (used(800, 200, 1_000), [used(None, None, 1_000)], [], "0.003955554600"),
+        (used(800, 200, 1_000), [used(None, None, 400)], [], "0.003955554600"),
+        (used(800, 200, 1_000), [used(None, None, 400), used(None, None, 600)], [], "0.003955554600"),
+        (used(800, 200), [used(None, None, 1_000)], [], "0.003955554600"),
+        (used(800, 200, 1_000), [used(400, 100, 500), used(None, None, 500)], [], "0.003955554600"),
+        # The other step has all of it, or the run tells less, or not by kind.
+        (used(800, 200, 1_000), [used(800, 200, 1_000), used(None, None, 500)], ["only a total"], "0.003955554600"),
+        (used(400, 50, 450), [used(None, None, 1_000)], ["only a total"], "0.001488888450"),
+        (used(None, None, 1_000), [used(None, None, 1_000)], ["only a total"], None),
+        (used(800, None, 1_000), [used(None, None, 1_000)], ["only a part", "only a total"], None),
+        (used(0, 0, 0), [used(None, None, 1_000)], ["only a total"], None),
+        (used(None, None), [used(None, None, 1_000)], ["only a total"], None),
+    ],
+)
+def test_tokens_told_as_a_total_are_either_in_the_rest_by_kind_or_named(
+    warehouse: Connection, run: Row, steps: list[Row], reasons: list[str], cost_usd: str | None
+) -> None:
+    with rolled_back(warehouse) as con:
+        add_run(con, **run)
+        for index, step in enumerate(steps):
+            add_step(con, step_id=f"step_{index}", step_index=index, **step)
+        named = read_rows(con, "select reason from unpriced_usage order by reason")
+        [total] = read_rows(con, "select cost_usd, unpriced_steps from run_costs")
+        [cells] = read_rows(con, f"select sum(unpriced_steps) as steps from ({_CELLS}) as cells", _ALL_CELLS)
+
+    assert [row["reason"] for row in named] == reasons
+    assert total["cost_usd"] == (None if cost_usd is None else Decimal(cost_usd))
+    assert (total["unpriced_steps"], cells["steps"]) == (reasons.count("only a total"),) * 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "tier", "is_known", "cost_usd"),
+    [
+        ({}, "standard", True, 2),
+        ({"service_tier": None}, "standard", True, 2),
+        ({"service_tier": "default"}, "standard", True, 2),
+        ({"service_tier": "auto"}, "standard", False, 2),
+        ({"service_tier": "flex"}, "flex", True, 1),
+        ({"service_tier": "priority"}, "priority", True, 4),
+        ({"service_tier": "scale"}, "scale", True, None),
+        ({"serviceTier": "flex"}, "flex", True, 1),
+    ],
+)
+@pytest.mark.parametrize("content", ["full", "hashed"])
+def test_a_run_is_priced_by_the_tier_that_the_server_says(
+    tmp_path: Path, sent: Row, tier: str, is_known: bool, cost_usd: int | None, content: str
+) -> None:
+    rows = [
+        "model,tier,input_usd_per_mtok,output_usd_per_mtok",
+        "gpt-4o,,2,9",
+        "gpt-4o,flex,1,9",
+        "gpt-4o,priority,4,9",
+    ]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/own-prices.csv").write_text("\n".join([*rows, ""]), "utf-8")
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+    write_json(tmp_path / "a.json", [run_object(**{"usage": usage, **sent})])
+
+    ended = run_cli(
+        tmp_path,
+        "import",
+        "a.json",
+        "--content",
+        content,
+        "--data-dir",
+        "data",
+        environ=environ_for(PIPELINE_CONTENT_KEY="5" * 64),
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    expected = [(tier, is_known, None if cost_usd is None else Decimal(cost_usd))]
+    assert read_all(tmp_path / "data", "select tier, tier_is_known, cost_usd from usage_costs") == expected
+
+
+def test_a_tier_that_cannot_be_read_is_lost_and_said(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", [run_object(service_tier={"name": "flex"})])
+
+    ended = run_cli(tmp_path, "import", "a.json", "--data-dir", "data")
+
+    assert ended.returncode == 4
+    assert "service_tier" in ended.stderr

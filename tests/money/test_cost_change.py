@@ -44,12 +44,16 @@ def cells(draw: st.DrawFn) -> list[Cell]:
     for _ in range(draw(st.integers(0, 6))):
         tokens = {kind: draw(st.one_of(st.just(0), counts)) for kind in draw(st.sets(st.sampled_from(KINDS)))}
         costs = {kind: draw(st.integers(0, 10**30)) * PICO if count else Decimal(0) for kind, count in tokens.items()}
-        drawn.append(Cell(draw(names), draw(names), draw(counts), draw(counts), tokens, costs))
+        rests = {kind: draw(st.one_of(st.just(0), counts)) for kind in draw(st.sets(st.sampled_from(KINDS)))}
+        left = {kind: draw(st.integers(0, 10**30)) * PICO if count else Decimal(0) for kind, count in rests.items()}
+        steps = draw(counts) if any(tokens.values()) else draw(st.integers(0, 9))
+        drawn.append(Cell(draw(names), draw(names), draw(counts), steps, tokens, costs, rests, left))
     return drawn
 
 
 def total_of(listed: list[Cell]) -> Fraction:
-    return sum((Fraction(cost) for cell in listed for cost in cell.cost_usd.values()), Fraction(0))
+    costs = (cost for cell in listed for each in (cell.cost_usd, cell.rest_cost_usd) for cost in each.values())
+    return sum((Fraction(cost) for cost in costs), Fraction(0))
 
 
 @settings(deadline=None)
@@ -154,6 +158,36 @@ def test_each_kind_of_token_has_its_part(kind: str) -> None:
     assert parts_of(explain_change([before], [after])) == {kind: Decimal("0.05")}
 
 
+def make_rest(runs: int = 10, tokens: int = 20_000, usd_per_mtok: str = "2.5", steps: int = 0) -> Cell:
+    """Runs of which only they themselves tell what they used."""
+    costs = {"prompt": tokens * Decimal(usd_per_mtok) / 1_000_000}
+    return Cell("northwind", "gpt-4o", runs, steps, {}, {}, {"prompt": tokens}, costs)
+
+
+@pytest.mark.parametrize(
+    ("after", "part"),
+    [
+        (make_rest(runs=20, tokens=40_000), "runs"),
+        (make_rest(tokens=40_000), "rests"),
+        (make_rest(usd_per_mtok="5"), "price"),
+    ],
+    ids=["runs", "rests", "price"],
+)
+def test_what_runs_used_beyond_their_steps_is_no_step(after: Cell, part: str) -> None:
+    change = explain_change([make_rest()], [after])
+
+    assert parts_of(change) == {part: Decimal("0.05")}
+    assert (change.before.steps, change.after.steps) == (0, 0)
+
+
+def test_steps_that_take_over_what_a_run_told_alone_change_steps_and_rests_and_no_sum() -> None:
+    change = explain_change([make_rest()], [make_cell()])
+
+    assert change.change_usd == 0
+    assert set(parts_of(change)) <= {"steps", "prompt", "rests", "price"}
+    assert (change.before.rest_tokens, change.after.rest_tokens) == (20_000, 0)
+
+
 def test_groups_that_are_in_one_period_only_are_new_or_gone_in_full() -> None:
     change = explain_change([make_cell("gone"), make_cell("stays")], [make_cell("stays"), make_cell("new", tokens=100)])
 
@@ -185,8 +219,10 @@ def test_two_reasons_share_what_they_do_together() -> None:
         Cell("a", "m", 1, 1, {"prompt": 0}, {"prompt": Decimal(1)}),
         Cell("a", "m", 1, 0, {"prompt": 1}, {"prompt": Decimal(1)}),
         Cell("a", "m", 0, 1, {"prompt": 1}, {"prompt": Decimal(1)}),
+        Cell("a", "m", 1, 1, {}, {}, {"prompt": 0}, {"prompt": Decimal(1)}),
+        Cell("a", "m", 0, 1, {}, {}, {"prompt": 1}, {"prompt": Decimal(1)}),
     ],
-    ids=["no tokens", "no step", "no run"],
+    ids=["no tokens", "no step", "no run", "no tokens of the rest", "no run of the rest"],
 )
 def test_a_cost_that_nothing_was_used_for_is_refused(cell: Cell) -> None:
     with pytest.raises(ValueError, match="a cost without tokens, or tokens without a run and a step"):

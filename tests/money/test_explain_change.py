@@ -151,6 +151,22 @@ def test_what_a_run_used_beyond_its_steps_is_in_it(warehouse: Connection, by: st
     assert explain_costs(before, after, parse_grouping(by)).change_usd == Decimal("2.5")
 
 
+@pytest.mark.parametrize("has_steps", [False, True])
+def test_a_rest_of_a_run_is_told_apart_from_its_steps(warehouse: Connection, has_steps: bool) -> None:
+    with rolled_back(warehouse) as con:
+        add_price(con)
+        for number, (day, tokens) in enumerate([(1, 1_000_000), (12, 3_000_000)]):
+            ids = {"run_id": f"run_{number}", "created_at": f"2024-11-{day:02}T12:00:00Z"}
+            add_run(con, **ids, prompt_tokens=tokens, completion_tokens=0)
+            if has_steps:
+                add_step(con, **ids, step_id=f"step_{number}", prompt_tokens=600_000, completion_tokens=0)
+        [before, after] = [read_costs(con, each, parse_grouping(None), source=None) for each in (MAY, JUNE)]
+        sentence = explain(con)
+
+    assert [cell.steps for cell in (*before.cells, *after.cells)] == [int(has_steps)] * 2
+    assert sentence == "+5.00 USD (+200 %), of it +5.00 because runs used more beyond their steps"
+
+
 @pytest.mark.parametrize("by", ["", "day", "metadata", "metadata.", "Model"])
 def test_what_it_cannot_be_told_by_is_refused(by: str) -> None:
     with pytest.raises(ConfigurationError, match=r"--by '.*' is not model, assistant, tool or metadata.KEY"):

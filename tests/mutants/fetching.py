@@ -61,7 +61,7 @@ CURSORS = (
         "last_id goes before the last item",
         "the walk goes on from another place than the page ended",
         _PAGING,
-        "cursor = last_id if trail.by_last_id else last_item or last_id",
+        "cursor = last_id or last_item if trail.by_last_id else last_item or last_id",
         "cursor = last_id or last_item",
         ("protocol/test_cursors.py::test_the_last_item_outranks_a_last_id_that_differs",),
     ),

@@ -1,6 +1,6 @@
 """All planted faults by the part of the product that they are in."""
 
-from tests.mutants import fetching, guarding, keeping, money, sharing, using
+from tests.mutants import fetching, guarding, keeping, money, moving, sharing, using
 from tests.mutants.mutant import Mutant
 
 GROUPS: dict[str, tuple[Mutant, ...]] = {
@@ -8,6 +8,7 @@ GROUPS: dict[str, tuple[Mutant, ...]] = {
     "Retries": fetching.RETRIES,
     "Credentials and connections": fetching.CREDENTIALS,
     "Pace": fetching.PACE,
+    "Conversations, responses and sessions": moving.SUCCESSORS,
     "Transport": sharing.TRANSPORT,
     "Shared pace and the age rule": sharing.PACE_AND_AGE,
     "Landing": keeping.LANDING,

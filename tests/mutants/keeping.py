@@ -54,8 +54,8 @@ LANDING = (
         "a walk that fails leaves no pages",
         "pages that were paid for are thrown away",
         "pipeline/extract/fetching.py",
-        "await self._keep(Walk(certificate, walk.pages))",
-        'await self._keep(Walk(certificate, walk.pages if certificate.verdict == "complete" else []))',
+        "await self._land(walk.pages, certificate)",
+        'await self._land(walk.pages if certificate.verdict == "complete" else [], certificate)',
         ("extract/test_fetching.py::test_a_walk_that_fails_in_the_middle_keeps_the_pages_before",),
     ),
 )

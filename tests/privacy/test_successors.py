@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.archives.landing import ImportProgress
+from pipeline.archives.progress import ImportProgress
 from pipeline.flatten.frames import flatten
 from pipeline.privacy.content import hide_list
 from pipeline.privacy.hiding import ContentKey

@@ -458,8 +458,10 @@ def test_a_number_beyond_its_bounds_is_refused_with_where_it_came_from(name: str
 def test_how_long_a_run_is_asked_for_again_comes_from_a_flag_before_the_environment_before_the_profile(
     tmp_path: Path,
 ) -> None:
-    assert read_settings({}, {}, tmp_path)["settle_after"] == "1d"
+    assert read_settings({}, {}, tmp_path).settle_after == "1d"
+    (tmp_path / "pipeline.toml").write_text('[profiles.default]\nkind = "agents"\n')
+    assert read_settings({}, {}, tmp_path).settle_after == "3d"
     (tmp_path / "pipeline.toml").write_text('[profiles.default]\nsettle_after = "2d"\n')
-    assert read_settings({}, {}, tmp_path)["settle_after"] == "2d"
-    assert read_settings({}, {"PIPELINE_SETTLE_AFTER": "3d"}, tmp_path)["settle_after"] == "3d"
-    assert read_settings({"settle_after": "4d"}, {"PIPELINE_SETTLE_AFTER": "3d"}, tmp_path)["settle_after"] == "4d"
+    assert read_settings({}, {}, tmp_path).settle_after == "2d"
+    assert read_settings({}, {"PIPELINE_SETTLE_AFTER": "3d"}, tmp_path).settle_after == "3d"
+    assert read_settings({"settle_after": "4d"}, {"PIPELINE_SETTLE_AFTER": "3d"}, tmp_path).settle_after == "4d"

@@ -1484,6 +1484,21 @@ def test_a_child_run_s_cost_stands_beside_the_first_call_that_names_it(con: Conn
     assert [tuple(row.values()) for row in rows] == [(Decimal("1.25"), Decimal(5)), (Decimal("1.25"), None)]
 
 
+@pytest.mark.parametrize("told", ["steps", "run", "both"])
+def test_a_child_run_s_cost_is_all_that_the_run_cost_whoever_tells_of_it(con: Connection, told: str) -> None:
+    add_price(con)
+    add_run(con)
+    child = {"run_id": "child", "thread_id": "thread_child"}
+    add_run(con, **child, **(usage(2_000_000, 0) if told != "steps" else {}))
+    if told != "run":
+        add_step(con, **child, step_id="child_step", **usage(2_000_000 if told == "steps" else 400_000, 0))
+    add_costing_step(con)
+    add_call(con, type="connected_agent", child_run_id="child")
+
+    for view in ("tool_call_costs", "connected_agent_costs", "tool_usage"):
+        assert read_value(con, f"select child_cost_usd from {view}") == Decimal(5)
+
+
 def test_a_call_after_a_failed_one_of_the_same_tool_is_a_retry(con: Connection) -> None:
     add_run(con)
     outputs = ['{"error": "busy"}', '{"error": "busy"}', "fine", "fine"]

@@ -26,7 +26,7 @@ from pipeline.raw.parts import PartName
 from pipeline.raw.places import raw_store
 from pipeline.threads.selection import Shard
 from pipeline.upkeep.gathering import gather_parts, gathering_store
-from pipeline.verbs.sync.connected_agents import read_child_threads
+from pipeline.verbs.sync.beside import read_child_threads
 from pipeline.verbs.sync.flow import SyncOptions, run_sync
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts

@@ -315,3 +315,82 @@ def test_a_finished_run_of_an_archive_keeps_its_cost_whether_its_steps_are_in_it
 
     with open_for_reading(warehouse) as connection:
         assert read_frame(connection, "select cost_usd from run_costs")["cost_usd"].to_list() == [Decimal(1)]
+
+
+def told(**tokens: int) -> list[Json]:
+    """A step for each of these tokens of prompts; none, and it tells no usage."""
+    return [
+        {**step(name), "usage": {"prompt_tokens": n, "completion_tokens": 0, "total_tokens": n} if n else None}
+        for name, n in tokens.items()
+    ]
+
+
+# What is there of a run of 1,000,000 tokens, and what then comes of it, time after time; None: no step at all.
+ARRIVALS: dict[str, list[list[Json] | None]] = {
+    "steps that tell all": [None, told(step_1=1_000_000)],
+    "a step that tells a part": [None, told(step_1=400_000)],
+    "steps one after the other": [None, told(step_1=400_000), told(step_1=400_000, step_2=600_000)],
+    "more steps than before": [told(step_1=400_000), told(step_1=400_000, step_2=500_000)],
+    "a step that tells nothing any more": [told(step_1=1_000_000), told(step_1=0)],
+    "a step that tells less than before": [told(step_1=1_000_000), told(step_1=400_000)],
+    "another step in its place": [told(step_1=1_000_000), told(step_2=1_000_000)],
+}
+
+
+def land_tokens(store: RawStore, minute: int, steps: list[Json] | None, **run: Any) -> None:
+    """A run of a million tokens with these steps (None: the run alone, from an archive), asked for at that minute."""
+    found = run_of("run_1", model="prod", created_at=CREATED, usage=MILLION, **run)
+    if steps is None:
+        land(store, Listing(minute, [found], verdict="imported"), sync_id=f"sync_{minute}")
+    else:
+        land(store, Listing(minute, [found]), Listing(minute, steps, run_id="run_1"), sync_id=f"sync_{minute}")
+
+
+def price_prod(warehouse: Path, *rows: str) -> None:
+    text = "\n".join(["model,min_input_tokens,max_input_tokens,input_usd_per_mtok,output_usd_per_mtok", *rows, ""])
+    (warehouse.parent / "own-prices.csv").write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize("arrivals", ARRIVALS)
+@pytest.mark.parametrize(
+    ("rows", "kept"), [(["prod,,,3,4"], Decimal(3)), ([], None), (["prod,,200000,1,4", "prod,200001,,3,4"], None)]
+)
+def test_what_is_told_of_a_run_later_costs_what_the_run_did_until_it_is_repriced(
+    store: RawStore, warehouse: Path, arrivals: str, rows: list[str], kept: Decimal | None
+) -> None:
+    first, *later = ARRIVALS[arrivals]
+    price_prod(warehouse, *rows)
+    land_tokens(store, 0, first)
+    load(store, warehouse)
+    before = cost(warehouse)
+
+    price_prod(warehouse, "prod,,,7,8")
+    for minute, steps in enumerate(later, 1):
+        land_tokens(store, minute, steps)
+        load(store, warehouse)
+    after = cost(warehouse)
+    reprice_all(warehouse)
+
+    assert after == before
+    assert rows[1:] or before == kept
+    assert cost(warehouse) == Decimal(7)
+
+
+@pytest.mark.parametrize("arrivals", ARRIVALS)
+@pytest.mark.parametrize("rows", [["prod,,200000,1,4", "prod,200001,,3,4"], ["prod,,500000,1,4"]])
+def test_with_the_same_price_book_it_makes_no_difference_when_steps_are_told(
+    tmp_path: Path, arrivals: str, rows: list[str]
+) -> None:
+    ledgers = []
+    for name in ("one after the other", "at once"):
+        store, warehouse = RawStore(tmp_path / name / "raw"), tmp_path / name / "warehouse.duckdb"
+        warehouse.parent.mkdir()
+        price_prod(warehouse, *rows)
+        for minute, steps in enumerate(ARRIVALS[arrivals]):
+            land_tokens(store, minute, steps)
+            if name == "one after the other":
+                load(store, warehouse)
+        load(store, warehouse)
+        ledgers.append(read_ledger(warehouse))
+
+    assert ledgers[0] == ledgers[1]

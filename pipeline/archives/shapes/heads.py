@@ -7,8 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from pipeline.protocol.json_text import repair_json, unmask_numbers
+from pipeline.protocol.json_text import drop_huge_numbers, repair_json, unmask_numbers
+from pipeline.protocol.pages import Resource
 from pipeline.protocol.spellings import snake_case, with_own_names
+
+_OBJECTS: dict[str, Resource] = {"thread.run": "runs", "thread.run.step": "steps"}
 
 
 class Head(Struct, gc=False):
@@ -113,7 +116,7 @@ def decode_masked(body: bytes, kind: Any, *, is_raw: bool = False) -> Any:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
         repaired = repair_json(body if is_raw else unmask_numbers(body))
-        return msgspec.json.decode(repaired, type=kind)
+        return msgspec.json.decode(repaired if is_raw else drop_huge_numbers(repaired), type=kind)
 
 
 def is_unicode(body: bytes) -> bool:
@@ -135,3 +138,21 @@ def text_or_none(value: object) -> str | None:
 def raw_or_null(value: Raw | UnsetType) -> Raw:
     """A field as sent, null where there is none."""
     return Raw(b"null") if isinstance(value, UnsetType) else value
+
+
+def resource_of(head: Head, listed_as: Resource | None, *, is_search: bool) -> Resource | None:
+    """Whether that is a run or a step: by what it says of itself, else by the list it stands in, else by its fields."""
+    if isinstance(head.object, str) and head.object:
+        return _OBJECTS.get(head.object)
+    if not isinstance(head.data, UnsetType) or not isinstance(head.log, UnsetType) or is_error(head):
+        return None
+    if not isinstance(head.step_details, UnsetType):
+        return "steps"
+    if isinstance(head.id, str) and head.id and not isinstance(head.role, str):
+        if listed_as is not None:
+            return listed_as
+        if isinstance(head.run_id, str):
+            return None if is_search else "steps"
+        if isinstance(head.assistant_id, str) and isinstance(head.thread_id, str) and isinstance(head.status, str):
+            return "runs"
+    return None

@@ -23,6 +23,7 @@ from pipeline.archives.shapes.heads import (
     join_raw,
     raw_or_null,
     read_head,
+    resource_of,
     text_or_none,
 )
 from pipeline.archives.shapes.http_recordings import read_exchange, read_interactions, read_recording
@@ -34,7 +35,6 @@ from pipeline.protocol.spellings import own_name, snake_case
 from pipeline.protocol.wire import Run, Step
 from pipeline.protocol.words import shown_id
 
-_OBJECTS: dict[str, Resource] = {"thread.run": "runs", "thread.run.step": "steps"}
 # Signs of a run or a step in a text of JSON, in any spelling.
 _MARKS = re.compile(
     rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"|' + MARKS,
@@ -119,7 +119,7 @@ def _read_value(body: bytes, context: Context) -> Iterator[Content]:
 def _read_object(body: bytes, context: Context) -> Iterator[Content]:
     head = read_head(body, is_owned=context.thread_id is not None)
     is_list = not isinstance(head.data, UnsetType) and bytes(head.data).lstrip().startswith(b"[")
-    if (resource := _resource_of(head, context)) is not None:
+    if (resource := resource_of(head, context.resource, is_search=context.is_search)) is not None:
         yield from _read_item(resource, body, head, context)
     elif is_successor(head):
         yield from _read_within(read_successor(body, head, context))
@@ -263,23 +263,6 @@ def _search(name: str, raw: Raw, context: Context) -> Iterator[Content]:
         list_place=f"{context.where}.{name}",
     )
     yield from _read_value(body, within)
-
-
-def _resource_of(head: Head, context: Context) -> Resource | None:
-    if isinstance(head.object, str) and head.object:
-        return _OBJECTS.get(head.object)
-    if not isinstance(head.data, UnsetType) or not isinstance(head.log, UnsetType) or is_error(head):
-        return None
-    if not isinstance(head.step_details, UnsetType):
-        return "steps"
-    if isinstance(head.id, str) and head.id and not isinstance(head.role, str):
-        if context.resource is not None:
-            return context.resource
-        if isinstance(head.run_id, str):
-            return None if context.is_search else "steps"
-        if isinstance(head.assistant_id, str) and isinstance(head.thread_id, str) and isinstance(head.status, str):
-            return "runs"
-    return None
 
 
 def _found(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:

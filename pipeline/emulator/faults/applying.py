@@ -42,13 +42,13 @@ def apply_page_faults(rules: Sequence[FaultRule], exchange: Exchange) -> None:
             _falsify(patch_records, exchange, rule)
 
 
-def forgives_cursor(rules: Sequence[FaultRule]) -> bool:
-    """Whether a cursor that names no object is answered as if it were the last one."""
+def forgives_cursor(rules: Sequence[FaultRule]) -> str | None:
+    """How a cursor that names no object is answered, if it is: as if it were the last one, or the first."""
     for rule in rules:
-        if rule.fault == "cursor_gone_empty":
+        if rule.fault in ("cursor_gone_empty", "cursor_gone_restarts"):
             rule.struck += 1
-            return True
-    return False
+            return rule.fault
+    return None
 
 
 def _falsify(fault: PageFault, exchange: Exchange, rule: FaultRule) -> None:

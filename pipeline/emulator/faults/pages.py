@@ -182,6 +182,17 @@ def add_others(exchange: Exchange, _rule: FaultRule) -> None:
         )
 
 
+def keep_oldest(exchange: Exchange, rule: FaultRule) -> None:
+    """The list ends after its `length` oldest objects, in whatever order, and says that it is whole."""
+    items, _ = _unpack(exchange)
+    oldest = ItemList(items.copy_item(position) for position in range(min(len(items), int(rule.parameters["length"]))))
+    exchange.page = oldest.cut(exchange.query)
+
+
+def _leave_as_it_is(_exchange: Exchange, _rule: FaultRule) -> None:
+    """A cursor that names no object is answered with the start of the list: see `forgives_cursor`."""
+
+
 def _from_page(fault: PageFault) -> PageFault:
     def apply(exchange: Exchange, rule: FaultRule) -> None:
         if _number_page(exchange) >= int(rule.parameters["from_page"]):
@@ -213,9 +224,11 @@ _FAULTS: Final[Mapping[str, tuple[PageFault, FaultShape]]] = {
     "never_more": (never_more, _shape()),
     "limit_capped": (limit_to, _shape(length=20)),
     "cursor_gone_empty": (forget_cursor, _shape(known=True)),
+    "cursor_gone_restarts": (_leave_as_it_is, _shape()),
     "cursor_in_last_id": (name_cursors, _shape()),
     "id_twice": (repeat_id, _shape()),
     "other_parents": (add_others, _shape()),
+    "oldest_only": (keep_oldest, _shape(length=100)),
 }
 
 PAGE_FAULTS: Final[Mapping[str, PageFault]] = {name: _from_page(fault) for name, (fault, _) in _FAULTS.items()}

@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from pipeline.emulator.exchange import Exchange
 
-ROUTES: Final = ("list_threads", "get_thread", "list_runs", "get_run", "list_steps", "get_step", "*")
+SUCCESSOR_ROUTES: Final = (
+    "list_conversations", "get_conversation", "list_conversation_items", "list_responses", "get_response",
+    "list_input_items", "list_sessions", "get_session", "list_turns", "get_turn", "list_turn_items", "list_subagents",
+)  # fmt: skip
+ROUTES: Final = (
+    "list_threads", "get_thread", "list_runs", "get_run", "list_steps", "get_step", *SUCCESSOR_ROUTES, "*",
+)  # fmt: skip
 _RULE_KEYS: Final = frozenset({"route", "match", "after_requests", "times", "fault"})
 _MATCH_KEYS: Final = frozenset({"thread_id", "run_id"})
 

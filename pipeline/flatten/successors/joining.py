@@ -124,7 +124,15 @@ def in_order(items: Sequence[Item]) -> Sequence[Item]:
     outputs = {(base_of(item.type), item.call_id) for item in items if is_output(item.type)}
     # Outputs whose call is nowhere in the list say nothing.
     early -= sum(1 for key in outputs if key[1] is not None and key not in called)
+    if early == late:
+        # What was asked stands before what was done.
+        return items[::-1] if _is_asked(items[-1:]) and not _is_asked(items[:1]) else items
     return items[::-1] if early > late else items
+
+
+def _is_asked(items: Sequence[Item]) -> bool:
+    """Whether this is what a person said."""
+    return any(item.text("role") == "user" for item in items)
 
 
 def _take(held: dict[tuple[str, str | None], deque[Item]], key: tuple[str, str | None]) -> Item | None:

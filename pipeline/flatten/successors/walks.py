@@ -14,6 +14,7 @@ from pipeline.flatten.successors.calls import read_call
 from pipeline.flatten.successors.joining import Item, Joined, Pool, in_order, item_of, join_items
 from pipeline.flatten.successors.reading import Contents, FoundRun, raw_shown, read_contents
 from pipeline.flatten.successors.runs import Facts, OneStep, run_of_response, run_of_turn, step_of
+from pipeline.protocol.item_types import ASKED_FOR
 from pipeline.protocol.pages import Certificate, LandedWalk, Page
 from pipeline.protocol.successors import Response, Turn
 from pipeline.protocol.wire import TERMINAL_STATUSES, Run
@@ -23,11 +24,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class FlatRun:
-    """A response or a turn of a walk, with the walk over its step; `position` is its place in the list."""
+    """A response or a turn of a walk, with the walk over its step; `position` is its place in the list.
+
+    There is no walk over the step of a run that was known to be whole before: nothing that it did is here.
+    """
 
     one: OneStep
     walk: LandedWalk
-    step_walk: LandedWalk
+    step_walk: LandedWalk | None
     page: Page
     position: int | None
 
@@ -37,28 +41,39 @@ def flatten_walk(walk: LandedWalk, rejects: RejectRows) -> list[FlatRun]:
     contents = read_contents(walk, rejects)
     around, of_turns = _share_out(contents)
     flat: list[FlatRun] = []
-    numbers: dict[str, int] = {}
+    # One that a list has is there once more where it was asked for by its id, for what the list leaves out.
+    newest = {found.object.id: index for index, found in enumerate(contents.runs)}
+    known = frozenset(walk.certificate.known_ids)
+    places: dict[str, int] = {}
     asked_id = walk.certificate.asked_id if len({found.object.id for found in contents.runs}) == 1 else None
     for index, found in enumerate(contents.runs):
+        place = places.setdefault(found.object.id, len(places))
+        if newest[found.object.id] != index:
+            continue
         run_id = asked_id or found.object.id
-        number = numbers.setdefault(run_id, len(numbers))
         if isinstance(found.object, Response):
             run, facts = run_of_response(found.object, run_id=run_id, batch=found.batch)
             items = list(_items_of(walk, found, rejects))
         else:
             run, facts = run_of_turn(found.object, run_id=run_id, session=contents.session)
             items = list(in_order(of_turns.get(found.object.id, ())))
-        one = _one_step(run, facts, found, join_items(items, around))
-        position = None if walk.certificate.verdict == "imported" else walk.certificate.first_index + index
-        flat.append(FlatRun(one, walk, _step_walk(walk, run, number), found.page, position))
+        joined = join_items(items, around)
+        one = _one_step(run, facts, found, joined)
+        is_placed = walk.certificate.verdict != "imported" and walk.certificate.first_index >= 0
+        position = walk.certificate.first_index + place if is_placed else None
+        step_walk = None if run_id in known else _step_walk(walk, run, place, is_answered=_is_answered(joined))
+        flat.append(FlatRun(one, walk, step_walk, found.page, position))
     if walk.certificate.item_order == "desc" and walk.certificate.verdict != "imported":
         last = 2 * walk.certificate.first_index + len(flat) - 1
-        flat = [_moved(each, last) for each in flat]
+        return [_moved(each, None if each.position is None else last - each.position) for each in flat]
+    if walk.certificate.protocol == "agents" and walk.certificate.verdict != "imported":
+        # Those of subagents are in lists of their own.
+        begun = sorted(range(len(flat)), key=lambda index: (flat[index].one.run.created_at or 0, index))
+        return [_moved(flat[index], place) for place, index in enumerate(begun)]
     return flat
 
 
-def _moved(flat: FlatRun, last: int) -> FlatRun:
-    position = None if flat.position is None else last - flat.position
+def _moved(flat: FlatRun, position: int | None) -> FlatRun:
     return FlatRun(flat.one, flat.walk, flat.step_walk, flat.page, position)
 
 
@@ -100,15 +115,29 @@ def _one_step(run: Run, facts: Facts, found: FoundRun, joined: Joined) -> OneSte
     return OneStep(run, step_of(run, kind, joined), facts, calls)
 
 
-def _step_walk(walk: LandedWalk, run: Run, number: int) -> LandedWalk:
+def _is_answered(joined: Joined) -> bool:
+    """Whether all calls that somebody has to answer have their outputs."""
+    return all(output is not None or call.type not in ASKED_FOR for call, output in joined.calls)
+
+
+def _is_settled(whole: Certificate, run: Run, *, is_answered: bool) -> bool:
+    """Whether an ended run says all that it will. The usage of a turn may change for some time."""
+    if whole.is_settled is not None:
+        return whole.is_settled
+    if not is_answered or (run.usage is None and run.status == "completed"):
+        return False
+    ended_at = _instant_of(run.completed_at)
+    if whole.protocol != "agents" or ended_at is None:
+        return True
+    return whole.started_at - ended_at >= timedelta(seconds=whole.settle_s or 0.0)
+
+
+def _step_walk(walk: LandedWalk, run: Run, number: int, *, is_answered: bool) -> LandedWalk:
     """The walk over the one step of a run: as complete as what it is made from."""
     whole = walk.certificate
-    # A response is an answer by itself, however the list that it stood in ended; the items of a turn are a list.
-    is_whole = whole.verdict == "complete" or (whole.protocol == "responses" and whole.verdict != "imported")
+    is_whole = whole.verdict == "complete"
     has_ended = run.status in TERMINAL_STATUSES
-    is_settled = (
-        whole.is_settled if whole.is_settled is not None else run.usage is not None or run.status != "completed"
-    )
+    is_settled = _is_settled(whole, run, is_answered=is_answered)
     certificate = Certificate(
         resource="steps",
         thread_id=whole.thread_id,

@@ -14,19 +14,23 @@ from pipeline.cluster.crew import Crew
 from pipeline.cluster.executors import Executor, Fleets
 from pipeline.console.tables import count_of
 from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
-from pipeline.extract.fetching import ExtractOptions, Progress, list_thread_ids
+from pipeline.extract.fetching import ExtractOptions, Progress
 from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.protocols import list_thread_ids
+from pipeline.extract.responses import is_conversation
 from pipeline.http.client import ApiClient
 from pipeline.http.event_loop import run_in_loop
 from pipeline.privacy.forget_record import leave_out_forgotten
 from pipeline.privacy.hiding import ContentKey
+from pipeline.protocol.kinds import KINDS
+from pipeline.protocol.pages import Protocol
 from pipeline.raw.places import raw_store
 from pipeline.settings.connect import make_client
 from pipeline.settings.invocation import SAMPLE_SOURCE, Settings
 from pipeline.threads.naming import Named, Naming
 from pipeline.verbs.content_key import check_content, read_content_key, read_history
 from pipeline.verbs.progress import LogFormat, Meter, Reporter
-from pipeline.verbs.sync.connected_agents import sync_with_agents
+from pipeline.verbs.sync.beside import sync_with_others
 from pipeline.verbs.sync.dry_run import plan_sync, print_plan
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from pipeline.verbs.sync.outcome import exit_code_of, report_end, report_interruption
@@ -41,8 +45,10 @@ class SyncRequest:
 
     naming: Naming
     settle_s: float | None = 86_400.0
+    wait_s: float = 0.0
     sample: bool = False
     full: bool = False
+    chains: bool = False
     dry_run: bool = False
     lock_wait_s: float = 30.0
     loads: bool = True
@@ -85,7 +91,7 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
     with _open_plan(settings, request) as warehouse:
         named = request.naming.read(warehouse, source=settings.source)
         if request.naming.all_threads:
-            named.add(run_in_loop(_list_threads(make_client(settings))))
+            named.add(run_in_loop(_list_threads(make_client(settings), settings.protocol)))
         selection = request.naming.select(named.ids, warehouse, source=settings.source, now=now)
         plan = plan_sync(
             selection.thread_ids,
@@ -98,6 +104,23 @@ def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> i
         )
     print_plan(plan, as_json=as_json, has_listed=request.naming.all_threads)
     return 0
+
+
+def _check_naming(settings: Settings, request: SyncRequest) -> None:
+    """Raises ConfigurationError for what this kind of server has not, or does not list."""
+    kind, naming = KINDS[settings["kind"]], request.naming
+    for option, is_given in (("--responses", bool(naming.responses)), ("--chains", request.chains)):
+        if is_given and kind.protocol != "responses":
+            raise ConfigurationError(
+                f"{option} is for servers that have responses (kind responses or foundry-responses), not"
+                f" {settings['kind']}"
+            )
+    conversations = [thread_id for thread_id in naming.thread_ids if is_conversation(thread_id)]
+    if kind.protocol == "responses" and not kind.lists_threads and (naming.all_threads or conversations):
+        raise ConfigurationError(
+            "this server lists neither conversations nor the responses of one: name the responses, as in"
+            " --responses FILE, which takes their ids out of any log"
+        )
 
 
 def _plan_source(settings: Settings, request: SyncRequest) -> PlanSource | None:
@@ -114,15 +137,17 @@ def _open_plan(settings: Settings, request: SyncRequest) -> AbstractContextManag
     return nullcontext(warehouse_path(settings.data_dir)) if source is None else source.open()
 
 
-async def _list_threads(client: ApiClient) -> list[str]:
+async def _list_threads(client: ApiClient, protocol: Protocol) -> list[str]:
     async with client:
-        return list(await list_thread_ids(client))
+        return list(await list_thread_ids(client, protocol))
 
 
 def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
     client = make_client(settings)
+    _check_naming(settings, request)
     with _open_plan(settings, request) as warehouse:
-        named = request.naming.read(warehouse, source=settings.source, keeps_others=settings.follows_agents)
+        follows = settings.follows_agents or request.chains
+        named = request.naming.read(warehouse, source=settings.source, keeps_others=follows)
         request = replace(request, content_key=read_content_key(settings))
         history = read_history(warehouse, settings.source)
     for notice in check_content(history, settings, settings.source, request.content_key):
@@ -146,7 +171,7 @@ async def _run(
     _cancel_on_signals()
     async with client:
         if request.naming.all_threads:
-            named.add(await list_thread_ids(client))
+            named.add(await list_thread_ids(client, settings.protocol))
         with _open_plan(settings, request) as warehouse:
             selection = request.naming.select(named.ids, warehouse, source=settings.source, now=client.clock.now())
         progress.threads_not_due = selection.not_due
@@ -169,15 +194,16 @@ async def _run(
             request.crew,
         )
         async with contextlib.aclosing(fleets):
-            if not settings.follows_agents:
+            if not (settings.follows_agents or request.chains):
                 return await sync_round(selection.thread_ids, progress)
-            return await sync_with_agents(
+            return await sync_with_others(
                 sync_round,
                 selection.thread_ids,
                 lambda: _open_plan(settings, request),
                 source=options.source,
                 full=options.full,
                 progress=progress,
+                beside="chains" if request.chains else "agents",
                 others=named.others or (),
             )
 
@@ -198,10 +224,12 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
         sku=settings["sku"],
         odd_fields=settings["odd_fields"],
         extract=ExtractOptions(
+            protocol=settings.protocol,
             concurrency=settings["concurrency"],
             include_content=settings["include_content"],
             content_key=request.content_key,
             settle_s=request.settle_s,
+            wait_s=request.wait_s,
         ),
         plan=_plan_source(settings, request),
     )

@@ -13,10 +13,11 @@ import polars as pl
 from pipeline import __version__
 from pipeline.console.tables import count_of
 from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
-from pipeline.extract.fetching import ExtractOptions, Outcome, Progress, extract_threads
+from pipeline.extract.fetching import ExtractOptions, Outcome, Progress
 from pipeline.extract.known_threads import read_last_instant, read_thread_states
 from pipeline.extract.plan import fresh_states, thread_tasks
 from pipeline.extract.plan_source import PlanSource
+from pipeline.extract.protocols import extract_threads
 from pipeline.extract.share import Assignment, Extraction
 from pipeline.flatten.background import Flattener, flattening
 from pipeline.flatten.cache import FlatStore
@@ -136,8 +137,13 @@ async def run_sync(
         await in_daemon_thread(receiver.join)
         lost = await _finish(receiver, store, options, sync_id, progress)
         kept = await _compare(options, sync_id, progress)
-        is_short = any_counted(lost) or bool(kept and kept.dropped)
-        verdict = "incomplete" if verdict == "complete" and is_short else verdict
+        if verdict == "complete" and (any_counted(lost) or (kept and kept.dropped)):
+            # It is known only now that all of it is loaded: the sync says again how it ended.
+            verdict, said_at = "incomplete", client.clock.stamp()
+            summary = _summary(client, options, progress, started_at=started_at, finished_at=said_at, verdict=verdict)
+            await lander.close(summary, said_at)
+            if options.plan is None:
+                await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
     return SyncResult(sync_id, verdict, started_at, finished_at, seconds, outcome.error, damage, lost, kept)
 
 
@@ -245,7 +251,13 @@ def _begin(options: SyncOptions, clock: Clock) -> tuple[datetime, pl.DataFrame]:
         with open_for_reading(warehouse) as connection:
             clock.stamps.start_after(read_last_instant(connection, options.source))
             now = clock.stamp()
-            return now, read_thread_states(connection, options.thread_ids, source=options.source, now=now)
+            return now, read_thread_states(
+                connection,
+                options.thread_ids,
+                source=options.source,
+                now=now,
+                protocol=options.extract.protocol,
+            )
 
 
 def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:

@@ -1,7 +1,7 @@
 """What a sync fetched beside what is kept of it: rows counted once they are loaded, and what was dropped, by name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.console.tables import count_of
@@ -44,15 +44,48 @@ order by listed.thread_id
 """
 
 
+# Grain: one run that had ended when the sync walked its steps, and that it or they do not say all of.
+_UNSETTLED = """
+select walks.thread_id || ' ' || walks.run_id as run, runs.sealed
+from walks
+inner join runs on runs.source = walks.source and runs.thread_id = walks.thread_id and runs.run_id = walks.run_id
+where walks.sync_id = $sync_id and walks.source = $source and walks.resource = 'steps' and not walks.is_settled
+    and walks.verdict = 'complete'
+order by run
+"""
+_SAYS_TOO_LITTLE = (
+    "no usage, an open step, or another usage than the steps', which `python -m pipeline query incomplete_runs` shows"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows in the warehouse that a sync brought, threads that it brought more of, and a line on what was dropped."""
+    """Rows in the warehouse that a sync brought, threads that it brought more of, and a line on what was dropped.
+
+    `unsettled` are runs that have ended and do not say all yet, which the next sync asks for again; of those that are
+    `sealed_unsettled` it will not.
+    """
 
     runs: int
     steps: int
     calls: int
     thread_ids: frozenset[str] = frozenset()
     dropped: str | None = None
+    unsettled: Sequence[str] = ()
+    sealed_unsettled: Sequence[str] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """A line on runs that have ended and do not say all, those that are asked for again and those that are not."""
+        kinds = (
+            (self.unsettled, "not settled yet", "the next sync asks again, until `settle_after` has passed"),
+            (self.sealed_unsettled, "sealed though not settled", "`settle_after` has passed; `sync --full` asks again"),
+        )
+        return [
+            f"{count_of(len(runs), 'runs')} {what} ({_named(runs)}): {_SAYS_TOO_LITTLE}; {then}"
+            for runs, what, then in kinds
+            if runs
+        ]
 
 
 def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
@@ -62,6 +95,7 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
         steps = read_frame(connection, _STEPS, asked).rows(named=True)
         runs = read_frame(connection, _RUNS, asked).rows(named=True)
         calls = int(read_frame(connection, _CALLS, asked).item())
+        unsettled = read_frame(connection, _UNSETTLED, asked).rows()
     # What a walk brought that did not come to the end is counted there, and may be here from an earlier one.
     whole_runs = [row for row in runs if row["verdict"] == "complete"]
     whole_steps = [row for row in steps if row["verdict"] == "complete"]
@@ -75,15 +109,26 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
     threads = {row["thread_id"] for row in whole_runs if row["items"] > row["runs"]}
     threads |= {row["thread_id"] for row in whole_steps if row["items"] > row["steps"]}
     kept_runs, kept_steps = sum(row["runs"] for row in runs), sum(row["steps"] for row in steps)
+    kept = Kept(
+        kept_runs,
+        kept_steps,
+        calls,
+        unsettled=[run for run, is_sealed in unsettled if not is_sealed],
+        sealed_unsettled=[run for run, is_sealed in unsettled if is_sealed],
+    )
     if not lost:
-        return Kept(kept_runs, kept_steps, calls)
+        return kept
     dropped = f"fetched, but not in the warehouse: {', '.join(lost)}; see: python -m pipeline query rejects_summary"
-    return Kept(kept_runs, kept_steps, calls, frozenset(threads), dropped)
+    return replace(kept, thread_ids=frozenset(threads), dropped=dropped)
 
 
 def _lost(noun: str, places: Sequence[tuple[str, int]]) -> list[str]:
     missing = [(place, count) for place, count in places if count > 0]
     if not missing:
         return []
-    named = ", ".join(place for place, _ in missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
+    named = _named([place for place, _ in missing])
     return [f"{count_of(sum(count for _, count in missing), noun)} ({named})"]
+
+
+def _named(places: Sequence[str]) -> str:
+    return ", ".join(places[:_NAMED]) + (", ..." if len(places) > _NAMED else "")

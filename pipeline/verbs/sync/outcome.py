@@ -44,6 +44,8 @@ def report_end(
     _report_faults(reporter, progress, result)
     for warning in warnings_of(result.lost):
         reporter.say(warning, level="warning")
+    for note in () if result.kept is None else result.kept.notes:
+        reporter.say(note)
     for hint in _hints(settings, progress):
         reporter.say(hint, level="warning")
     if as_json:
@@ -107,6 +109,8 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
         "kept": None
         if result.kept is None
         else {"runs": result.kept.runs, "steps": result.kept.steps, "tool_calls": result.kept.calls},
+        "runs_unsettled": None if result.kept is None else len(result.kept.unsettled),
+        "runs_sealed_unsettled": None if result.kept is None else len(result.kept.sealed_unsettled),
         "failures": meter.progress.failures,
         **summary_of(result.lost),
         "error": None if result.error is None else str(result.error),

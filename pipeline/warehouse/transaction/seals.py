@@ -105,6 +105,10 @@ left join listings using (source, thread_id)
 left join imports using (source, thread_id)
 left join step_walks using (source, thread_id)
 left join run_counts using (source, thread_id)
+-- A response that was named by its id, and then told that it is of a conversation, is no thread.
+where (touched_threads.source, touched_threads.thread_id) not in (
+    select (source, run_id) from runs where protocol = 'responses' and thread_id <> run_id
+)
 """
 
 _DELETE_OLD_THREADS = """
@@ -112,6 +116,13 @@ delete from threads using thread_rows
 where threads.source = thread_rows.source and threads.thread_id = thread_rows.thread_id
 """
 
+_DELETE_NO_THREADS = """
+delete from threads
+where (source, thread_id) in (
+    select (runs.source, runs.run_id) from runs semi join touched_runs using (source, thread_id, run_id)
+    where runs.protocol = 'responses' and runs.thread_id <> runs.run_id
+)
+"""
 _INSERT_THREADS = "insert into threads by name select columns(*) from thread_rows"
 
 
@@ -122,5 +133,6 @@ def settle(connection: Connection) -> None:
     connection.execute(_TOUCHED_THREADS)
     connection.execute(_THREAD_ROWS)
     connection.execute(_DELETE_OLD_THREADS)
+    connection.execute(_DELETE_NO_THREADS)
     connection.execute(_INSERT_THREADS)
     post_touched_runs(connection)

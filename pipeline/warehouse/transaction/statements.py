@@ -109,8 +109,11 @@ insert into touched_runs select distinct source, thread_id, run_id from new_walk
 _TOUCH_SEEN = "insert into touched_runs select source, thread_id, run_id from best_runs"
 _SEE_THREADS = "insert into sightings select source, thread_id, min({instant}) from {frame} group by source, thread_id"
 
+# What a sync says last of itself holds: that it began, how it ended, and then what was lost of it.
 _DELETE_OPENED_SYNCS = """
-delete from syncs where finished_at is null and sync_id in (select sync_id from new_syncs)
+delete from syncs using new_syncs
+where syncs.sync_id = new_syncs.sync_id
+    and (syncs.finished_at is null or new_syncs.finished_at > syncs.finished_at)
 """
 
 _NEW_SYNCS = """

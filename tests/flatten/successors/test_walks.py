@@ -236,8 +236,8 @@ def test_a_turn_is_as_settled_as_its_walk_says() -> None:
 @pytest.mark.parametrize(
     ("walk", "verdict"),
     [
-        # A response is whole by itself.
-        (landed_answers(response(), verdict="broken"), "complete"),
+        # What its list leaves out of a response was to be fetched after it.
+        (landed_answers(response(), verdict="broken"), "broken"),
         (landed_turns(turn(), items=[called()], verdict="broken"), "broken"),
         (landed_answers(response(), verdict="imported"), "imported"),
     ],

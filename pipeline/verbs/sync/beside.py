@@ -1,9 +1,10 @@
-"""Connected agents: after a sync the threads that its tool calls worked on elsewhere, until there are no more."""
+"""What stands beside the threads of a sync: where connected agents worked, what a chain goes on from; until no more."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -34,10 +35,31 @@ where $full or threads.status is null or threads.status not in ('synced', 'missi
 order by calls.thread_id
 """
 
+# Grain: one response that another of these goes on from, and that is not here. One that is gone (404) is not asked for
+# again.
+_PREVIOUS = """
+select distinct runs.previous_run_id as thread_id
+from runs
+left join threads on threads.source = $source and threads.thread_id = runs.previous_run_id
+where runs.source = $source and runs.protocol = 'responses'
+    and (
+        runs.run_id in (select thread_id from visited_threads)
+        or runs.thread_id in (select thread_id from visited_threads)
+    )
+    and runs.previous_run_id not in (select thread_id from visited_threads)
+    and cast('0x' || sha256(runs.previous_run_id)[:16] as ubigint) not in (select thread_hash from others_threads)
+    and runs.previous_run_id not in (select run_id from runs where source = $source)
+    and ($full or threads.status is null or threads.status <> 'missing')
+order by thread_id
+"""
+
+# What a round of a sync shows to be there beside what was named: the work of connected agents, the start of a chain.
+Beside = Literal["agents", "chains"]
+_BESIDE: dict[Beside, str] = {"agents": _CHILDREN, "chains": _PREVIOUS}
 SyncRound = Callable[[Sequence[str], Progress], Awaitable[SyncResult]]
 
 
-async def sync_with_agents(
+async def sync_with_others(
     sync_round: SyncRound,
     thread_ids: Sequence[str],
     plan_from: Callable[[], AbstractContextManager[Path]],
@@ -45,9 +67,10 @@ async def sync_with_agents(
     source: str,
     full: bool,
     progress: Progress,
+    beside: Beside = "agents",
     others: Sequence[int] = (),
 ) -> SyncResult:
-    """Sync threads, then the threads that their connected agents worked on, and so on; each thread once.
+    """Sync threads, then those that stand beside them (that their connected agents worked on), and so on; each once.
 
     `plan_from` opens the warehouse file that tells of them; `others` are hashes of threads that other shards visit.
     `progress` holds the sums in the end. The result is that of the worst round, from the first start to the last end.
@@ -56,7 +79,7 @@ async def sync_with_agents(
     rounds, visited = [progress], list(thread_ids)
     while result.verdict in ("complete", "incomplete"):
         with plan_from() as warehouse:
-            children = read_child_threads(warehouse, visited, source=source, full=full, others=others)
+            children = read_child_threads(warehouse, visited, source=source, full=full, others=others, beside=beside)
         if not children:
             break
         rounds.append(Progress())
@@ -70,9 +93,15 @@ async def sync_with_agents(
 
 
 def read_child_threads(
-    warehouse: Path, thread_ids: Sequence[str], *, source: str, full: bool, others: Sequence[int] = ()
+    warehouse: Path,
+    thread_ids: Sequence[str],
+    *,
+    source: str,
+    full: bool,
+    others: Sequence[int] = (),
+    beside: Beside = "agents",
 ) -> list[str]:
-    """Threads that calls in these threads name as another agent's and that may hold something new.
+    """Threads that stand beside these, as calls that name another agent's, and that may hold something new.
 
     Not among them are these threads themselves and `others`, by their hashes.
     """
@@ -81,7 +110,7 @@ def read_child_threads(
             connection, "visited_threads", pl.DataFrame({"thread_id": thread_ids}, schema={"thread_id": pl.String})
         )
         register(connection, "others_threads", pl.DataFrame({"thread_hash": others}, schema={"thread_hash": pl.UInt64}))
-        found = read_frame(connection, _CHILDREN, {"source": source, "full": full})
+        found = read_frame(connection, _BESIDE[beside], {"source": source, "full": full})
     return found["thread_id"].to_list()
 
 
@@ -102,4 +131,10 @@ def _joined(first: SyncResult, then: SyncResult) -> SyncResult:
 def _both(first: Kept | None, then: Kept | None) -> Kept | None:
     if first is None or then is None:
         return None
-    return Kept(first.runs + then.runs, first.steps + then.steps, first.calls + then.calls)
+    return Kept(
+        first.runs + then.runs,
+        first.steps + then.steps,
+        first.calls + then.calls,
+        unsettled=[*first.unsettled, *then.unsettled],
+        sealed_unsettled=[*first.sealed_unsettled, *then.sealed_unsettled],
+    )

@@ -1,0 +1,223 @@
+"""Whole syncs of conversations, responses and sessions: the warehouse has what the server has; it asks little again."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.emulator import RunningEmulator, running_emulator
+from pipeline.extract.fetching import Progress
+from pipeline.protocol.pages import Protocol
+from pipeline.raw.places import raw_store
+from pipeline.verbs.sync.flow import SyncResult
+from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.load import rebuild
+from tests.syncs import read_all, read_tables, sync_here
+
+# A conversation's responses are listed, or all responses are named by their ids; sessions are listed.
+WAYS: tuple[tuple[Protocol, bool], ...] = (("responses", False), ("responses", True), ("agents", False))
+NAMES = ("listed-responses", "named-responses", "sessions")
+# Whose outputs wait for the next response; they are asked for again until there is one.
+SEEN = {"threads": ["last_synced_at", "error"], "runs": ["walk_id", "page_index", "observed_at"]}
+
+
+@pytest.fixture
+def server() -> Iterator[RunningEmulator]:
+    with running_emulator(threads=1) as server:
+        yield server
+
+
+def named_ids(server: RunningEmulator, *, phase: int) -> list[str]:
+    histories = server.emulation.successors.histories
+    return [history.after["id"] for history in histories if phase or history.before is not None]
+
+
+def sync_way(server: RunningEmulator, folder: Path, way: tuple[Protocol, bool], *, phase: int = 0) -> SyncResult:
+    protocol, is_named = way
+    ids: Sequence[str] | None = named_ids(server, phase=phase) if is_named else None
+    return sync_here(server, folder, protocol=protocol, thread_ids=ids)
+
+
+_ANSWERED = "select count(*) from tool_calls where type = 'function' and coalesce(output, error) is not null"
+
+
+def counted(folder: Path) -> dict[str, object]:
+    """What the warehouse has, as the emulator's truth would say it."""
+    names = ("prompt", "completion", "total", "cached", "cache_write", "reasoning")
+    sums = ", ".join(f"coalesce(sum({name}_tokens), 0)::bigint" for name in names)
+    return {
+        "runs_by_status": dict(read_all(folder, "select status, count(*) from runs group by all")),
+        "calls_by_type": dict(read_all(folder, "select type, count(*) from tool_calls group by all")),
+        "answered": read_all(folder, _ANSWERED)[0][0],
+        "code_outputs": read_all(folder, "select count(*) from code_interpreter_outputs")[0][0],
+        "search_results": read_all(folder, "select count(*) from file_search_results")[0][0],
+        "tokens": read_all(folder, f"select {sums} from runs")[0],
+        "steps": read_all(folder, f"select {sums} from run_steps")[0],
+    }
+
+
+def expected(server: RunningEmulator, way: tuple[Protocol, bool]) -> dict[str, object]:
+    protocol, _ = way
+    truths = server.successor_truth()
+    chosen = [truths["agents"]] if protocol == "agents" else [truths["conversations"], truths["chains"]]
+    sums: Counter[str] = Counter()
+    for truth in chosen:
+        sums += Counter(truth.tokens)
+    names = ("input", "output", "total", "cached", "cache_write", "reasoning")
+    tokens = tuple(sums[f"{name}_tokens"] for name in names)
+    return {
+        "runs_by_status": dict(sum((Counter(truth.runs_by_status) for truth in chosen), Counter())),
+        "calls_by_type": dict(sum((Counter(truth.calls_by_type) for truth in chosen), Counter())),
+        "answered": sum(truth.answered for truth in chosen),
+        "code_outputs": sum(truth.code_outputs for truth in chosen),
+        "search_results": sum(truth.search_results for truth in chosen),
+        "tokens": tokens,
+        "steps": tokens,
+    }
+
+
+@pytest.mark.parametrize("way", WAYS, ids=NAMES)
+def test_the_warehouse_has_what_the_server_has_before_and_after_it_went_on(
+    server: RunningEmulator, tmp_path: Path, way: tuple[Protocol, bool]
+) -> None:
+    first = sync_way(server, tmp_path, way)
+    assert (first.verdict, counted(tmp_path)) == ("complete", expected(server, way))
+    # Each list is gone on with where it says, with nothing refused.
+    assert {entry["status"] for entry in server.requests()} == {200}
+
+    server.advance()
+    second = sync_way(server, tmp_path, way, phase=1)
+
+    assert (second.verdict, counted(tmp_path)) == ("complete", expected(server, way))
+    assert read_all(tmp_path, "select * from rejects") == []
+    assert read_all(tmp_path, "select distinct status from threads") == [("synced",)]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=NAMES)
+def test_a_second_sync_asks_once_for_what_is_unchanged_and_changes_nothing(
+    server: RunningEmulator, tmp_path: Path, way: tuple[Protocol, bool]
+) -> None:
+    server.advance()
+    sync_way(server, tmp_path, way, phase=1)
+    before = read_tables(tmp_path, named=["runs", "run_steps", "tool_calls", "threads"], without=SEEN)
+    server.clear_requests()
+
+    sync_way(server, tmp_path, way, phase=1)
+
+    asked = Counter(entry["thread_id"] or entry["run_id"] for entry in server.requests())
+    del asked[None]
+    assert max(asked.values(), default=0) <= 1
+    after = read_tables(tmp_path, named=["runs", "run_steps", "tool_calls", "threads"], without=SEEN)
+    assert {name: frame.equals(after[name]) for name, frame in before.items()} == dict.fromkeys(before, True)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=NAMES)
+def test_a_rebuild_makes_the_same_rows(server: RunningEmulator, tmp_path: Path, way: tuple[Protocol, bool]) -> None:
+    sync_way(server, tmp_path, way)
+    server.advance()
+    sync_way(server, tmp_path, way, phase=1)
+    before = read_tables(tmp_path, without={"loaded_parts": ["loaded_at"]})
+    rebuild(raw_store(tmp_path), warehouse_path(tmp_path), wait_s=0.0)
+    after = read_tables(tmp_path, without={"loaded_parts": ["loaded_at"]})
+    assert {name: frame.equals(after[name]) for name, frame in before.items()} == dict.fromkeys(before, True)
+
+
+# Each is known from a server or a gateway; `order_ignored` turns asc into desc.
+OF_LISTS: tuple[dict[str, object], ...] = (
+    {"fault": "order_ignored", "order": "desc"},
+    {"fault": "cursor_ignored"},
+    {"fault": "limit_capped", "length": 20},
+    {"fault": "missing_has_more"},
+    {"fault": "never_more"},
+    {"fault": "items_repeat"},
+    {"fault": "cursor_expires", "pages": 1},
+    {"fault": "error_in_200"},
+    {"fault": "status", "status": 404},
+)
+OF_OBJECTS: tuple[dict[str, object], ...] = (
+    {"fault": "error_in_200"},
+    {"fault": "half_json", "times": 1},
+    {"fault": "status", "status": 404, "after_requests": 3},
+    {"fault": "status", "status": 400, "after_requests": 3},
+)
+PLACES = (
+    # Lists of items alone were seen to end so.
+    (WAYS[0], "list_conversation_items", {"fault": "oldest_only", "length": 100}),
+    (WAYS[1], "list_input_items", {"fault": "oldest_only", "length": 100}),
+    *((WAYS[0], route, fault) for route in ("list_responses", "list_conversation_items") for fault in OF_LISTS),
+    *((WAYS[1], "list_input_items", fault) for fault in OF_LISTS),
+    *((WAYS[1], "get_response", fault) for fault in OF_OBJECTS),
+    *((WAYS[2], route, fault) for route in ("list_turns", "list_turn_items", "list_subagents") for fault in OF_LISTS),
+    *((WAYS[2], "get_session", fault) for fault in OF_OBJECTS),
+)
+TABLES = {
+    "runs": ["walk_id", "page_index", "observed_at"],
+    "run_steps": ["walk_id", "page_index"],
+    "tool_calls": [],
+    "code_interpreter_outputs": [],
+    "file_search_results": [],
+}
+
+
+def longest(server: RunningEmulator, way: tuple[Protocol, bool]) -> list[str]:
+    """What has lists of more than a page: a conversation, a chain, sessions with many turns and with many items."""
+    account = server.emulation.successors
+    if way[0] == "agents":
+        return [story.session["id"] for story in account.sessions[3:5]] + [account.sessions[0].session["id"]]
+    stories = [story for story in account.stories if (story.conversation_id is None) == way[1]]
+    story = max(stories, key=lambda story: len(story.histories))
+    return [history.after["id"] for history in story.histories] if way[1] else [str(story.conversation_id)]
+
+
+def rows_of(folder: Path) -> dict[str, pl.DataFrame]:
+    return read_tables(folder, named=list(TABLES), without=TABLES)
+
+
+def differing(rows: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]) -> list[str]:
+    return [name for name in TABLES if not rows[name].equals(others[name])]
+
+
+@pytest.fixture(scope="module")
+def moved() -> Iterator[RunningEmulator]:
+    with running_emulator(threads=1, phase=1) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def honest(moved: RunningEmulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, pl.DataFrame]]:
+    """The rows of what is longest, by way."""
+    found = {}
+    for name, way in zip(NAMES, WAYS, strict=True):
+        folder = tmp_path_factory.mktemp(name)
+        sync_here(moved, folder, protocol=way[0], thread_ids=longest(moved, way))
+        found[name] = rows_of(folder)
+    return found
+
+
+def shown(place: object) -> str:
+    return "-".join(str(value) for value in place.values()) if isinstance(place, dict) else str(place)
+
+
+@pytest.mark.parametrize(("way", "route", "deviation"), PLACES, ids=shown)
+def test_a_server_that_deviates_is_never_silently_short_and_never_doubled(
+    moved: RunningEmulator,
+    honest: dict[str, dict[str, pl.DataFrame]],
+    tmp_path: Path,
+    way: tuple[Protocol, bool],
+    route: str,
+    deviation: dict[str, object],
+) -> None:
+    rows, ids = honest[NAMES[WAYS.index(way)]], longest(moved, way)
+    moved.set_faults([{"route": route, **deviation}])
+    progress = Progress()
+    result = sync_here(moved, tmp_path, protocol=way[0], thread_ids=ids, progress=progress)
+    moved.clear_faults()
+
+    if result.verdict == "complete" and not (progress.hints or progress.threads_missing):
+        assert differing(rows, rows_of(tmp_path)) == []
+        return
+    healed = sync_here(moved, tmp_path, protocol=way[0], thread_ids=ids)
+    assert healed.verdict == "complete"
+    assert differing(rows, rows_of(tmp_path)) == []
