@@ -5,12 +5,12 @@ UV ?= uv
 RUN := .venv/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
 DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
-PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
+PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt tests/peers/agentserver-requirements.txt | cksum | cut -d' ' -f1)
 READERS := .readers/.ready-$(shell cat tests/readers/*requirements.txt | cksum | cut -d' ' -f1)
 
 .PHONY: demo test check prices licences architecture decisions audit \
 	notebooks test-peers test-browser test-duckdb15 test-lake test-publishers test-dates faults load-test mutants \
-	bench lock clean
+	pictures bench lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -39,7 +39,7 @@ $(DEV): $(BIN)/python
 notebooks: $(DEV)  ## execute the notebooks over a fresh sample and store their outputs
 	$(BIN)/python notebooks/execute.py
 
-test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM and Prism before the emulator, raw parts and a lake in Azurite; needs node and npm
+test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM, Prism and hosted agents, raw parts and a lake in Azurite; needs node and npm
 	$(BIN)/python -m pytest -o addopts=-q tests/peers
 
 $(PEERS):
@@ -51,6 +51,9 @@ $(PEERS):
 	$(PYTHON) -m venv --clear .peers/litellm
 	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/peers/requirements.txt
+	$(PYTHON) -m venv --clear .peers/agentserver
+	.peers/agentserver/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/peers/agentserver-requirements.txt
 	touch $@
 
 test-lake: $(DEV) $(READERS)  ## nine readers of Delta tables find in a lake what the warehouse has; they take about 2 GB
@@ -96,6 +99,9 @@ bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/REA
 
 test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
 	tests/browser/run
+
+pictures: $(DEV)  ## draw what README.md shows: the report (needs Debian's chromium) and the sample in a terminal
+	$(BIN)/python -m scripts.draw_pictures
 
 prices:  ## compare data/prices.csv with three lists of others, in a venv of its own; fails on a difference nobody judged
 	$(PYTHON) -m venv .venv-prices

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.corpus import open_corpus, write_subset
 from bench.growth import measure_growth
+from bench.imports import measure_archive
 from bench.measure import Measurement
 from bench.ray_import import measure_imports
 from bench.report import format_spread, format_table
@@ -252,6 +253,11 @@ def ray(settings: Settings) -> Result:
     return Result(*measure_imports(settings))
 
 
+def archive(settings: Settings) -> Result:
+    """`import` of one archive of JSON lines, beside what DuckDB and Polars make of it."""
+    return Result(*measure_archive(settings))
+
+
 def growth(settings: Settings) -> Result:
     """What each further thread, run, step and MiB costs."""
     return Result(*measure_growth(settings))
@@ -262,6 +268,7 @@ MODES = {
     "second": second,
     "memory": memory,
     "rebuild": rebuild,
+    "import": archive,
     "startup": startup,
     "pacing": pacing,
     "ray": ray,

@@ -86,18 +86,6 @@ def land_documents(
     )
 
 
-def unread_of(read: Iterable[ArchiveFile], known: Iterable[ArchiveFile]) -> list[UnreadFile]:
-    """Of the files that were `read` those of which something could not be; those that could be now and that `known`
-    records tell otherwise of have no place.
-    """
-    once = {archive.sha256 for archive in known if archive.unrecognised}
-    return [
-        UnreadFile(each.file, each.sha256, each.unrecognised, next(iter(each.first_unrecognised), ""))
-        for each in read
-        if each.unrecognised or each.sha256 in once
-    ]
-
-
 def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
     """The record of a whole file from those of its ranges, given in their order."""
     counts = {name: sum(getattr(record, name) for record in records) for name in (*COUNTS, "items_alone")}
@@ -118,7 +106,8 @@ def _contents_of(documents: Iterable[Document | Damage], beside: Callable[[str],
 class ArchiveLander:
     """Collects what archives hold and lands it in parts, the record of each file not before its content.
 
-    With a `flat` store parts are flattened as well. `first_place`: how many objects, or more, the import has before.
+    With a `flat` store parts are flattened as well; `landed` hears of each.
+    `first_place`: how many objects, or more, the import has before.
     """
 
     def __init__(
@@ -134,10 +123,12 @@ class ArchiveLander:
         first_place: int = 0,
         odd_fields: Sequence[str] = (),
         facts: SourceFacts | None = None,
+        landed: Callable[[], None] | None = None,
     ) -> None:
         hide = hiding_with(content_key)
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
         self._flat = flat
+        self._landed = landed
         self._odd_fields = list(odd_fields)
         self._facts = facts or SourceFacts()
         self.content_key = content_key
@@ -266,4 +257,6 @@ class ArchiveLander:
             self.parts.append(part)
             if self._flat is not None:
                 self._flat.write(part)
+            if self._landed is not None:
+                self._landed()
         self._has_landed = True

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 from pipeline.errors import ConfigurationError
 from pipeline.http.retrying import RetryPolicy
 from pipeline.http.tokens import TokenSource, identity_token, read_key_file, run_key_command, token_command
+from pipeline.program import command
 from pipeline.protocol.endpoint import Endpoint, check_base_url, check_headers, hide_credentials
 from pipeline.protocol.kinds import COMMON_HINTS, KINDS, Kind, auth_headers
 from pipeline.protocol.pages import Protocol, SourceFacts
@@ -113,12 +114,7 @@ class Settings:
         kind = KINDS[self["kind"]]
         base_url = self["base_url"] or kind.base_url
         if not base_url:
-            variable = " set OPENAI_BASE_URL," if kind.takes_openai_variables else ""
-            raise ConfigurationError(
-                f"no server is configured for profile {self.source!r}: give --base-url {kind.base_url_example},"
-                f"{variable} or write base_url into [profiles.{self.source}] of {CONFIG_FILE}."
-                " To look around first, without a key or a network: python -m pipeline sync --sample"
-            )
+            raise ConfigurationError(self.no_server())
         hosts = frozenset(self["plain_http_hosts"])
         with self._naming_profile():
             checked_url = check_base_url(base_url, plain_http_hosts=hosts)
@@ -137,6 +133,23 @@ class Settings:
             hints=(*kind.hints, *COMMON_HINTS),
             whole_lists=self["whole_lists"],
         )
+
+    def no_server(self) -> str:
+        """That no server is configured, with the ways to name one that answers."""
+        kind = KINDS[self["kind"]]
+        section = f"[profiles.{self.source}] of {CONFIG_FILE}"
+        found = f"no server is configured for profile {self.source!r}"
+        sample = f"To look around first, without a key or a network: {command('sync --sample')}"
+        if kind.base_url_example and not kind.takes_openai_variables:
+            return f"{found}: give --base-url {kind.base_url_example} or write base_url into {section}.\n  {sample}"
+        foundry = KINDS["foundry"].base_url_example
+        ways = (
+            f'Foundry: kind = "foundry" and base_url = "{foundry}" in {section}',
+            "A gateway (Portkey, LiteLLM) or your own server: --base-url https://HOST/v1, or OPENAI_BASE_URL",
+            f"What you saved before OpenAI and Azure OpenAI switched this API off: {command('import PATH...')}",
+            sample,
+        )
+        return "\n  ".join((f"{found}. Name one:", *ways))
 
     def tokens(self) -> TokenSource | None:
         """Where bearer tokens that end come from, if the profile names a command or azure-identity."""

@@ -31,6 +31,10 @@ class SqlFile:
         """Tables and views that this one is made from."""
         return _split_names(self.fields.get("reads", ""))
 
+    def names(self, field: str) -> list[str]:
+        """Names that a field of the header has."""
+        return _split_names(self.fields.get(field, ""))
+
     @property
     def params(self) -> dict[str, str]:
         """Named parameters of a query with their defaults."""

@@ -95,6 +95,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def whole_message(error: Exception) -> str:
+    """A DuckDB message on SQL of a person's own: with the names that it offers and its mark under the place."""
+    return str(error).strip()
+
+
 def first_line(error: Exception) -> str:
     """The part of a DuckDB message that a person needs."""
     return str(error).strip().splitlines()[0]

@@ -8,11 +8,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from pipeline.errors import ConfigurationError, WarehouseLockedError
+from pipeline.program import command
 from pipeline.raw.parts import RawStore
 from pipeline.raw.places import RAW, holds_parts
 from pipeline.raw.prune_record import advise_rebuild
@@ -62,12 +64,10 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
     Raises ConfigurationError if there is no warehouse of this version, WarehouseLockedError if a process writes to it.
     """
     if not path.exists():
-        makes = "load` makes one, or a sync that runs" if holds_parts(path.parent) else "sync --sample` makes one"
-        raise ConfigurationError(f"there is no warehouse at {path}: `python -m pipeline {makes}")
+        verb, or_ = ("load", ", or a sync that runs") if holds_parts(path.parent) else ("sync --sample", "")
+        raise ConfigurationError(f"there is no warehouse at {path}: `{command(verb)}` makes one{or_}")
 
-    def attach() -> Connection:
-        return duckdb.connect(str(path), read_only=True)
-
+    attach = partial(duckdb.connect, str(path), read_only=True)
     with _heeding_interruption(), _retrying(path, wait_s=_READ_WAIT_S, attempt=attach) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check_version(connection, path)
@@ -253,7 +253,7 @@ def _naming_full_disk(path: Path) -> Iterator[None]:
     except (duckdb.IOException, duckdb.FatalException) as error:
         raise ConfigurationError(
             f"cannot write the warehouse {path}: {first_line(error)}. It is as it was before this load; raw parts are"
-            " kept: make room, then run the same command again or `python -m pipeline load`"
+            f" kept: make room, then run the same command again or `{command('load')}`"
         ) from error
 
 

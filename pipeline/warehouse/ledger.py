@@ -29,6 +29,16 @@ where sealed
     )
 """
 
+# Threads whose runs are seen to at a time, from the first to the last id: what they cost takes memory to work out.
+_RUNS_AT_ONCE = 8192
+_SPANS = f"""
+select min(thread_id), max(thread_id) from (
+    select thread_id, sum(count(*)) over (order by thread_id) // {_RUNS_AT_ONCE} as span
+    from posted_runs group by thread_id
+) as threads
+group by span order by span
+"""
+
 # Through `usage_costs`: what the ledger has keeps its price, all else gets the price of today's book.
 _LEDGER_ROWS = """
 create or replace temp table ledger_rows as
@@ -43,6 +53,7 @@ semi join posted_runs using (source, thread_id, run_id)
 left join run_steps using (source, thread_id, run_id, step_id)
 left join runs using (source, thread_id, run_id)
 left join walks on walks.walk_id = coalesce(run_steps.walk_id, runs.walk_id)
+where usage_costs.thread_id between $first and $last
 """
 
 # Runs of the ledger of which a step or rest is told that it does not have: of tokens that it may have elsewhere.
@@ -121,7 +132,9 @@ where (source, thread_id, run_id) in (select (source, thread_id, run_id) from re
 """
 
 _DELETE_POSTED = """
-delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
+delete from cost_ledger
+where thread_id between $first and $last
+    and (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
 """
 
 _INSERT_ROWS = """
@@ -160,15 +173,17 @@ delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
 def post_touched_runs(connection: Connection) -> None:
     """Write the costs of those of `touched_runs` that are over; a run that has a price already keeps it."""
     connection.execute(_POSTED_RUNS)
-    connection.execute(_LEDGER_ROWS)
-    connection.execute(_RETOLD_RUNS)
-    if has_rows(connection, "retold_runs"):
-        connection.execute(_OTHERWISE_PRICED)
-        connection.execute(_KEEP_PRICES)
-        connection.execute(_FORGET_PRICES)
-        connection.execute(_LEDGER_ROWS)
-    connection.execute(_DELETE_POSTED)
-    connection.execute(_INSERT_ROWS)
+    for first, last in connection.execute(_SPANS).fetchall():
+        span = {"first": first, "last": last}
+        connection.execute(_LEDGER_ROWS, span)
+        connection.execute(_RETOLD_RUNS)
+        if has_rows(connection, "retold_runs"):
+            connection.execute(_OTHERWISE_PRICED)
+            connection.execute(_KEEP_PRICES)
+            connection.execute(_FORGET_PRICES)
+            connection.execute(_LEDGER_ROWS, span)
+        connection.execute(_DELETE_POSTED, span)
+        connection.execute(_INSERT_ROWS)
 
 
 def keep_ledger(connection: Connection, old: Path) -> int | None:

@@ -224,7 +224,7 @@ def test_items_of_an_unknown_type_are_counted(tmp_path: Path) -> None:
     assert import_here(tmp_path / "data", path).unrecognised == 0
     with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
         [finding] = run_checks(connection)
-    assert (finding.name, finding.severity) == ("unknown_item_types", "warn")
+    assert (finding.name, finding.level, finding.rows) == ("unknown_item_types", "warn", 1)
     assert "dream_weaving" in finding.message
 
 

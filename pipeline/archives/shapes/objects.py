@@ -40,7 +40,6 @@ _MARKS = re.compile(
     rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"|' + MARKS,
     re.IGNORECASE,
 )
-_INNER_MARKS = (b'teps"', b'"runs"', b'"Runs"')  # Signs of an object that holds others of them.
 # Fields that hold the runs of a thread or the steps of a run, whatever their items say of themselves.
 _LISTS: dict[str, Resource] = {"steps": "steps", "run_steps": "steps", "runs": "runs", "thread_runs": "runs"}
 _ENVELOPE = frozenset({"object", "data", "first_id", "last_id", "has_more", "error"})
@@ -181,8 +180,8 @@ def _listed(head: Head, found: list[Found], context: Context, *, item_count: int
 
 def _read_item(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:
     """A run or a step, and what it holds of others: those are not of it, and its body is what is left."""
-    # Most objects by far say once what they are, and hold nothing else.
-    if body.count(b"thread.run") > 1 or any(mark in body for mark in _INNER_MARKS):
+    # Most objects by far say once what they are, and have no field for steps or runs, in whatever spelling.
+    if body.count(b"thread.run") > 1 or b'teps"' in body or b'uns"' in body:
         fields = fields_of(body)
         known = _ITEM_NAMES[resource]
         own_run = text_or_none(head.id) if resource == "runs" else text_or_none(head.run_id)
