@@ -12,7 +12,7 @@ RECORDERS := .recorders/.ready-$(shell cat tests/recorders/package-lock.json tes
 
 .PHONY: demo test check prices licences architecture decisions audit \
 	notebooks test-peers test-browser test-duckdb15 test-lake test-recorders test-tools test-publishers test-dates faults load-test \
-	mutants bench wheels lock clean
+	mutants pictures bench wheels lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
 	$(BIN)/python -m pipeline sync --sample
@@ -41,7 +41,7 @@ $(DEV): $(BIN)/python
 notebooks: $(DEV)  ## execute the notebooks over a fresh sample and store their outputs
 	$(BIN)/python notebooks/execute.py
 
-test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM, Prism and clients before the emulator, raw parts and a lake in Azurite; needs node and npm
+test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM, Prism, hosted agents and clients, raw parts and a lake in Azurite; needs node and npm
 	$(BIN)/python -m pytest -o addopts=-q tests/peers
 
 $(PEERS):
@@ -56,6 +56,9 @@ $(PEERS):
 	$(PYTHON) -m venv --clear .peers/clients
 	.peers/clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/peers/clients-requirements.txt
+	$(PYTHON) -m venv --clear .peers/agentserver
+	.peers/agentserver/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/peers/agentserver-requirements.txt
 	touch $@
 
 test-lake: $(DEV) $(READERS)  ## nine readers of Delta tables find in a lake what the warehouse has; they take about 2 GB
@@ -129,6 +132,9 @@ bench: $(DEV)  ## beside openai-python, dlt and curl on one nginx; see bench/REA
 
 test-browser: $(DEV)  ## the report in a real browser; needs node, npm and Debian's chromium
 	tests/browser/run
+
+pictures: $(DEV)  ## draw what README.md shows: the report (needs Debian's chromium) and the sample in a terminal
+	$(BIN)/python -m scripts.draw_pictures
 
 prices:  ## compare data/prices.csv with three lists of others, in a venv of its own; fails on a difference nobody judged
 	$(PYTHON) -m venv .venv-prices

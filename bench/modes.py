@@ -10,7 +10,9 @@ from typing import Any
 
 from bench.corpus import open_corpus, write_subset
 from bench.growth import measure_growth
+from bench.imports import measure_archive
 from bench.measure import Measurement
+from bench.queries import measure_queries
 from bench.ray_import import measure_imports
 from bench.report import format_spread, format_table
 from bench.rounds import Round, run_case, run_measured
@@ -252,9 +254,19 @@ def ray(settings: Settings) -> Result:
     return Result(*measure_imports(settings))
 
 
+def archive(settings: Settings) -> Result:
+    """`import` of one archive of JSON lines, beside what DuckDB and Polars make of it."""
+    return Result(*measure_archive(settings))
+
+
 def growth(settings: Settings) -> Result:
     """What each further thread, run, step and MiB costs."""
     return Result(*measure_growth(settings))
+
+
+def queries(settings: Settings) -> Result:
+    """Named queries, report and check at several sizes, beside DuckDB alone and another commit."""
+    return Result(*measure_queries(settings))
 
 
 MODES = {
@@ -262,9 +274,11 @@ MODES = {
     "second": second,
     "memory": memory,
     "rebuild": rebuild,
+    "import": archive,
     "startup": startup,
     "pacing": pacing,
     "ray": ray,
     "growth": growth,
     "stages": stages,
+    "queries": queries,
 }

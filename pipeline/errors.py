@@ -28,6 +28,12 @@ class IncompleteError(PipelineError):
     exit_code = 4
 
 
+class UnreachedError(PipelineError):
+    """Nothing ever answered where the server should be: look at the base URL, the network, the proxy."""
+
+    exit_code = 4
+
+
 class DamagedPartError(IncompleteError):
     """Raw parts are not what was written: they are set aside, a sync of the same threads fetches what they held."""
 

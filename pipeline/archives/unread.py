@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipeline.archives.shapes.content import Unrecognised
+from pipeline.protocol.pages import ArchiveFile, UnreadFile
 
 _SHOWN = 3
 _LINE = re.compile(r"(?P<places>.*?)(?: and (?P<more>[0-9,]+) more)?: (?P<reason>.*)", re.DOTALL)
@@ -43,3 +44,15 @@ class UnreadPlaces:
         places = self.places[reason]
         more = self.counts[reason] - len(places)
         return f"{', '.join(places)}{f' and {more:,} more' if more else ''}: {reason}"
+
+
+def unread_of(read: Iterable[ArchiveFile], known: Iterable[ArchiveFile]) -> list[UnreadFile]:
+    """Of the files that were `read` those of which something could not be; those that could be now and that `known`
+    records tell otherwise of have no place.
+    """
+    once = {archive.sha256 for archive in known if archive.unrecognised}
+    return [
+        UnreadFile(each.file, each.sha256, each.unrecognised, next(iter(each.first_unrecognised), ""))
+        for each in read
+        if each.unrecognised or each.sha256 in once
+    ]

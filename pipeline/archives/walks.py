@@ -52,11 +52,12 @@ def make_walks(
         pages.setdefault(group, []).append((file, page))
         groups.setdefault(group, [])
     orders = Counter() if orders is None else orders
-    for (resource, *_), items in groups.items():
-        for (file, _), rises in _rises_of(items).items():
+    of_lists = {group: _rises_of(items) for group, items in groups.items()}
+    for (resource, *_), found_rises in of_lists.items():
+        for (file, _), rises in found_rises.items():
             orders[file, resource] += rises
     for group, items in groups.items():
-        newest = _newest(_in_order(items, orders))
+        newest = _newest(_in_order(items, of_lists[group], orders))
         is_backwards = bool(newest) and all(place < 0 for (_, place), _, _ in newest)
         first_index = -(first_place + len(found)) if is_backwards and first_place else first_place
         certificate = _certificate(group, newest, now=now, first_index=first_index)
@@ -119,9 +120,10 @@ def _ended_at(run: Found) -> datetime | None:
     return _EPOCH + timedelta(seconds=max(known)) if known else run.context.seen_at
 
 
-def _in_order(items: Sequence[tuple[int, str, Found]], orders: FileOrders) -> list[_Placed]:
+def _in_order(
+    items: Sequence[tuple[int, str, Found]], of_lists: Mapping[_ListKey, int], orders: FileOrders
+) -> list[_Placed]:
     """Ascending by creation; within a second as their list had them, backwards where it was descending."""
-    of_lists = _rises_of(items)
     of_files: Counter[str] = Counter()
     for (file, _), rises in of_lists.items():
         of_files[file] += rises
@@ -202,6 +204,9 @@ def _seconds_of(value: object) -> float | None:
     """An instant of the protocol in seconds; None if it is unset or no instant."""
     if value is None:
         return None
+    # As the protocol has them: most by far.
+    if type(value) is int and 0 < value <= MILLISECONDS_ABOVE:
+        return float(value)
     try:
         seconds, _ = read_instant(value)
     except (ValueError, OverflowError):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.help import GROUP, Verb
 from pipeline.cli.options import (
     DataDir,
     Executor,
@@ -18,11 +19,12 @@ from pipeline.cli.options import (
 )
 
 publish_app = typer.Typer(
-    help="Publish the tables to a format that other engines read.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Publish the tables to a format that other engines read.",
+    **GROUP,
 )
 
 
-@publish_app.command("delta")
+@publish_app.command("delta", cls=Verb)
 def publish_delta(
     place: Annotated[
         str,

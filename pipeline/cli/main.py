@@ -4,13 +4,16 @@ import errno
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline import __version__
+from pipeline.cli.docs import docs
 from pipeline.cli.emulate import emulate
 from pipeline.cli.forget import forget
+from pipeline.cli.help import SETTINGS, Verb, Verbs
 from pipeline.cli.lake import publish_app
 from pipeline.cli.money import add_money_verbs
 from pipeline.cli.objects import runs_app, steps_app
@@ -18,15 +21,22 @@ from pipeline.cli.sync import import_, sync
 from pipeline.cli.upkeep import doctor, prune
 from pipeline.cli.warehouse import load, query, report, status
 from pipeline.console.plain_text import plain_text
-from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
+from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError, UnreachedError
 from pipeline.flatten.garbage_collector import tune_garbage_collector
+from pipeline.program import NAME, command, missing_package
 
 _OTHERS = 0o077
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_EXIT_CODES = """
-Exit codes: 0 done; 1 a bug of ours; 2 usage or configuration; 3 refused by the server (key, quota, permission);
-4 incomplete (some threads or walks failed, what landed is kept); 5 a check or a budget failed;
-6 the warehouse is locked; 130 interrupted, safe to run again.
+_EXIT_CODES = """\b
+Exit codes:
+    0  done
+    1  a bug of ours
+    2  usage or configuration
+    3  refused by the server: key, quota, permission
+    4  incomplete: something could not be had, what landed is kept
+    5  a check or a budget failed
+    6  the warehouse is locked
+  130  interrupted, safe to run again
 """
 
 app = typer.Typer(
@@ -34,23 +44,28 @@ app = typer.Typer(
     help="Run steps of AI assistants into DuckDB: what their tools did and what they cost.",
     epilog=_EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
+    cls=Verbs,
+    # A shell completes the name of a program.
+    add_completion=Path(sys.argv[0]).name == NAME,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
 )
-app.command()(sync)
-app.command("import")(import_)
-app.command()(load)
-app.command()(status)
-app.command()(query)
-app.command()(report)
+app.command(cls=Verb)(sync)
+app.command("import", cls=Verb)(import_)
+app.command(cls=Verb)(load)
+app.command(cls=Verb)(status)
+app.command(cls=Verb)(query)
+app.command(cls=Verb)(report)
 app.add_typer(publish_app, name="publish")
 add_money_verbs(app)
-app.command()(prune)
-app.command()(forget)
-app.command()(doctor)
+app.command(cls=Verb)(prune)
+app.command(cls=Verb)(forget)
+app.command(cls=Verb)(doctor)
+app.command(cls=Verb)(docs)
 app.add_typer(runs_app, name="runs")
 app.add_typer(steps_app, name="steps")
-app.command()(emulate)
+app.command(cls=Verb)(emulate)
 
 
 def main() -> None:
@@ -81,6 +96,8 @@ def _run() -> int:
     except PipelineError as error:
         hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
         print(plain_text(f"error: {error}{hint}"), file=sys.stderr)
+        if isinstance(error, UnreachedError):
+            print(f"{command('doctor')} looks for the reason", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: it is safe to run this again", file=sys.stderr)
@@ -91,6 +108,9 @@ def _run() -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
         if isinstance(error, OSError) and error.errno in _FULL:
             return _say_cannot_write(error)
+        if isinstance(error, ModuleNotFoundError) and (found := missing_package(error)):
+            print(f"error: {found}", file=sys.stderr)
+            return ConfigurationError.exit_code
         print(f"This is a bug in run-steps-pipeline {__version__}; please report it with:", file=sys.stderr)
         print(traceback.format_exc(), file=sys.stderr)
         return 1

@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.help import GROUP, Verb
 from pipeline.cli.options import DataDir, Json, LockWait, ProfileName, read_flags
 
-prices_app = typer.Typer(no_args_is_help=True, help="The price book: what it says, why, and repricing of sealed runs.")
+prices_app = typer.Typer(
+    **GROUP,
+    help="The price book: what it says, why, and repricing of sealed runs.",
+)
 
 
-@prices_app.command("list")
+@prices_app.command("list", cls=Verb)
 def list_prices(
     text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only models whose name contains this.")] = "",
     data_dir: DataDir = None,
@@ -22,7 +26,7 @@ def list_prices(
     print_prices(read_flags(data_dir=data_dir), text, as_json=as_json)
 
 
-@prices_app.command("explain")
+@prices_app.command("explain", cls=Verb)
 def explain_price(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's or a deployment's name.")],
     at: Annotated[str | None, typer.Option("--at", metavar="DATE", help="The day (default: today, UTC).")] = None,
@@ -46,7 +50,7 @@ def explain_price(
     print_explanation(settings, model, at, asked=Charged(provider=provider, sku=sku), as_json=as_json)
 
 
-@prices_app.command("reprice")
+@prices_app.command("reprice", cls=Verb)
 def reprice(
     model: Annotated[str | None, typer.Option("--model", help="Only runs of this model.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
@@ -151,7 +155,7 @@ def explain_change(
 def add_money_verbs(app: typer.Typer) -> None:
     """Put these verbs onto the command line."""
     app.add_typer(prices_app, name="prices")
-    app.command("check")(check)
-    app.command("import-usage")(import_usage)
-    app.command("explain-cost")(explain_cost)
-    app.command("explain-change")(explain_change)
+    app.command("check", cls=Verb)(check)
+    app.command("import-usage", cls=Verb)(import_usage)
+    app.command("explain-cost", cls=Verb)(explain_cost)
+    app.command("explain-change", cls=Verb)(explain_change)

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.help import GROUP, Verb
 from pipeline.cli.options import AllowHttp, BaseUrl, Content, ProfileName, read_flags, spread
 
 if TYPE_CHECKING:
     from pipeline.verbs.objects import Connected
 
-runs_app = typer.Typer(no_args_is_help=True, help="Runs as the server sends them, one JSON text a line.")
-steps_app = typer.Typer(no_args_is_help=True, help="Run steps as the server sends them, one JSON text a line.")
+runs_app = typer.Typer(**GROUP, help="Runs as the server sends them, one JSON text a line.")
+steps_app = typer.Typer(
+    **GROUP,
+    help="Run steps as the server sends them, one JSON text a line.",
+)
 
 
 class Order(StrEnum):
@@ -84,28 +88,28 @@ def _print_object(server: Server, *segments: str, include: list[str] | None = No
     print_object(server.connect(), segments, include or ())
 
 
-@runs_app.command("list")
+@runs_app.command("list", cls=Verb)
 @spread
 def list_runs(thread_id: ThreadId, page: Page, server: Server) -> None:
     """A page of a thread's runs, or with --all every run."""
     _print_list(server, page, "threads", thread_id, "runs")
 
 
-@runs_app.command("get")
+@runs_app.command("get", cls=Verb)
 @spread
 def get_run(thread_id: ThreadId, run_id: RunId, server: Server) -> None:
     """One run."""
     _print_object(server, "threads", thread_id, "runs", run_id)
 
 
-@steps_app.command("list")
+@steps_app.command("list", cls=Verb)
 @spread
 def list_steps(thread_id: ThreadId, run_id: RunId, *, page: Page, include: Include = None, server: Server) -> None:
     """A page of a run's steps, or with --all every step."""
     _print_list(server, page, "threads", thread_id, "runs", run_id, "steps", include=include)
 
 
-@steps_app.command("get")
+@steps_app.command("get", cls=Verb)
 @spread
 def get_step(thread_id: ThreadId, run_id: RunId, step_id: StepId, *, include: Include = None, server: Server) -> None:
     """One step."""

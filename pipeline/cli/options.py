@@ -50,7 +50,7 @@ Content = Annotated[
     ContentMode | None,
     typer.Option("--content", help="Keep texts of customers in full, or hashed: a keyed hash and the size only."),
 ]
-ProfileName = Annotated[str | None, typer.Option("--profile", help="A \\[profiles.NAME] of pipeline.toml.")]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="A [profiles.NAME] of pipeline.toml.")]
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Where the API is, for example https://HOST/v1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]

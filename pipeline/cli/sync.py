@@ -199,8 +199,10 @@ def _narrow(naming: "Naming", settings: "Settings", *, since: str | None, shard:
 
 def import_(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Files, folders, globs: JSON, JSONL, HAR, also .gz or .zst.")
+        list[str],
+        typer.Argument(metavar="PATH...", help="Files, folders, globs: JSON, JSONL, HAR, .gz, .zst; - is stdin."),
     ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come; write nothing.")] = False,
     source: Annotated[
         str | None, typer.Option("--source", help="The source that they belong to (default: the profile, or archive).")
     ] = None,
@@ -240,5 +242,6 @@ def import_(
         workers=workers or 0,
         odd_fields=settings["odd_fields"],
         facts=settings.source_facts(is_named=profile is not None),
+        dry_run=dry_run,
     )
     raise typer.Exit(import_archives(request, quiet=quiet, as_json=as_json, log_format=log_format.value))

@@ -2,17 +2,20 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags
+from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags, spread
 from pipeline.errors import ConfigurationError, IncompleteError
 
-_TABLE_ROWS = 50
+if TYPE_CHECKING:
+    from pipeline.raw.parts import RawStore
+    from pipeline.verbs.query.output import Look
 
 
 class Output(StrEnum):
@@ -21,7 +24,52 @@ class Output(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    JSONL = "jsonl"
+    MARKDOWN = "markdown"
     PARQUET = "parquet"
+
+
+@dataclass
+class LookOptions:
+    """Options that say how an answer is printed."""
+
+    output: Annotated[
+        Output | None,
+        typer.Option("--format", "-f", help="Default: by the ending of --out, else table."),
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there.")] = None
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**31, help="Rows to print (default: as the query says)."),
+    ] = None
+    everything: Annotated[bool, typer.Option("--all", help="Print all rows.")] = False
+    wide: Annotated[bool, typer.Option("--wide", help="All columns, however wide the terminal is.")] = False
+    vertical: Annotated[bool, typer.Option("--vertical", help="Each value on a line of its own.")] = False
+    decimal_strings: Annotated[bool, typer.Option("--decimal-strings", help="JSON with exact numbers as texts.")] = (
+        False
+    )
+    csv_raw: Annotated[
+        bool,
+        typer.Option("--csv-raw", help="CSV whose texts a spreadsheet may run."),
+    ] = False
+
+    def chosen(self) -> "Look":
+        """What they come to."""
+        from pipeline.verbs.query.output import FORMATS, Look
+
+        ending = "" if self.out is None else self.out.suffix.removeprefix(".").lower()
+        output = Output.JSON.value if self.as_json else self.output and self.output.value
+        return Look(
+            output=output or FORMATS.get(ending, Output.TABLE.value),
+            limit=self.limit,
+            everything=self.everything,
+            raw_csv=self.csv_raw,
+            decimal_strings=self.decimal_strings,
+            wide=self.wide,
+            vertical=self.vertical,
+            out=self.out,
+        )
 
 
 def load(
@@ -44,8 +92,6 @@ def load(
     from pipeline.raw.prune_record import forget_pruned as forget_record
     from pipeline.upkeep.gathering import gather_parts, gathering_store, raw_folder
     from pipeline.warehouse.database import warehouse_path
-    from pipeline.warehouse.load import load_new_parts
-    from pipeline.warehouse.load import rebuild as rebuild_warehouse
     from pipeline.warehouse.loaded_parts import refuse_if_missed, sweep_leftovers
     from pipeline.warehouse.lost_values import any_counted, held_parts, lost_since, summary_of, warnings_of
 
@@ -64,12 +110,7 @@ def load(
             f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
         )
     held = frozenset[str]() if rebuild else held_parts(warehouse)
-    if rebuild:
-        count = rebuild_warehouse(
-            store, warehouse, wait_s=lock_wait, without_pruned=forget_pruned, no_ledger=_say_priced_anew
-        )
-    else:
-        count = load_new_parts(store, warehouse, wait_s=lock_wait)
+    count = _load(store, warehouse, wait_s=lock_wait, rebuild=rebuild, forget_pruned=forget_pruned)
     lost = lost_since(warehouse, held)
     for warning in warnings_of(lost):
         print(f"warning: {warning}", file=sys.stderr)
@@ -84,6 +125,25 @@ def load(
         refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
     if any_counted(lost):
         raise typer.Exit(IncompleteError.exit_code)
+
+
+def _load(store: "RawStore", warehouse: Path, *, wait_s: float, rebuild: bool, forget_pruned: bool) -> int:
+    """How many parts were loaded, or the warehouse rebuilt from."""
+    from pipeline.cluster.flatteners import flatteners
+    from pipeline.warehouse.load import load_new_parts
+    from pipeline.warehouse.load import rebuild as rebuild_warehouse
+
+    with flatteners(store, store.list_parts() if rebuild or not warehouse.exists() else []) as flattener:
+        if not rebuild:
+            return load_new_parts(store, warehouse, wait_s=wait_s, flattener=flattener)
+        return rebuild_warehouse(
+            store,
+            warehouse,
+            wait_s=wait_s,
+            without_pruned=forget_pruned,
+            no_ledger=_say_priced_anew,
+            flattener=flattener,
+        )
 
 
 def status(
@@ -104,26 +164,34 @@ def status(
         print_status(settings.data_dir, as_json=as_json)
 
 
+@spread
 def query(
-    text: Annotated[str | None, typer.Argument(metavar="NAME|SQL", help="A named query or one SQL statement.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME|SQL", help="A named query, a table, SQL in quotes, a file.sql, or - (stdin)."),
+    ] = None,
+    *,
+    list_queries: Annotated[bool, typer.Option("--list", "-l", help="The named queries.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="From 2026-05-01, 2026-05, 30d or 4w on."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="To 2026-05-31 or 2026-05, both included."),
+    ] = None,
     params: Annotated[
-        list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter ($NAME in the SQL).")
+        list[str] | None,
+        typer.Option("--param", metavar="NAME=VALUE", help="A parameter ($NAME in the SQL)."),
     ] = None,
-    output: Annotated[Output, typer.Option("--format", help="How to print the result.")] = Output.TABLE,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=0, max=2**31, help="Rows to print (default: 50 of a table, else all).")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Print all rows.")] = False,
-    csv_raw: Annotated[
-        bool,
-        typer.Option("--csv-raw", help="CSV with texts as they are: a spreadsheet may run those that are formulas."),
-    ] = False,
-    list_queries: Annotated[bool, typer.Option("--list", help="The named queries.")] = False,
+    look: LookOptions,
     lake: LakePlace = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run a named query or SQL, read-only."""
-    from pipeline.verbs.query import print_queries, print_result, run_query
+    from pipeline.money.periods import parse_days
+    from pipeline.verbs.query.command import ask, read_text
+    from pipeline.verbs.query.output import check_look, print_answer, print_queries
     from pipeline.warehouse.database import warehouse_path
 
     if list_queries:
@@ -131,10 +199,11 @@ def query(
         return
     if text is None:
         raise ConfigurationError("say what to query: a name (query --list shows them) or SQL in quotes")
+    period = parse_days(since, until, today=datetime.now(UTC).date())
     place = warehouse_path(read_flags(data_dir=data_dir).data_dir) if lake is None else lake
-    result = run_query(place, text, _pairs(params or []))
-    rows = None if everything else _rows_to_print(output, limit)
-    print_result(result, output.value, limit=rows, raw_csv=csv_raw)
+    chosen = look.chosen()
+    check_look(chosen)
+    print_answer(ask(place, read_text(text), _pairs(params or []), period=period, look=chosen), chosen)
 
 
 def report(
@@ -142,27 +211,35 @@ def report(
         Path | None, typer.Option("--out", metavar="FILE", help="The HTML file (default: report.html in DATA_DIR).")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="AGE|DATE", help="Only usage since 30d, 4w or a date (whole UTC days).")
+        str | None,
+        typer.Option(metavar="WHEN", help="Only usage since 30d, 4w, 2026-05 or 2026-05-01 (UTC days)."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only usage until this UTC day, itself in it.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", help="The key of runs' metadata that names customers (default: customer, or a usual one)."
+        ),
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Only this source (default: all).")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write one HTML file that opens offline: spend, tools, waste, and what is known to be missing."""
+    from pipeline.money.periods import parse_days
     from pipeline.report import Scope, write_report
-    from pipeline.threads.selection import parse_since
     from pipeline.warehouse.database import warehouse_path
 
     now = datetime.now(UTC)
     folder = read_flags(data_dir=data_dir).data_dir
     path = out or folder / "report.html"
-    since_on = None if since is None else parse_since(since, now=now).astimezone(UTC).date()
-    write_report(warehouse_path(folder), path, Scope(source, since_on), now=now)
+    period = parse_days(since, until, today=now.date())
+    since_on = period.first_on if period and since else None
+    until_on = period.last_on if period and until else None
+    write_report(warehouse_path(folder), path, Scope(source, since_on, until_on, key), now=now)
     # What is no plain file may be where this would be printed.
     print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)
-
-
-def _rows_to_print(output: Output, limit: int | None) -> int | None:
-    return _TABLE_ROWS if limit is None and output is Output.TABLE else limit
 
 
 def _say_priced_anew() -> None:

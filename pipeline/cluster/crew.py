@@ -64,7 +64,7 @@ class Crew:
         process = self._context.Process(
             target=_live, args=(theirs, self._paused_until), name=f"extract-{number}", daemon=True
         )
-        with _no_interrupt_passed_on():
+        with no_interrupt_passed_on():
             process.start()
         theirs.close()
         return process, ours
@@ -84,7 +84,7 @@ def start_early(asked: int, *, data_dir: Path, files: Sequence[str]) -> Crew | N
 
 
 @contextlib.contextmanager
-def _no_interrupt_passed_on() -> Iterator[None]:
+def no_interrupt_passed_on() -> Iterator[None]:
     """Processes that are started inside never hear Ctrl-C, which reaches their whole group: the parent decides."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -3,19 +3,20 @@ loads, and lands the record of a file whose ranges have all landed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate, groupby
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, join_records, unread_of
+from pipeline.archives.landing import ArchiveLander, is_done, join_records
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import (
     RANGE_BYTES,
     Range,
     Scanned,
 )
+from pipeline.archives.unread import unread_of
 from pipeline.cluster.ray_reading import FilesJob, FilesRead, HashJob, hash_files, read_files
 from pipeline.cluster.ray_session import Cluster
 from pipeline.errors import IncompleteError
@@ -24,7 +25,7 @@ from pipeline.protocol.pages import ArchiveFile, SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, PartName, RawStore, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
-from pipeline.warehouse.background import Loader, loading
+from pipeline.warehouse.background import leaving_if_broken_off, loading
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 
@@ -116,7 +117,7 @@ class RayImport:
         cut = {scan.sha256: _CutFile(scan.ranges) for scan in scans.values() if scan.ranges}
         archives: list[ArchiveFile] = []
         parts: list[PartName] = []
-        with loading(store, warehouse_path(self.data_dir)) as loader, _leaving_if_broken_off(loader):
+        with loading(store, warehouse_path(self.data_dir)) as loader, leaving_if_broken_off(loader):
             for read in self.cluster.run(read_files, _jobs(scans, job)):
                 _count(read.archives, progress)
                 parts += read.parts
@@ -131,16 +132,6 @@ class RayImport:
         lander.close(now(), unread=unread_of(archives, imported))
         _check_landed(store, parts, is_there=set(store.list_parts()).__contains__)
         return archives
-
-
-@contextmanager
-def _leaving_if_broken_off(loader: Loader) -> Iterator[None]:
-    """An error leaves the block only when no load goes on: who tries again at once finds the warehouse free."""
-    try:
-        yield
-    except BaseException:
-        loader.leave()
-        raise
 
 
 def _finish(

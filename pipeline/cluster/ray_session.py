@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.program import install_command
 
 # How often Ray starts a task again whose process died.
 _MOST_RETRIES = 5
@@ -109,7 +110,7 @@ def open_cluster(address: str | None, *, workers: int) -> Cluster:
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise ConfigurationError(
-            "--executor ray needs the library ray: pip install 'run-steps-pipeline[ray]', or leave --executor away"
+            f"--executor ray needs the library ray: {install_command('ray')}, or leave --executor away"
         ) from error
     # It says that it has no handler for SIGTERM in the thread that starts it; it needs none.
     logging.getLogger("ray").setLevel(logging.ERROR)

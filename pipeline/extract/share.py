@@ -145,6 +145,7 @@ def sum_up(reports: Sequence[Report], work: Assignment) -> None:
     for name in ("requests", "retries", "bytes"):
         total = getattr(work.before, name) + sum(getattr(report.traffic, name) for report in reports)
         setattr(work.traffic, name, total)
+    work.traffic.trouble = next((report.traffic.trouble for report in reports if report.traffic.trouble), None)
 
 
 def joint_outcome(outcomes: Sequence[Outcome | None]) -> Outcome:

@@ -80,7 +80,7 @@ def flatten(walks: Iterable[LandedWalk]) -> dict[str, pl.DataFrame]:
         run_rows = pl.concat([run_rows, _run_frame(*_runs_of(found))])
         step_rows = pl.concat([step_rows, _step_frame(*_steps_of(followed), first_key=len(steps.objects))])
         landed += [step_walk for _, step_walk in followed]
-    step_rows = _latest(step_rows, "step_id", "step_index")
+    step_rows = _number_imported(_latest(step_rows, "step_id", "step_index"), landed)
     step_count = len(steps.objects) + len(followed)
     return {
         "runs": _latest(run_rows, "run_id", "run_index").drop("item_key"),
@@ -247,6 +247,21 @@ def _latest(frame: pl.DataFrame, id_column: str, index_column: str) -> pl.DataFr
         return frame
     first = pl.col(index_column).min().over(key)
     return frame.with_columns(first).unique(key, keep="last", maintain_order=True)
+
+
+def _number_imported(steps: pl.DataFrame, walks: Sequence[LandedWalk]) -> pl.DataFrame:
+    """Steps that archives tell of in the order of their instants, those of one second as their archive had them.
+
+    What they are numbered by elsewhere is a place in the server's list, which no archive knows.
+    """
+    imported = [walk.walk_id for walk in walks if walk.certificate.verdict == "imported"]
+    if not imported or steps.is_empty():
+        return steps
+    places = steps.select("walk_id", "created_at", "page_index", "step_id").with_row_index("row")
+    in_order = places.sort("walk_id", "created_at", "page_index", "step_id", nulls_last=True)
+    numbered = in_order.select("row", pl.int_range(pl.len()).over("walk_id").alias("number")).sort("row")["number"]
+    is_imported = pl.col("walk_id").is_in(imported)
+    return steps.with_columns(step_index=pl.when(is_imported).then(numbered).otherwise("step_index"))
 
 
 def _child_frame(table: str, columns: dict[str, Any], steps: pl.DataFrame, *, step_count: int) -> pl.DataFrame:

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from pipeline.errors import RefusedError, RequestError
+from pipeline.errors import PipelineError, RefusedError, RequestError, UnreachedError
 from pipeline.http.body_budget import BodyBudget
-from pipeline.http.connection_faults import explain_failure
+from pipeline.http.connection_faults import UNREACHED, explain_failure
 from pipeline.http.masking import mask_body, mask_text
 from pipeline.http.pacing import Clock, Pacer
-from pipeline.http.retrying import Fault, RetryPolicy, backoff_s, judge_status
+from pipeline.http.retrying import Fault, RetryPolicy, backoff_s, gives_up, judge_redirect, judge_size, judge_status
 from pipeline.http.tokens import TokenSource
 from pipeline.http.transport import TargetRequest, open_transport
 from pipeline.protocol.endpoint import Endpoint
@@ -46,6 +46,8 @@ class Traffic:
     requests: int = 0
     retries: int = 0
     bytes: int = 0
+    # Why something was asked for again, last.
+    trouble: str | None = None
 
 
 class _FaultError(Exception):
@@ -71,7 +73,8 @@ class ApiClient:
     bodies: BodyBudget = field(default_factory=BodyBudget)
     tokens: TokenSource | None = None
     # Once we are refused altogether nothing more is asked, also by those who were waiting for their turn.
-    _refusal: RefusedError | None = field(default=None, init=False, repr=False)
+    _refusal: PipelineError | None = field(default=None, init=False, repr=False)
+    _answered: bool = field(default=False, init=False, repr=False)
     _opened: bool = field(default=False, init=False, repr=False)
     _origin: str = field(init=False, repr=False)
     # What all requests have in common.
@@ -102,7 +105,8 @@ class ApiClient:
         """The resource's answer.
 
         A 200 that `decode` refuses (ValueError) counts as a fault and is asked for again a few times.
-        Raises RequestError when this resource cannot be had, RefusedError when the server refuses us altogether.
+        Raises RequestError when this resource cannot be had, RefusedError when the server refuses us altogether,
+        UnreachedError when nothing ever answered.
         """
         request = self._request(segments, params)
         try:
@@ -113,7 +117,7 @@ class ApiClient:
             return await self._retry(request, decode, first)
         except _FaultError as error:
             final = self._final_error(self.endpoint.path(segments), error)
-            if isinstance(final, RefusedError):
+            if not isinstance(final, RequestError):
                 self._refusal = final
             raise final from None
 
@@ -127,7 +131,7 @@ class ApiClient:
 
     async def _retry(self, request: httpx.Request, decode: Callable[[bytes], T], first: "_FaultError") -> Answer[T]:
         """Go on after a first fault; most requests never come here, so they do not pay for the loop."""
-        replayed = False
+        replayed, trouble = False, self._redacted(first.fault.reason)
 
         async def attempt() -> Answer[T]:
             nonlocal replayed
@@ -135,6 +139,7 @@ class ApiClient:
                 replayed = True
                 raise first
             self.traffic.retries += 1
+            self.traffic.trouble = trouble
             return await self._try_signed(request, decode)
 
         retrying = AsyncRetrying(
@@ -147,15 +152,12 @@ class ApiClient:
         return await retrying(attempt)
 
     def _gives_up(self, state: RetryCallState) -> bool:
-        fault = _fault_of(state)
-        most = self.policy.bad_body_attempts if fault.bad_body else self.policy.attempts
-        return state.attempt_number >= most or (fault.wait_s or 0.0) > self.policy.longest_retry_after_s
+        return gives_up(_fault_of(state), self.policy, tries=state.attempt_number, is_known=self._answered)
 
     def _wait_s(self, state: RetryCallState) -> float:
         fault = _fault_of(state)
-        if fault.wait_s is None:
-            return backoff_s(state.attempt_number, self.policy, chance=self.clock.chance())
-        return fault.wait_s
+        wait_s = backoff_s(state.attempt_number, self.policy, chance=self.clock.chance())
+        return wait_s if fault.wait_s is None else fault.wait_s
 
     async def _try_signed(self, request: httpx.Request, decode: Callable[[bytes], T]) -> Answer[T]:
         """One try; where there are tokens, with the one that is valid now, and once more if that is refused."""
@@ -193,13 +195,17 @@ class ApiClient:
                 raise _FaultError(Fault(f"no whole answer within {self.endpoint.timeout_s:g} s", retry=True)) from None
             except httpx.TransportError as error:
                 failure = explain_failure(error)
-                raise _FaultError(Fault(failure.reason, retry=failure.heals), failure.hint) from None
+                unreached = failure.step in UNREACHED
+                raise _FaultError(
+                    Fault(failure.reason, retry=failure.heals, unreached=unreached), failure.hint
+                ) from None
             except httpx.DecodingError as error:
                 raise _FaultError(Fault(f"the answer broke off ({type(error).__name__})", retry=True)) from None
+        self._answered = True
         self.traffic.bytes += len(body)
         body = mask_body(body, self._keys())
         if response.is_redirect:
-            raise _FaultError(Fault(self._redirect_reason(response), retry=False, status=response.status_code))
+            raise _FaultError(self._redirect(response))
         if response.status_code != httpx.codes.OK:
             fault = judge_status(
                 response.status_code, response.headers, body, now=self.clock.now(), quote=self.endpoint.quotes_server
@@ -251,32 +257,26 @@ class ApiClient:
             raise _FaultError(Fault(f"the answer is larger than {LARGEST_BODY_BYTES >> 20} MiB", retry=False))
         held = self.bodies.grow(held_bytes, size_bytes)
         if held is None:
-            raise _FaultError(
-                Fault(
-                    f"large answers under way take more than {self.bodies.limit_bytes >> 20} MiB together, this one"
-                    f" {size_bytes >> 20} MiB so far: ask with a lower --concurrency",
-                    retry=True,
-                )
-            )
+            raise _FaultError(judge_size(size_bytes, self.bodies.limit_bytes))
         return held
 
-    def _redirect_reason(self, response: httpx.Response) -> str:
-        try:
-            # A host is what the server says as well.
-            host = urlsplit(mask_text(response.headers.get("location", ""), self._keys())).hostname or "another path"
-        except ValueError:
-            host = "another path"
-        to = host if self.endpoint.quotes_server else "another place"
-        return (
-            f"HTTP {response.status_code}: the server redirects to {to}; redirects are not followed, the key would go"
-            " along. Set the base URL to where the API really is"
-        )
+    def _redirect(self, response: httpx.Response) -> Fault:
+        # A host is what the server says as well.
+        to = response.headers.get("location", "") if self.endpoint.quotes_server else None
+        return judge_redirect(response.status_code, to and mask_text(to, self._keys()))
 
-    def _final_error(self, path: str, error: "_FaultError") -> RequestError | RefusedError:
-        fault = error.fault
+    def _redacted(self, reason: str) -> str:
         # Shortened last: a secret that is cut in two would not be found any more.
-        reason = self.endpoint.redact(fault.reason)
-        message = f"{path}: {(self.tokens.redact(reason) if self.tokens else reason)[:_MESSAGE_LENGTH]}"
+        reason = self.endpoint.redact(reason)
+        return (self.tokens.redact(reason) if self.tokens else reason)[:_MESSAGE_LENGTH]
+
+    def _final_error(self, path: str, error: "_FaultError") -> PipelineError:
+        fault = error.fault
+        reason = self._redacted(fault.reason)
+        message = f"{path}: {reason}"
+        if fault.unreached and not self._answered:
+            hint = f" ({error.hint})" if error.hint else ""
+            return UnreachedError(f"nothing answers at {self.endpoint.base_url}: {reason}{hint}")
         if fault.refused:
             hint = f" ({error.hint})" if error.hint else ""
             return RefusedError(f"the server refuses us at {message}: check the key, its permissions and quota{hint}")

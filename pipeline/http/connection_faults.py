@@ -7,6 +7,8 @@ from typing import Literal
 import pycurl
 
 Step = Literal["name", "connection", "certificate", "tls", "proxy", "answer"]
+# Where a request that fails there has not come to a server.
+UNREACHED = frozenset({"name", "connection"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -34,11 +35,16 @@ class RetryPolicy:
     first_wait_s: float = 0.5
     longest_wait_s: float = 8.0
     longest_retry_after_s: float = 120.0
+    # Before anything ever answered: then it is the address that is wrong.
+    unreached_attempts: int = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An answer that is none: what it was, whether trying again may help, and the wait that the server asked for."""
+    """An answer that is none: what it was, whether trying again may help, and the wait that the server asked for.
+
+    `unreached`: the request did not even come to a server.
+    """
 
     reason: str
     retry: bool
@@ -46,6 +52,7 @@ class Fault:
     wait_s: float | None = None
     refused: bool = False
     bad_body: bool = False
+    unreached: bool = False
 
 
 def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime, quote: bool = True) -> Fault:
@@ -69,6 +76,38 @@ def judge_status(status: int, headers: Mapping[str, str], body: bytes, *, now: d
 def _will_never_be(message: str | None) -> bool:
     """Whether a gateway says that what is behind it cannot do that at all: LiteLLM does, with 500 (seen with 1.108)."""
     return message is not None and "is not supported" in message
+
+
+def judge_redirect(status: int, location: str | None) -> Fault:
+    """What a redirect means; the host that it leads to is named unless the location may not be told (None)."""
+    to = "another place"
+    if location is not None:
+        try:
+            to = urlsplit(location).hostname or "another path"
+        except ValueError:
+            to = "another path"
+    reason = (
+        f"HTTP {status}: the server redirects to {to}; redirects are not followed, the key would go"
+        " along. Set the base URL to where the API really is"
+    )
+    return Fault(reason, retry=False, status=status)
+
+
+def judge_size(size_bytes: int, limit_bytes: int) -> Fault:
+    """What it means that an answer has no room beside others."""
+    reason = (
+        f"large answers under way take more than {limit_bytes >> 20} MiB together, this one"
+        f" {size_bytes >> 20} MiB so far: ask with a lower --concurrency"
+    )
+    return Fault(reason, retry=True)
+
+
+def gives_up(fault: Fault, policy: RetryPolicy, *, tries: int, is_known: bool) -> bool:
+    """Whether a fault that may heal has had its tries; `is_known`: something has answered there before."""
+    most = policy.bad_body_attempts if fault.bad_body else policy.attempts
+    if fault.unreached and not is_known:
+        most = min(most, policy.unreached_attempts)
+    return tries >= most or (fault.wait_s or 0.0) > policy.longest_retry_after_s
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:

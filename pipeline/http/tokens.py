@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import ConfigurationError, RefusedError
+from pipeline.program import install_command
 
 # A token is replaced this long before it ends: longer than any one request takes.
 _RENEW_BEFORE = timedelta(minutes=5)
@@ -132,7 +133,7 @@ def identity_token(scope: str) -> FetchToken:
         azure: Any = importlib.import_module("azure.identity")
     except ImportError as error:
         raise ConfigurationError(
-            "azure_identity needs the library azure-identity: pip install 'run-steps-pipeline[azure]',"
+            f"azure_identity needs the library azure-identity: {install_command('azure')},"
             ' or name a command with token_command = ["az", "account", "get-access-token", ...]'
         ) from error
     credential = azure.DefaultAzureCredential()

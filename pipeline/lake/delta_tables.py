@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipeline.errors import ConfigurationError
+from pipeline.program import command, install_command
 from pipeline.sqlfiles.catalog import SqlFile
 from pipeline.storage.buckets import hint_at, is_bucket, tell_cause
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 # In every commit: of two publishers that have read the same state Delta lets only one write.
 APPLICATION = "run-steps-pipeline"
-_EXTRA = "a lake needs the library deltalake: pip install 'run-steps-pipeline[lake]'"
 _DELTA_TYPES = {
     "varchar": "string",
     "json": "string",
@@ -37,7 +37,6 @@ _OF_NO_SOURCE = ("prices", "price_discounts", "fees")
 # Of tables whose files have only Arrow strings that every reader knows: until 2026-11-30 there were string views, too.
 PLAIN_TEXTS = {f"{APPLICATION}.texts": "plain"}
 _LOG_KEPT = "delta.logRetentionDuration"
-_ANEW = "`python -m pipeline publish delta OTHER_PLACE` makes a new lake of all raw parts"
 
 
 class LakeConflictError(Exception):
@@ -50,7 +49,7 @@ def delta_library() -> Any:
         library: Any = importlib.import_module("deltalake")
         importlib.import_module("deltalake.exceptions")
     except ImportError as error:
-        raise ConfigurationError(_EXTRA) from error
+        raise ConfigurationError(f"a lake needs the library deltalake: {install_command('lake')}") from error
     return library
 
 
@@ -130,13 +129,17 @@ def add_missing_columns(table: "DeltaTable", declared: SqlFile) -> None:
     for name, field in wanted.items():
         if name in present and present[name] != field.type:
             raise ConfigurationError(
-                f"{table.table_uri} has a column {name} of another type than the warehouse has: {_ANEW}"
+                f"{table.table_uri} has a column {name} of another type than the warehouse has: {_anew()}"
             )
     missing = [field for name, field in wanted.items() if name not in present]
     if required := [field.name for field in missing if not field.nullable]:
-        raise ConfigurationError(f"{table.table_uri} has no column {required[0]}, which every row needs: {_ANEW}")
+        raise ConfigurationError(f"{table.table_uri} has no column {required[0]}, which every row needs: {_anew()}")
     if missing:
         table.alter.add_columns(missing)
+
+
+def _anew() -> str:
+    return f"`{command('publish delta OTHER_PLACE')}` makes a new lake of all raw parts"
 
 
 def shorten_log(table: "DeltaTable", *, hours: int) -> None:

@@ -7,6 +7,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.lake.delta_tables import key_of, missing_columns
 from pipeline.lake.store import PART_TABLES, Lake, Snapshot
 from pipeline.lake.table_writes import Change
+from pipeline.program import command
 from pipeline.raw.parts import RawStore
 from pipeline.raw.prune_record import read_pruned
 from pipeline.sqlfiles.catalog import read_sql_files
@@ -36,7 +37,7 @@ def release_parts(lake: Lake, store: RawStore, *, without_pruned: bool) -> list[
         raise ConfigurationError(
             f"the lake {lake.place} does not have {what} yet, and {count_of(len(elsewhere), 'raw parts')} of its rows"
             f" {are} not in {store.place} ({elsewhere[0]}{more}): name the data folders that have more"
-            f" (`python -m pipeline publish delta {lake.place} DIR...`), or go on with --without-pruned, and their rows"
+            f" (`{command(f'publish delta {lake.place} DIR...')}`), or go on with --without-pruned, and their rows"
             " stay without"
         )
     nothing = pl.scan_delta(snapshot.tables[_HELD]).head(0).collect()

@@ -38,6 +38,7 @@ from pipeline.lake.retrying import ATTEMPTS, retry_conflicts
 from pipeline.lake.slices import put_whole, read_change
 from pipeline.lake.store import FORGETTING, PART_TABLES, Lake, Snapshot
 from pipeline.privacy.forget_record import read_forgotten
+from pipeline.program import command
 from pipeline.raw.parts import PartName, RawStore, batches_of
 from pipeline.raw.prune_record import read_pruned
 from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
@@ -123,7 +124,7 @@ class Publisher:
             names = ", ".join(mark_of(part) for part in self.damaged)
             raise DamagedPartError(
                 f"{len(self.damaged)} raw parts are damaged and not in the lake: {names}."
-                " `python -m pipeline load` sets them aside; then sync their threads and publish again"
+                f" `{command('load')}` sets them aside; then sync their threads and publish again"
             )
         return self.done
 

@@ -26,6 +26,7 @@ from pipeline.lake.delta_tables import (
     shorten_log,
 )
 from pipeline.lake.table_writes import Change, bring_together, write_change
+from pipeline.program import command
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.schema import SCHEMA_VERSION
 from pipeline.storage.buckets import is_bucket
@@ -95,7 +96,7 @@ class Lake:
                 self._refuse_file()
                 raise ConfigurationError(
                     f"there is no lake at {self.place} (no table {missing[0]}):"
-                    f" `python -m pipeline publish delta {self.place}` makes one"
+                    f" `{command(f'publish delta {self.place}')}` makes one"
                 )
             return Snapshot(self.place, {name: table for name, table in found.items() if table is not None})
 
@@ -171,7 +172,7 @@ class Lake:
             if version not in (None, SCHEMA_VERSION):
                 raise ConfigurationError(
                     f"the lake {self.place} has schema version {version}, this program works with {SCHEMA_VERSION}:"
-                    " `python -m pipeline publish delta OTHER_PLACE` makes a new one of all raw parts"
+                    f" `{command('publish delta OTHER_PLACE')}` makes a new one of all raw parts"
                 )
         return found
 
@@ -244,7 +245,7 @@ class Snapshot:
             raise ConfigurationError(
                 f"the table {name} of this lake needs a Delta reader of version {version} (deletion vectors, renamed"
                 " columns): read it with another engine, or make a new one of all raw parts with"
-                " `python -m pipeline publish delta OTHER_PLACE`"
+                f" `{command('publish delta OTHER_PLACE')}`"
             )
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
         sources = actions[f"partition.{PARTITION}"] if f"partition.{PARTITION}" in actions.columns else None

@@ -120,14 +120,22 @@ def _add_parts(parts: dict[str, Fraction], cells: _Cells, totals: tuple[int, int
     steps = _of_both(cells, lambda cell: cell.steps)
     shared = [_ratios(totals, (1, 1)), _ratios(of_group, totals), _ratios(runs, of_group)]
     for kind in KINDS:
-        tokens = _of_both(cells, lambda cell, kind=kind: cell.tokens.get(kind, 0))
-        costs = _of_both(cells, lambda cell, kind=kind: Fraction(cell.cost_usd.get(kind, 0)))
+        tokens = _of_both(cells, _tokens_of(kind))
+        costs = _of_both(cells, _costs_of(kind))
         factors = [*shared, _ratios(steps, runs), _ratios(tokens, steps), _ratios(costs, tokens)]
         _share_out(parts, factors, (RUNS, GROUPS, MODELS, STEPS, kind, PRICE))
-        tokens = _of_both(cells, lambda cell, kind=kind: cell.rest_tokens.get(kind, 0))
-        costs = _of_both(cells, lambda cell, kind=kind: Fraction(cell.rest_cost_usd.get(kind, 0)))
+        tokens = _of_both(cells, _tokens_of(kind, of_rest=True))
+        costs = _of_both(cells, _costs_of(kind, of_rest=True))
         factors = [*shared, _ratios(tokens, runs), _ratios(costs, tokens)]
         _share_out(parts, factors, (RUNS, GROUPS, MODELS, RESTS, PRICE))
+
+
+def _tokens_of(kind: str, *, of_rest: bool = False) -> Callable[[Cell], int]:
+    return lambda cell: (cell.rest_tokens if of_rest else cell.tokens).get(kind, 0)
+
+
+def _costs_of(kind: str, *, of_rest: bool = False) -> Callable[[Cell], Fraction]:
+    return lambda cell: Fraction((cell.rest_cost_usd if of_rest else cell.cost_usd).get(kind, 0))
 
 
 def _share_out(parts: dict[str, Fraction], factors: Sequence[Pair], names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ _YEAR = re.compile(r"(\d{4})")
 _MONTH = re.compile(r"(\d{4})-(\d\d)")
 _WEEK = re.compile(r"(\d{4})-W(\d\d)")
 _LAST_DAYS = re.compile(r"(\d{1,5})d")
+_AGE = re.compile(r"(\d{1,7})([dw])")
 _FORMS = "2026, 2026-09, 2026-W40, 2026-09-30, 2026-09-01..2026-09-30, or 30d for the 30 days before today"
 _DAY = timedelta(days=1)
 
@@ -63,6 +64,31 @@ def choose_periods(from_text: str | None, to_text: str | None, *, today: date) -
     else:
         after = parse_period(to_text, today=today, where="--to")
     return after.before() if from_text is None else parse_period(from_text, today=today, where="--from"), after
+
+
+def parse_days(since: str | None, until: str | None, *, today: date) -> Period | None:
+    """The days from one bound to the other, both included; None if neither is given.
+
+    A bound is what `parse_period` reads, of which `until` takes the end, or an age: 30d is the day 30 days ago.
+    """
+    if since is None and until is None:
+        return None
+    first_on = date.min if since is None else _parse_bound(since, today, "--since").first_on
+    last_on = date.max if until is None else _parse_bound(until, today, "--until").last_on
+    if last_on < first_on:
+        raise ConfigurationError(f"--until {until!r} is before --since {since!r}")
+    return _days(first_on, last_on)
+
+
+def _parse_bound(text: str, today: date, where: str) -> Period:
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        return parse_period(text, today=today, where=where)
+    try:
+        day = today - int(match[1]) * (7 if match[2] == "w" else 1) * _DAY
+    except OverflowError:
+        raise ConfigurationError(f"{where} {text!r} is before all time") from None
+    return _days(day, day)
 
 
 def _parse_one(text: str, today: date) -> Period:

@@ -16,6 +16,7 @@ from pipeline.sqlfiles.near_names import nearest_names
 from pipeline.sqlfiles.price_book import STANDARD, PriceBook
 from pipeline.sqlfiles.schema import open_in_memory, refresh_prices
 from pipeline.sqlfiles.written_rows import SKUS
+from pipeline.warehouse.stored_costs import store_again
 
 _RULES = {
     "exact": "the name is in the price list",
@@ -35,14 +36,14 @@ _PRICED_COLUMNS = (
     " input_cost_usd, cached_cost_usd, output_cost_usd, cost_usd"
 )
 
-# With the ledger emptied inside a transaction, `usage_costs` says what each step costs at today's price book.
+# With the ledger emptied inside a transaction, this says what each step costs at today's price book.
 _NEW_LEDGER = f"""
 create or replace temp table new_ledger as
 select old_ledger.source, old_ledger.thread_id, old_ledger.run_id, old_ledger.step_id,
     {", ".join("usage_costs." + name.strip() for name in _PRICED_COLUMNS.split(","))},
     old_ledger.sealed_at, usage_costs.model
 from old_ledger
-inner join usage_costs using (source, thread_id, run_id, step_id)
+inner join worked_costs('runs', 'run_steps') as usage_costs using (source, thread_id, run_id, step_id)
 where $model::varchar is null or usage_costs.model = $model
 """
 
@@ -243,6 +244,7 @@ def reprice(connection: Connection, *, repricing_id: str, now: datetime, model: 
         changes = _reprice(connection, model)
         connection.execute(_WRITE_NEW)
         connection.execute(_KEEP_OTHERS)
+        store_again(connection, "new_ledger")
         connection.execute(f"create or replace temp table repriced as {_CHANGES}")
         connection.execute(_LOG, [repricing_id, now, __version__])
         connection.execute("commit")

@@ -11,6 +11,9 @@ from pipeline.errors import ConfigurationError
 from pipeline.protocol.kinds import Hint
 
 # A URL normaliser along the way would take these for folders, whatever the escaping.
+# Ids as the protocol's own servers make them; others may call a thread what they like.
+_OF_OTHERS = re.compile(r"(run|step|asst|msg)_[A-Za-z0-9]{12,}")
+_OBJECTS = {"run": "a run", "step": "a run step", "asst": "an assistant", "msg": "a message"}
 _FOLDER_NAMES = frozenset({"", ".", ".."})
 # Surrogates are what arguments that are not UTF-8 arrive as.
 _UNUSABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
@@ -133,6 +136,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_thread_id(value: str, *, where: str) -> str:
+    """The id, if it can be one of a thread; else ConfigurationError naming where it came from and what it is."""
+    if (found := _OF_OTHERS.fullmatch(value)) is not None:
+        raise ConfigurationError(
+            f"{where}: {value} is the id of {_OBJECTS[found[1]]}, and a sync takes ids of threads (thread_...):"
+            " name the thread that it belongs to"
+        )
+    return check_id(value, where=where)
 
 
 def check_id(value: str, *, where: str) -> str:

@@ -37,12 +37,13 @@ class Kind:
     `key_required` False: a key is sent only if there is one. `key_variable` is where the key is looked for when the
     profile does not say. `token_scope` is what an Entra token must be for. `takes_openai_variables`: OPENAI_BASE_URL
     and its kin speak of this server; elsewhere they would send one server's key to another.
-    `has_version`: its base URL has a version as its last segment. `protocol`: which objects it speaks of;
-    `lists_threads` False: it never lists what these are in. `settle_after`: for so long a run that ended may change.
+    `has_version`: its base URL has a version as its last segment. `base_url_example` None: its own servers are off.
+    `protocol`: which objects it speaks of; `lists_threads` False: it never lists what these are in. `settle_after`: for
+    so long a run that ended may change.
     """
 
     base_url: str | None = None
-    base_url_example: str = "https://HOST/v1"
+    base_url_example: str | None = "https://HOST/v1"
     auth: Auth = "bearer"
     key_required: bool = True
     key_variable: str = "OPENAI_API_KEY"
@@ -75,8 +76,8 @@ class Kind:
 _SWITCHED_OFF = Hint(
     404,
     "every thread is unknown there: OpenAI and Azure OpenAI switched their Assistants APIs off on 2026-08-26 and have"
-    " answered 404 since. What still works: everything that was synced or dumped before (python -m pipeline import"
-    " PATH... loads JSON, JSONL and HAR archives), and the servers that still speak the protocol (kinds foundry,"
+    " answered 404 since. What still works: everything that was synced or dumped before (`import PATH...`"
+    " loads JSON, JSONL and HAR archives), and the servers that still speak the protocol (kinds foundry,"
     " portkey, litellm, compatible)",
     if_all=True,
     hosts=("api.openai.com", ".openai.azure.com", ".cognitiveservices.azure.com"),
@@ -145,13 +146,13 @@ COMMON_HINTS = (*_LITELLM, *_PORTKEY, *_SETTINGS)
 
 KINDS: dict[str, Kind] = {
     "openai": Kind(
-        base_url_example="https://api.openai.com/v1",
+        base_url_example=None,
         beta="assistants=v2",
         takes_openai_variables=True,
         hints=(_SWITCHED_OFF,),
     ),
     "azure-openai": Kind(
-        base_url_example="https://RESOURCE.openai.azure.com/openai",
+        base_url_example=None,
         auth="api-key",
         key_variable="AZURE_OPENAI_API_KEY",
         token_scope="https://cognitiveservices.azure.com/.default",

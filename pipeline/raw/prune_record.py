@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from pipeline.console.tables import count_of
 from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.program import command
 from pipeline.protocol.pages import ArchiveFile
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.storage.private_files import replace_private
@@ -84,8 +85,8 @@ def advise_rebuild(store: RawStore, else_: str) -> str:
     """How to replace a warehouse that this program cannot use, or, where that would lose something, what `else_`."""
     pruned = read_pruned(store)
     if not pruned:
-        return "`python -m pipeline load --rebuild` makes it anew from the raw parts"
+        return f"`{command('load --rebuild')}` makes it anew from the raw parts"
     return (
         f"a rebuild would lack what it has from {count_of(len(pruned), 'raw parts')} that were pruned: {else_}, or do"
-        " without, with `python -m pipeline load --rebuild --forget-pruned` (keep a copy of the file)"
+        f" without, with `{command('load --rebuild --forget-pruned')}` (keep a copy of the file)"
     )

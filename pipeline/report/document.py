@@ -2,10 +2,9 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,37 +13,18 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline import __version__
+from pipeline.money.shapley import round_parts
 from pipeline.report.chart import draw_spend
+from pipeline.report.dearest import explain_days
 from pipeline.report.facts import Facts
-from pipeline.report.layout import TABLES, Column, TableLayout
+from pipeline.report.layout import TABLES
+from pipeline.report.period_change import PeriodChange
+from pipeline.report.tables import make_table
+from pipeline.report.values import count_of, money_digits, show, show_period
 
 _FOLDER = Path(__file__).parent
-# More rows than a person reads; the page says how many are left out.
-_MOST_ROWS = 100
-_SMALL_USD = 1
-# Digits of a change: as it was rounded together with the others.
-_CENTS, _MICROS = 2, 6
 # States of runs of which something is not here.
 _NOT_WHOLE = ["list_cut", "run_missing", "steps_missing", "usage_differs"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One value: as text, as what a column is sorted by, and as a part of the column's largest (for its bar)."""
-
-    text: str
-    sort_by: str
-    part: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table of the page."""
-
-    layout: TableLayout
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
-    left_out: int
 
 
 def render_page(facts: Facts, *, now: datetime) -> str:
@@ -52,14 +32,22 @@ def render_page(facts: Facts, *, now: datetime) -> str:
     environment = _environment()
     style = (_FOLDER / "page.css").read_text("utf-8")
     script = (_FOLDER / "page.js").read_text("utf-8")
-    [totals] = facts.frames["totals"].to_dicts()
-    [calls] = facts.frames["calls"].to_dicts()
+    frames = facts.frames
+    [totals], [calls] = frames["totals"].to_dicts(), frames["calls"].to_dicts()
+    tables = {
+        layout.name: make_table(layout, frames[layout.name], totals=totals | calls, sources=len(facts.sources))
+        for layout in TABLES
+    }
     return environment.get_template("page.html").render(
         facts=facts,
         totals=totals | calls,
+        parts=_split_spent(totals),
+        unpriced=_name_unpriced(totals),
         gaps=_name_gaps(facts),
-        chart=draw_spend(facts.frames["spend_by_day"]),
-        tables={layout.name: make_table(layout, facts) for layout in TABLES},
+        **({} if facts.change is None else _compare(facts.change)),
+        chart=draw_spend(frames["day_models"]),
+        days=explain_days(frames["dearest_days"], frames["dearest_runs"]),
+        tables={name: table for name, table in tables.items() if table.rows},
         style=style,
         script=script,
         style_hash=_hash(style),
@@ -69,47 +57,29 @@ def render_page(facts: Facts, *, now: datetime) -> str:
     )
 
 
-def make_table(layout: TableLayout, facts: Facts) -> Table:
-    """A table of a frame; the column `source` is left out where the report has only one."""
-    frame = facts.frames[layout.name]
-    columns = [column for column in layout.columns if column.name != "source" or len(facts.sources) > 1]
-    shown = frame.head(_MOST_ROWS)
-    largest = {column.name: shown[column.name].max() for column in columns if column.has_bar}
-    rows = [[_cell(row[column.name], column, largest) for column in columns] for row in shown.iter_rows(named=True)]
-    return Table(layout, columns, rows, frame.height - shown.height)
+def _split_spent(totals: dict[str, Any]) -> list[str]:
+    """The parts of what was spent, tokens and fees, rounded so that they add up to it as it is written."""
+    parts = [Fraction(totals[name] or 0) for name in ("cost_usd", "fee_usd")]
+    digits = money_digits([totals["spent_usd"]])
+    rounded, _ = round_parts(parts, sum(parts, Fraction(0)), Decimal(1).scaleb(-digits))
+    return [show(value, "money", digits=digits) for value in rounded]
 
 
-def show(value: Any, kind: str) -> str:
-    """A value as text; an unknown one is called so, never 0."""
-    if value is None:
-        return "unknown" if kind in {"money", "name"} else "–"
-    if kind == "money":
-        return show_money(value)
-    if kind == "change":
-        return f"{'-' if value < 0 else '+'}${abs(value):,.{_CENTS if value == round(value, _CENTS) else _MICROS}f}"
-    if kind == "share":
-        return f"{value:.1%}"
-    if kind == "seconds":
-        return f"{value:,.1f} s"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M} UTC"
-    if isinstance(value, date):
-        return f"{value.day} {value:%b %Y}"
-    return f"{value:,}" if kind == "count" else str(value)
+def _name_unpriced(totals: dict[str, Any]) -> list[str]:
+    """What no sum of dollars holds, as counts."""
+    tokens, steps, rests = (totals[f"unpriced_{each}"] for each in ("tokens", "steps", "rests"))
+    # Where the tokens themselves are not known, steps and runs are counted.
+    usage = [(tokens, "token")] if tokens else [(steps, "step"), (rests, "run")]
+    counts = [*usage, (totals["unknown_fees"], "fee")]
+    return [count_of(number, noun) for number, noun in counts if number]
 
 
-def show_money(value: Decimal) -> str:
-    """Dollars with cents, below one dollar with four digits."""
-    if value and abs(value) < Decimal("0.00005"):
-        return "< $0.0001"
-    return f"${value:,.4f}" if 0 < abs(value) < _SMALL_USD else f"${value:,.2f}"
-
-
-def _cell(value: Any, column: Column, largest: dict[str, Any]) -> Cell:
-    part = None
-    if column.has_bar and value is not None and largest[column.name]:
-        part = round(100 * float(value / largest[column.name]), 2)
-    return Cell(show(value, column.kind), "" if value is None else str(value), part)
+def _compare(change: PeriodChange) -> dict[str, str]:
+    """The two periods by name, and how much more or less the later one cost, as a person says it."""
+    by = change.after_usd - change.before_usd
+    share = f" ({abs(by) / change.before_usd:.1%})" if change.before_usd > 0 else ""
+    amount = f"{show(abs(by), 'money')}{share} {'more' if by > 0 else 'less'} than" if by else "As much as"
+    return {"difference": amount, "after_name": show_period(change.after), "before_name": show_period(change.before)}
 
 
 def _name_gaps(facts: Facts) -> list[str]:
@@ -118,9 +88,7 @@ def _name_gaps(facts: Facts) -> list[str]:
     [totals] = facts.frames["totals"].to_dicts()
     counts = {
         "{} could not be read to the end or whose usage does not add up": _sum(
-            runs.filter(pl.col("state").is_in(["list_cut", "run_missing", "steps_missing", "usage_differs"])),
-            "runs",
-            "run",
+            runs.filter(pl.col("state").is_in(_NOT_WHOLE)), "runs", "run"
         ),
         "{} without usage from the server, so that nothing proves the steps whole": _sum(
             runs.filter(pl.col("state") == "no_usage"), "runs", "run"
@@ -131,7 +99,7 @@ def _name_gaps(facts: Facts) -> list[str]:
         "{} still to be synced": _sum(threads.filter(pl.col("status") == "known"), "threads", "thread"),
         "{} without a known cost, in no sum of dollars": _count(totals["unpriced_steps"], "step"),
         "{} told usage beyond their steps whose cost is unknown": _count(totals["unpriced_rests"], "run"),
-        "{} of tools that nobody knows, in no sum of fees": _count(totals["unknown_fees"], "fee"),
+        "{} of tools that nobody knows, in no sum of dollars": _count(totals["unknown_fees"], "fee"),
         "{} that could not be read": _sum(facts.frames["rejects"], "rejects", "value"),
     }
     return [sentence.format(count) for sentence, count in counts.items() if count]
@@ -142,7 +110,7 @@ def _sum(frame: pl.DataFrame, column: str, noun: str) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else ""
+    return count_of(number, noun) if number else ""
 
 
 @cache

@@ -1,17 +1,23 @@
 """The tables of a report: their words and columns, in the order of the page."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a frame: its kind is name (a null is unknown), text, count, money, change, share, ..."""
+    """A column of a frame: its kind is name (a null is unknown), text, id, count, money, change, share, ...
+
+    `adds_up`: the sum of its values means something. `is_optional`: left out also where all its values are 0.
+    """
 
     name: str
     label: str
     kind: str = "count"
     has_bar: bool = False
+    adds_up: bool = False
+    is_optional: bool = False
+    when_null: str | None = None
 
     @property
     def is_number(self) -> bool:
@@ -21,102 +27,101 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:
-    """A table of the frame of the same name: what its caption says, and what stands there when it has no rows."""
+    """A table of the frame of the same name. With `has_total` the rows, those not shown and the rests add up to all.
+
+    `rests` names what rows stand for that are no rows of the table but the rest of it, by their value of `part`.
+    """
 
     name: str
     caption: str
     columns: Sequence[Column]
-    when_empty: str
+    most_rows: int = 20
+    has_total: bool = False
+    rests: Mapping[str, str] = field(default_factory=dict)
 
 
 _SOURCE = Column("source", "Source", "text")
-_RUNS = Column("runs", "Runs")
-_STEPS = Column("steps", "Steps")
-_UNPRICED_STEPS = Column("unpriced_steps", "Steps without cost")
-_UNPRICED_RESTS = Column("unpriced_rests", "Rests of runs without cost")
-_COST = Column("cost_usd", "Cost", "money", has_bar=True)
-_UNATTRIBUTED = Column("unattributed_cost_usd", "of it on no step", "money")
-_FEES = Column("fee_usd", "Fees beside it", "money")
+_RUNS = Column("runs", "Runs", adds_up=True)
+_SPENT = Column("spent_usd", "Spent", "money", adds_up=True)
+_SHARE = Column("share", "Share", "share", has_bar=True, adds_up=True)
+_FEES = Column("fee_usd", "Fees in it", "money", adds_up=True, when_null="–")
+_A_RUN = Column("run_usd", "Per run", "money")
+_TOKENS = Column("total_tokens", "Tokens", adds_up=True)
+_UNPRICED = Column("unpriced_tokens", "Unpriced tokens", adds_up=True)
 _TOOL = Column("name", "Tool", "name")
 _TYPE = Column("type", "Type", "name")
+_COST = Column("cost_usd", "Cost", "money", adds_up=True)
+_MODEL = Column("model", "Model", "name")
+_ASSISTANT = Column("assistant_id", "Assistant", "name")
 
-TABLES = (
+SPEND = (
     TableLayout(
-        "threads",
-        "Threads by how far they are synced",
+        "spend_by_customer",
+        "By customer",
         (
-            _SOURCE,
-            Column("status", "Status", "text"),
-            Column("threads", "Threads"),
-            _RUNS,
-            Column("oldest_sync_at", "Oldest sync", "instant"),
-            Column("newest_sync_at", "Newest sync", "instant"),
-        ),
-        "No thread is known yet.",
-    ),
-    TableLayout(
-        "completeness",
-        "Runs by whether all of their steps are here",
-        (_SOURCE, Column("state", "State", "text"), _RUNS, _STEPS),
-        "No run.",
-    ),
-    TableLayout(
-        "rejects",
-        "Values that could not be read",
-        (_SOURCE, Column("reason", "Reason", "text"), Column("rejects", "Values")),
-        "Everything could be read.",
-    ),
-    TableLayout(
-        "spend_by_day",
-        "Spend by UTC day",
-        (
-            Column("day", "Day", "day"),
-            _COST,
+            Column("customer", "Customer", "name", when_null="without one"),
+            _SPENT,
+            _SHARE,
             _FEES,
             _RUNS,
-            _STEPS,
-            _UNPRICED_STEPS,
-            _UNATTRIBUTED,
-            _UNPRICED_RESTS,
-            Column("total_tokens", "Tokens"),
+            _A_RUN,
+            _TOKENS,
+            _UNPRICED,
         ),
-        "No usage with a date.",
-    ),
-    TableLayout(
-        "spend_by_model",
-        "Spend by model",
-        (
-            Column("model", "Model", "name"),
-            _COST,
-            _FEES,
-            _RUNS,
-            _STEPS,
-            _UNPRICED_STEPS,
-            _UNATTRIBUTED,
-            _UNPRICED_RESTS,
-            Column("prompt_tokens", "Prompt tokens"),
-            Column("completion_tokens", "Completion tokens"),
-            Column("cached_share", "Cached prompt", "share"),
-        ),
-        "No usage.",
+        has_total=True,
     ),
     TableLayout(
         "spend_by_assistant",
-        "Spend by assistant",
+        "By assistant",
         (
+            _ASSISTANT,
+            Column("name", "Called", "text"),
             _SOURCE,
-            Column("assistant_id", "Assistant", "name"),
-            _COST,
+            _SPENT,
+            _SHARE,
             _FEES,
-            Column("threads", "Threads"),
             _RUNS,
-            _STEPS,
-            _UNPRICED_STEPS,
-            _UNATTRIBUTED,
-            _UNPRICED_RESTS,
+            _A_RUN,
+            _TOKENS,
+            _UNPRICED,
         ),
-        "No usage.",
+        has_total=True,
     ),
+    TableLayout(
+        "spend_by_model",
+        "By model",
+        (
+            _MODEL,
+            Column("stands_for", "Stands for", "text"),
+            _SPENT,
+            _SHARE,
+            _FEES,
+            _RUNS,
+            _A_RUN,
+            _TOKENS,
+            Column("cached_share", "Cached prompt", "share"),
+            _UNPRICED,
+        ),
+        has_total=True,
+    ),
+    TableLayout(
+        "spend_by_tool",
+        "By tool",
+        (
+            _TOOL,
+            _SPENT,
+            _SHARE,
+            _FEES,
+            Column("calls", "Calls", adds_up=True),
+            Column("call_usd", "Per call", "money"),
+            Column("runs", "Runs"),
+            _TYPE,
+        ),
+        has_total=True,
+        rests={"no_tool": "Steps that called no tool", "no_step": "Usage on no step"},
+    ),
+)
+OTHERS = (
     TableLayout(
         "change",
         "What the difference is made of",
@@ -125,48 +130,72 @@ TABLES = (
             Column("change_usd", "Change", "change"),
             Column("share", "Part of the change", "share"),
         ),
-        "Nothing changed.",
+    ),
+    TableLayout(
+        "spend_by_day",
+        "By UTC day",
+        (Column("day", "Day", "day"), _SPENT, _FEES, _RUNS, Column("steps", "Steps", adds_up=True), _TOKENS, _UNPRICED),
+        most_rows=400,
+    ),
+    TableLayout(
+        "dearest_runs",
+        "The runs that cost most",
+        (
+            Column("run_id", "Run", "id"),
+            Column("first_day", "Day", "day"),
+            _SPENT,
+            Column("steps", "Steps"),
+            Column("calls", "Calls"),
+            Column("failures", "Failed", is_optional=True),
+            _TOKENS,
+            Column("model", "Model", "name"),
+            Column("customer", "Customer", "text"),
+            Column("assistant_id", "Assistant", "id"),
+            Column("status", "Ended", "text"),
+            _SOURCE,
+        ),
+        most_rows=40,
     ),
     TableLayout(
         "tools",
-        "Tools: calls, failures, time and cost",
+        "Tool calls, how often they failed and how long they took",
         (
             _TOOL,
-            Column("calls", "Calls"),
-            Column("failures", "Failures"),
-            Column("failure_share", "Failure rate", "share"),
-            Column("p95_duration_s", "p95", "seconds"),
-            _COST,
+            Column("calls", "Calls", adds_up=True),
+            Column("failures", "Failed", adds_up=True),
+            Column("failure_share", "Failure rate", "share", has_bar=True),
             Column("p50_duration_s", "Median", "seconds"),
-            _RUNS,
-            Column("unpriced_calls", "Calls without cost"),
+            Column("p95_duration_s", "p95", "seconds"),
+            Column("runs", "Runs"),
             _TYPE,
         ),
-        "No tool was called.",
+        most_rows=40,
     ),
     TableLayout(
         "failures",
         "Failed calls by reason",
-        (_TOOL, Column("failures", "Calls", has_bar=True), Column("failure", "Reason", "text"), _TYPE),
-        "No call failed.",
+        (
+            _TOOL,
+            Column("failure", "Reason", "text"),
+            Column("failures", "Calls"),
+            Column("failure_share", "Part of its calls", "share"),
+            _TYPE,
+        ),
     ),
     TableLayout(
-        "sessions",
-        "Fees of the code interpreter, on top of the tokens",
-        (_SOURCE, Column("sessions", "Sessions"), Column("calls", "Calls"), Column("fee_usd", "Fees", "money")),
-        "The code interpreter was not used.",
+        "endings",
+        "Runs by how they ended, or stand now",
+        (
+            Column("status", "Status", "name"),
+            _RUNS,
+            Column("share", "Rate", "share", has_bar=True),
+            Column("spent_usd", "Spent", "money"),
+        ),
     ),
     TableLayout(
         "unfinished",
         "Runs that were paid for and came to nothing",
-        (
-            Column("status", "Ended", "text"),
-            Column("reason", "Reason", "text"),
-            _COST,
-            _RUNS,
-            Column("total_tokens", "Tokens"),
-        ),
-        "No run was paid for in vain.",
+        (Column("status", "Ended", "text"), Column("reason", "Reason", "text"), _COST, _RUNS, _TOKENS),
     ),
     TableLayout(
         "repeated",
@@ -179,36 +208,48 @@ TABLES = (
             Column("most_calls_in_one_run", "Most in one run"),
             _TYPE,
         ),
-        "No call was repeated.",
     ),
     TableLayout(
         "waiting",
         "Runs that wait for tool outputs",
-        (
-            _SOURCE,
-            Column("assistant_id", "Assistant", "name"),
-            _RUNS,
-            Column("waiting_calls", "Open calls"),
-            Column("cost_usd", "Cost so far", "money"),
-        ),
-        "No run waits.",
+        (_ASSISTANT, _SOURCE, _RUNS, Column("waiting_calls", "Open calls"), Column("cost_usd", "Cost so far", "money")),
     ),
     TableLayout(
         "unpriced",
-        "Tokens without a cost, and why",
+        "Tokens without a price, and why",
         (
+            _MODEL,
             _SOURCE,
-            Column("model", "Model", "name"),
             Column("reason", "Reason", "text"),
             _RUNS,
-            _STEPS,
-            Column("rests", "Rests of runs"),
             Column("prompt_tokens", "Prompt tokens"),
             Column("completion_tokens", "Completion tokens"),
-            Column("total_tokens", "Tokens"),
+            _TOKENS,
             Column("first_day", "First day", "day"),
             Column("last_day", "Last day", "day"),
         ),
-        "All usage has a cost.",
+    ),
+    TableLayout(
+        "completeness",
+        "Runs by whether all of their steps are here",
+        (Column("state", "State", "text"), _SOURCE, _RUNS, Column("steps", "Steps")),
+    ),
+    TableLayout(
+        "threads",
+        "Threads by how far they are synced",
+        (
+            Column("status", "Status", "text"),
+            _SOURCE,
+            Column("threads", "Threads"),
+            Column("runs", "Runs", is_optional=True),
+            Column("oldest_sync_at", "Oldest sync", "instant"),
+            Column("newest_sync_at", "Newest sync", "instant"),
+        ),
+    ),
+    TableLayout(
+        "rejects",
+        "Values that could not be read",
+        (Column("reason", "Reason", "text"), _SOURCE, Column("rejects", "Values")),
     ),
 )
+TABLES = (*SPEND, *OTHERS)

@@ -2,11 +2,18 @@
 // Column heads become buttons that sort their table; without scripts the tables are as they came.
 for (const table of document.querySelectorAll("table")) {
   table.querySelectorAll("thead th").forEach((head, place) => {
-    const button = document.createElement("button");
-    button.type = "button";
+    // No <button>: Chromium leaves those out where it repeats a head on the next sheet of paper.
+    const button = document.createElement("span");
+    button.setAttribute("role", "button");
+    button.tabIndex = 0;
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => sort(table, head, place));
+    button.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      sort(table, head, place);
+    });
   });
 }
 
@@ -28,3 +35,6 @@ function compare(a, b, isNumber, sign) {
   if (a === "" || b === "") return (a === "") - (b === "");
   return sign * (isNumber ? Number(a) - Number(b) : a.localeCompare(b));
 }
+
+// Paper cannot be clicked.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 
 import polars as pl
@@ -21,22 +22,33 @@ _SCHEMA: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class PeriodChange:
-    """Two periods, the change between them in a sentence, and its parts as a frame; rounded, they add up."""
+    """Two periods with what each cost, fees included, and the change: its parts as a frame add up, rounded.
+
+    `unpriced` are steps and rests of runs without a cost, of the one before and the one after.
+    """
 
     before: Period
     after: Period
+    before_usd: Decimal
+    after_usd: Decimal
+    unpriced: tuple[int, int]
     sentence: str
     parts: pl.DataFrame
 
 
 def compare_periods(
-    connection: Connection, *, source: str | None, since: date | None, last_on: date | None, now: datetime
+    connection: Connection,
+    days: tuple[date | None, date | None],
+    *,
+    source: str | None,
+    last_on: date | None,
+    now: datetime,
 ) -> PeriodChange | None:
-    """The days since then beside as many before; without a day the last whole month with usage beside the one before.
+    """The days from one to another beside as many before; without a first the last whole month with usage.
 
     None where one of the two has nothing with a known cost.
     """
-    periods = _periods(since, last_on, now.astimezone(UTC).date())
+    periods = _periods(*days, last_on, now.astimezone(UTC).date())
     if periods is None:
         return None
     grouping = Grouping("all")
@@ -53,7 +65,9 @@ def compare_periods(
         for reason, shown in zip(found.reasons, rounded, strict=True)
         if reason.usd
     ]
-    return PeriodChange(*periods, write_sentence(found), pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
+    parts = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    unpriced = (costs[0].unpriced_steps + costs[0].unpriced_rests, costs[1].unpriced_steps + costs[1].unpriced_rests)
+    return PeriodChange(*periods, found.from_usd, found.to_usd, unpriced, write_sentence(found), parts)
 
 
 def no_parts() -> pl.DataFrame:
@@ -61,14 +75,17 @@ def no_parts() -> pl.DataFrame:
     return pl.DataFrame(schema=_SCHEMA)
 
 
-def _periods(since: date | None, last_on: date | None, today: date) -> tuple[Period, Period] | None:
+def _periods(since: date | None, until: date | None, last_on: date | None, today: date) -> tuple[Period, Period] | None:
     if last_on is None:
         return None
     if since is None:
         month = parse_period(f"{last_on:%Y-%m}", today=today, where="the last day of usage")
-        return choose_periods(None, (month if month.last_on < today else month.before()).name, today=today)
+        is_whole = month.last_on < today and (until is None or month.last_on <= until)
+        return choose_periods(None, (month if is_whole else month.before()).name, today=today)
+    end = today if until is None else until
+    days = (end - since).days + 1
     # As many days before it as it has: not where time begins.
-    if since > today or (today - since).days + 1 >= since.toordinal():
+    if days < 1 or days >= since.toordinal():
         return None
-    before = since - timedelta(days=(today - since).days + 1)
-    return choose_periods(f"{before}..{since - timedelta(days=1)}", f"{since}..{today}", today=today)
+    before = since - timedelta(days=days)
+    return choose_periods(f"{before}..{since - timedelta(days=1)}", f"{since}..{end}", today=today)

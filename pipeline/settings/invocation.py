@@ -4,18 +4,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from pipeline.errors import ConfigurationError
 from pipeline.http.retrying import RetryPolicy
-from pipeline.http.tokens import TokenSource, identity_token, read_key_file, run_key_command, token_command
+from pipeline.program import command
 from pipeline.protocol.endpoint import Endpoint, check_base_url, check_headers, hide_credentials
 from pipeline.protocol.kinds import COMMON_HINTS, KINDS, Kind, auth_headers
-from pipeline.protocol.pages import Protocol, SourceFacts
 from pipeline.settings.profiles import CONFIG_FILE
 from pipeline.settings.secret_files import is_secret
 from pipeline.storage.buckets import shown_place
+
+if TYPE_CHECKING:
+    # These import asyncio and Polars, which verbs without network or frames have no use for.
+    from pipeline.http.tokens import TokenSource
+    from pipeline.protocol.pages import Protocol, SourceFacts
 
 SAMPLE_SOURCE = "sample"
 SAMPLE_KEY = "emulator-key"
@@ -66,7 +70,7 @@ class Settings:
         return str(self["settle_after"] or KINDS[self["kind"]].settle_after)
 
     @property
-    def protocol(self) -> Protocol:
+    def protocol(self) -> "Protocol":
         """Which objects the server speaks of."""
         return KINDS[self["kind"]].protocol
 
@@ -76,8 +80,10 @@ class Settings:
         chosen = self["follow_agents"]
         return KINDS[self["kind"]].follows_agents if chosen is None else bool(chosen)
 
-    def source_facts(self, *, is_named: bool) -> SourceFacts | None:
+    def source_facts(self, *, is_named: bool) -> "SourceFacts | None":
         """What the profile says of its source; None if it is not named and says nothing."""
+        from pipeline.protocol.pages import SourceFacts
+
         if not is_named and all(self.settings[name].origin == "default" for name in SourceFacts.__struct_fields__):
             return None
         return SourceFacts(**{name: self[name] or None for name in SourceFacts.__struct_fields__})
@@ -113,12 +119,7 @@ class Settings:
         kind = KINDS[self["kind"]]
         base_url = self["base_url"] or kind.base_url
         if not base_url:
-            variable = " set OPENAI_BASE_URL," if kind.takes_openai_variables else ""
-            raise ConfigurationError(
-                f"no server is configured for profile {self.source!r}: give --base-url {kind.base_url_example},"
-                f"{variable} or write base_url into [profiles.{self.source}] of {CONFIG_FILE}."
-                " To look around first, without a key or a network: python -m pipeline sync --sample"
-            )
+            raise ConfigurationError(self.no_server())
         hosts = frozenset(self["plain_http_hosts"])
         with self._naming_profile():
             checked_url = check_base_url(base_url, plain_http_hosts=hosts)
@@ -138,8 +139,27 @@ class Settings:
             whole_lists=self["whole_lists"],
         )
 
-    def tokens(self) -> TokenSource | None:
+    def no_server(self) -> str:
+        """That no server is configured, with the ways to name one that answers."""
+        kind = KINDS[self["kind"]]
+        section = f"[profiles.{self.source}] of {CONFIG_FILE}"
+        found = f"no server is configured for profile {self.source!r}"
+        sample = f"To look around first, without a key or a network: {command('sync --sample')}"
+        if kind.base_url_example and not kind.takes_openai_variables:
+            return f"{found}: give --base-url {kind.base_url_example} or write base_url into {section}.\n  {sample}"
+        foundry = KINDS["foundry"].base_url_example
+        ways = (
+            f'Foundry: kind = "foundry" and base_url = "{foundry}" in {section}',
+            "A gateway (Portkey, LiteLLM) or your own server: --base-url https://HOST/v1, or OPENAI_BASE_URL",
+            f"What you saved before OpenAI and Azure OpenAI switched this API off: {command('import PATH...')}",
+            sample,
+        )
+        return "\n  ".join((f"{found}. Name one:", *ways))
+
+    def tokens(self) -> "TokenSource | None":
         """Where bearer tokens that end come from, if the profile names a command or azure-identity."""
+        from pipeline.http.tokens import TokenSource, identity_token, token_command
+
         if self["token_command"]:
             return TokenSource(token_command(self["token_command"], environ=self.environ))
         if self["azure_identity"]:
@@ -153,6 +173,8 @@ class Settings:
 
     def _key(self) -> str | None:
         """The key, from wherever the profile says; only a verb that asks a server comes here."""
+        from pipeline.http.tokens import read_key_file, run_key_command
+
         if self["api_key"] is not None:
             return str(self["api_key"]).strip()
         if self["api_key_file"]:

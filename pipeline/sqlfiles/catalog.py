@@ -31,6 +31,10 @@ class SqlFile:
         """Tables and views that this one is made from."""
         return _split_names(self.fields.get("reads", ""))
 
+    def names(self, field: str) -> list[str]:
+        """Names that a field of the header has."""
+        return _split_names(self.fields.get(field, ""))
+
     @property
     def params(self) -> dict[str, str]:
         """Named parameters of a query with their defaults."""
@@ -51,7 +55,7 @@ def resource_path(*parts: str) -> Path:
 
 @cache
 def read_sql_files(kind: str) -> dict[str, SqlFile]:
-    """All files of `sql/<kind>/` by name; kind is tables, macros, views, queries, checks or report."""
+    """All files of `sql/<kind>/` by name; kind is tables, stored, macros, views, queries, checks or report."""
     paths = sorted(resource_path("sql", kind).glob("*.sql"))
     return {path.stem: parse_sql_file(path.stem, path.read_text("utf-8")) for path in paths}
 
@@ -68,6 +72,13 @@ def views_in_order() -> list[SqlFile]:
     views = read_sql_files("views")
     graph = {name: [read for read in view.reads if read in views] for name, view in views.items()}
     return [views[name] for name in TopologicalSorter(graph).static_order()]
+
+
+@cache
+def read_stand_ins() -> tuple[str, dict[str, str]]:
+    """Views of the same columns that read nothing, by name, and the digest of the views that they stand in for."""
+    digest, *statements = resource_path("sql", "stand_ins.sql").read_text("utf-8").splitlines()
+    return digest.removeprefix("-- "), {statement.split()[4]: statement for statement in statements}
 
 
 def _header_lines(text: str) -> Iterator[str]:

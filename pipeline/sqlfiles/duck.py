@@ -3,11 +3,14 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
-import polars as pl
 
 from pipeline.sqlfiles.arrow import ArrowStream, HasArrowStream
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -18,8 +21,11 @@ _LITTLE = "32MB"
 _COPIES_FRAMES = duckdb.__version__.startswith("1.")
 
 
-def read_frame(connection: Connection, sql: str, parameters: object = None) -> pl.DataFrame:
+def read_frame(connection: Connection, sql: str, parameters: object = None) -> "pl.DataFrame":
     """The whole result of a query."""
+    # Whoever reads without frames waits longer for this import than for his rows.
+    import polars as pl
+
     return pl.DataFrame(ArrowStream(connection.sql(sql, params=parameters)))
 
 
@@ -59,14 +65,14 @@ def let_go(connection: Connection) -> None:
 
 
 @contextlib.contextmanager
-def frame_views(connection: Connection) -> Iterator[Callable[[Mapping[str, pl.DataFrame]], None]]:
+def frame_views(connection: Connection) -> Iterator[Callable[[Mapping[str, "pl.DataFrame"]], None]]:
     """A function that makes frames readable by SQL inside the block, each in the place of the one that had its name.
 
     Frames of one name have one schema. What is registered anew instead, DuckDB keeps until its transaction ends.
     """
     slots: dict[str, ArrowStream] = {}
 
-    def show(frames: Mapping[str, pl.DataFrame]) -> None:
+    def show(frames: Mapping[str, "pl.DataFrame"]) -> None:
         for name, frame in frames.items():
             if name in slots and not _COPIES_FRAMES:
                 slots[name].owner = frame
@@ -85,7 +91,7 @@ def attached(connection: Connection, path: Path, name: str) -> Iterator[set[str]
     connection.execute(f"attach {quoted(str(path))} as {name} (read_only)")
     try:
         sql = f"select table_name from duckdb_tables() where database_name = {quoted(name)}"
-        yield set(read_frame(connection, sql)["table_name"])
+        yield {table for (table,) in connection.execute(sql).fetchall()}
     finally:
         connection.execute(f"detach {name}")
 
@@ -93,6 +99,11 @@ def attached(connection: Connection, path: Path, name: str) -> Iterator[set[str]
 def quoted(text: str) -> str:
     """A text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def whole_message(error: Exception) -> str:
+    """A DuckDB message on SQL of a person's own: with the names that it offers and its mark under the place."""
+    return str(error).strip()
 
 
 def first_line(error: Exception) -> str:

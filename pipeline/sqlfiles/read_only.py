@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import ConfigurationError
-from pipeline.sqlfiles.duck import Connection, quoted, read_frame
+from pipeline.sqlfiles.duck import Connection, quoted
 
 _LOCKED = """
 set autoinstall_known_extensions = false;
@@ -21,6 +21,7 @@ set autoload_known_extensions = false;
 set python_enable_replacements = false;
 set lock_configuration = true;
 """
+_LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 _SPACE = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
 _EXPLAIN = re.compile(
     rf"{_SPACE}explain\b{_SPACE}(?P<options>analyze\b|\([\w\s,]*\)|)(?P<explained>.*)", re.IGNORECASE | re.DOTALL
@@ -93,10 +94,15 @@ def attach_database(connection: Connection, statement: duckdb.Statement) -> None
 
 
 def _check_plan(connection: Connection, sql: str, parameters: Mapping[str, Any] | None) -> None:
-    rows = connection.execute(f"explain (format json) {sql}", parameters).fetchall()
+    try:
+        rows = connection.execute(f"explain (format json)\n{sql}", parameters).fetchall()
+    except duckdb.Error as error:
+        # The lines as they were typed: one less.
+        told = _LINE.sub(lambda line: f"LINE {int(line[1]) - 1}: ", str(error))
+        raise type(error)(told) from error
     operators = {name for _, plan in rows for name in _operators(json.loads(plan))}
     tables = "select distinct function_name as name from duckdb_functions() where function_type in ('table', 'pragma')"
-    functions = {name.lower() for name in read_frame(connection, tables)["name"]}
+    functions = {name.lower() for (name,) in connection.execute(tables).fetchall()}
     for name in sorted(operators):
         reads = _READING.fullmatch(name.lower()) if name.lower() in functions else not _CHANGING.match(name)
         if not reads:

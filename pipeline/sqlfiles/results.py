@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -17,13 +18,11 @@ _INSTANTS = frozenset(
         "timestamp",
         "timestamp_s",
         "timestamp_ms",
-        "timestamp_ns",
         "timestamp with time zone",
-        "timestamptz_ns",
     }
 )
 # What Polars holds as it is. It panics on intervals and unions, makes -1 of a large UHUGEINT and null of 24:00:00, and
-# writes no bytes; maps of it have texts for keys in JSON.
+# writes no bytes; maps of it have texts for keys in JSON. Python's instants have no nanoseconds.
 _KEPT = _INSTANTS | {
     "boolean",
     *("tinyint", "smallint", "integer", "bigint", "hugeint"),
@@ -31,15 +30,19 @@ _KEPT = _INSTANTS | {
     *("float", "double", "decimal", "varchar", "uuid"),
 }
 _TEXT = "VARCHAR"
-_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 _EPOCH = date(1970, 1, 1).toordinal()
+_LONGEST_NUMBER = 10**38
 # Below what stands for infinity.
 _LARGEST = 2**63 - 2
 _FIRST_DAY, _LAST_DAY = date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH
 
 
 def read_result(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
-    """The result with a name of its own for each column; instants are texts in a column with one of no calendar."""
+    """The result with a name of its own for each column.
+
+    In a column with an instant of no calendar instants are texts, and with a whole number of 39 digits those are.
+    """
     names = _distinct(relation.columns)
     frame = _read(relation, names)
     odd = [place for place, column in enumerate(frame.iter_columns()) if any(map(_is_odd, leaves(column)))]
@@ -61,8 +64,8 @@ def leaves(column: pl.Series) -> Iterator[pl.Series]:
 
 
 def _read(relation: duckdb.DuckDBPyRelation, names: Sequence[str], *, texts: Sequence[int] = ()) -> pl.DataFrame:
-    """The columns under these names; those at `texts` have texts for instants."""
-    kept = [_KEPT - _INSTANTS if place in texts else _KEPT for place in range(len(names))]
+    """The columns under these names; those at `texts` have texts for instants and the longest whole numbers."""
+    kept = [_KEPT - _INSTANTS - {"hugeint"} if place in texts else _KEPT for place in range(len(names))]
     types = [_kept_type(dtype, of) for dtype, of in zip(relation.types, kept, strict=True)]
     columns = (
         f"{f'#{place}' if dtype == str(found) else f'cast(#{place} as {dtype})'} as {_quoted(name)}"
@@ -87,7 +90,13 @@ def _kept_type(dtype: Type, kept: frozenset[str]) -> str:
 
 
 def _is_odd(values: pl.Series) -> bool:
-    """Whether an instant lies outside of the calendar of Python, which ends with the year 9999; infinity does."""
+    """Whether something lies outside of the calendar of Python, which ends with the year 9999, as infinity does.
+
+    Or, of a whole number, outside of the digits that Polars gives exactly.
+    """
+    if isinstance(values.dtype, pl.Decimal):
+        largest = values.abs().max() if values.dtype.scale == 0 else None
+        return isinstance(largest, Decimal) and largest >= _LONGEST_NUMBER
     if values.dtype == pl.Date:
         per_day = 1
     elif isinstance(values.dtype, pl.Datetime):

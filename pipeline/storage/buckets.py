@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigurationError
+from pipeline.program import install_command
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -23,7 +24,6 @@ _OS_ERROR = re.compile(r"(?:Error: )?Os \{.*?message: \"([^\"]*)\" \}")
 _BODY = re.compile(r":?\s*(?:<[?!a-zA-Z]|\{|Debug source:).*", re.DOTALL)
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _LONGEST_CAUSE = 300
-_EXTRA = "a bucket needs the libraries obstore and fsspec: pip install 'run-steps-pipeline[lake]'"
 
 
 def is_bucket(place: str) -> bool:
@@ -124,4 +124,6 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConfigurationError(_EXTRA) from error
+        raise ConfigurationError(
+            f"a bucket needs the libraries obstore and fsspec: {install_command('lake')}"
+        ) from error

@@ -22,18 +22,19 @@ def check_output(path: Path, what: str) -> None:
         raise ConfigurationError(f"cannot write {what} to {path}: this user may not write there")
 
 
-def write_output(path: Path, text: str, what: str) -> None:
-    """Write a text to a path: a new or a plain file is its owner's only and there at once, nobody sees half of it.
+def write_output(path: Path, content: str | bytes, what: str) -> None:
+    """Write to a path: a new or a plain file is its owner's only and there at once, nobody sees half of it.
 
     A device, a pipe and what a link leads to stay what they are, and are written to. Raises ConfigurationError.
     """
+    data = content.encode() if isinstance(content, str) else content
     try:
         if _is_written_to(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
         else:
-            _replace(path, text)
+            _replace(path, data)
     except OSError as error:
         raise ConfigurationError(f"cannot write {what} to {path}: {error.strerror or error}") from error
 
@@ -42,12 +43,12 @@ def _is_written_to(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and not path.is_file())
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, data: bytes) -> None:
     sweep(path.parent, f"{glob.escape(path.name)}.*")
     aside = aside_of(path)
     try:
-        with os.fdopen(open_private(aside), "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(open_private(aside), "wb") as file:
+            file.write(data)
         aside.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -3,11 +3,13 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, WarehouseLockedError
 from pipeline.storage.private_files import OWNER_ONLY, make_private_folder
+
+if TYPE_CHECKING:
+    import filelock
 
 
 @contextlib.contextmanager
@@ -20,6 +22,9 @@ def only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
         make_private_folder(path.parent)
     except OSError as error:
         raise ConfigurationError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
+    # It imports asyncio, and who only reads asks for no lock.
+    import filelock
+
     try:
         with _lock(path, wait_s):
             yield
@@ -29,6 +34,8 @@ def only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
 
 def is_being_written(path: Path) -> bool:
     """Whether a process of this program holds the lock now; makes no file."""
+    import filelock
+
     if not _lock_path(path).exists():
         return False
     try:
@@ -38,7 +45,9 @@ def is_being_written(path: Path) -> bool:
         return True
 
 
-def _lock(path: Path, wait_s: float) -> filelock.BaseFileLock:
+def _lock(path: Path, wait_s: float) -> "filelock.BaseFileLock":
+    import filelock
+
     return filelock.FileLock(_lock_path(path), timeout=wait_s, mode=OWNER_ONLY)
 
 

@@ -1,4 +1,4 @@
-"""Thread ids in files of lines, CSV, JSONL or Parquet, or on standard input: read as they come, none of them whole."""
+"""Thread ids in files of lines, CSV, JSON or Parquet, or on standard input: read as they come, none of them whole."""
 
 import codecs
 import csv
@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ConfigurationError
-from pipeline.protocol.endpoint import check_id
+from pipeline.protocol.endpoint import check_thread_id
 from pipeline.threads.selection import COLUMN
 
 STDIN = "-"
@@ -36,7 +36,7 @@ def read_thread_ids(named: Sequence[str], files: Sequence[str]) -> Iterator[str]
     Raises ConfigurationError naming the file and the line that cannot be used.
     """
     for thread_id in named:
-        yield check_id(thread_id, where="the command line")
+        yield check_thread_id(thread_id, where="the command line")
     for file in files:
         yield from read_thread_file(file)
 
@@ -44,14 +44,14 @@ def read_thread_ids(named: Sequence[str], files: Sequence[str]) -> Iterator[str]
 def read_thread_file(file: str) -> Iterator[str]:
     """Ids of one file (`-`: standard input).
 
-    The kind is seen from the content: Parquet, JSONL, CSV with a thread_id column, else lines; those that are empty or
-    begin with #, after blanks or not, are passed over.
+    The kind is seen from the content: Parquet, JSONL, a JSON array, CSV with a thread_id column, else lines; those that
+    are empty or begin with #, after blanks or not, are passed over.
     """
     where = "standard input" if file == STDIN else file
     try:
         with nullcontext(sys.stdin.buffer) if file == STDIN else Path(file).open("rb") as content:
             for number, thread_id in _numbered_ids(content, file, where):
-                yield check_id(thread_id or "", where=f"{where}, line {number}")
+                yield check_thread_id(thread_id or "", where=f"{where}, line {number}")
     except OSError as error:
         raise ConfigurationError(f"{where} cannot be read: {error.strerror}") from error
 
@@ -69,6 +69,8 @@ def _text_ids(lines: Iterator[str], where: str) -> _Numbered:
     numbered = chain([(number, first)], numbered)
     if first.lstrip().startswith("{"):
         return _jsonl_ids(numbered, where)
+    if first.lstrip().startswith("["):
+        return _array_ids("".join(line for _, line in numbered), where)
     separator = next((sign for sign in _SEPARATORS if sign in first), None)
     if separator is not None or first.strip().strip('"') == COLUMN:
         return _csv_ids(_RowLines(numbered), where, separator=separator or ",")
@@ -171,4 +173,17 @@ def _jsonl_ids(lines: Iterable[tuple[int, str]], where: str) -> _Numbered:
         value = record.get(COLUMN)
         if not isinstance(value, str):
             raise ConfigurationError(f"{where}, line {number}: no text in {COLUMN!r}")
+        yield number, value
+
+
+def _array_ids(text: str, where: str) -> _Numbered:
+    """Ids of one JSON array: of texts, or of objects that have them."""
+    try:
+        items = msgspec.json.decode(text, type=list[str | dict[str, object]])
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{where}: not a JSON array of thread ids ({error})") from error
+    for number, item in enumerate(items, 1):
+        value = item if isinstance(item, str) else item.get(COLUMN)
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{where}, item {number}: no text in {COLUMN!r}")
         yield number, value

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
+from pipeline.program import command
 from pipeline.threads.decay import Decay
 from pipeline.threads.files import read_thread_ids
 from pipeline.threads.responses import read_response_ids
@@ -67,7 +68,7 @@ class Naming:
         """
         if not (self.thread_ids or self.files or self.queries or self.responses or self.known or self.all_threads):
             raise ConfigurationError(
-                "name the threads to sync: python -m pipeline sync THREAD_ID..., --threads FILE (- is standard input),"
+                f"name the threads to sync: {command('sync THREAD_ID...')}, --threads FILE (- is standard input),"
                 " --threads-sql 'select ...', --known or --all-threads; responses: --responses FILE"
             )
         named = Named(self.shard, array("Q") if keeps_others else None)

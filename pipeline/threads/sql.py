@@ -10,8 +10,8 @@ import duckdb
 import polars as pl
 
 from pipeline.errors import ConfigurationError, WarehouseLockedError
-from pipeline.protocol.endpoint import check_id
-from pipeline.sqlfiles.duck import Connection, first_line, quoted, read_frame, register
+from pipeline.protocol.endpoint import check_thread_id
+from pipeline.sqlfiles.duck import Connection, first_line, quoted, read_frame, register, whole_message
 from pipeline.sqlfiles.read_only import WritingError, attach_database, check_reading, lock_down
 from pipeline.threads.decay import Decay
 from pipeline.threads.selection import COLUMN
@@ -78,9 +78,9 @@ def query_thread_ids(sql: str, warehouse: Path) -> Iterator[str]:
             place = _place_of_ids([name for name, *_ in connection.description or ()])
             for number, row in enumerate(rows, 1):
                 if row[place] is not None:
-                    yield check_id(str(row[place]).strip(), where=f"{_WHERE}, row {number}")
+                    yield check_thread_id(str(row[place]).strip(), where=f"{_WHERE}, row {number}")
         except duckdb.Error as error:
-            raise ConfigurationError(f"{_WHERE}: DuckDB cannot run this: {first_line(error)}") from error
+            raise ConfigurationError(f"{_WHERE}: DuckDB cannot run this: {whole_message(error)}") from error
 
 
 def known_thread_ids(warehouse: Path, *, source: str) -> Iterator[str]:

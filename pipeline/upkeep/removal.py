@@ -14,6 +14,7 @@ from pipeline.errors import ConfigurationError, DamagedPartError, IncompleteErro
 from pipeline.flatten.cache import FlatStore
 from pipeline.privacy.forget_record import Forgotten, add_forgotten
 from pipeline.privacy.hiding import ContentKey
+from pipeline.program import command
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.prune_record import drop_texts
 from pipeline.sqlfiles.catalog import read_sql_files
@@ -66,8 +67,8 @@ def forget_contents(folder: DataFolder, source: str, key: ContentKey) -> int:
     if unreadable.parts:
         raise IncompleteError(
             f"nothing was hidden: the raw part {folder.store.where(unreadable.parts[0])} is not what was written, so"
-            " that the warehouse could not be made anew. Remove it, run `python -m pipeline load --rebuild"
-            " --forget-pruned` and `sync --full` for its threads, then this again"
+            f" that the warehouse could not be made anew. Remove it, run `{command('load --rebuild --forget-pruned')}`"
+            " and `sync --full` for its threads, then this again"
         )
     _remove_needless(folder, unreadable)
     drop_texts(folder.store)
@@ -107,7 +108,7 @@ def _rewrite_warehouse(folder: DataFolder, forgotten: Forgotten) -> None:
         attached(connection, folder.warehouse, "kept"),
     ):
         _register_forgotten(connection, forgotten)
-        for name, table in read_sql_files("tables").items():
+        for name, table in (read_sql_files("tables") | read_sql_files("stored")).items():
             if name not in _OWN_ROWS:
                 where = _IS_KEPT if "thread_id" in table.columns else "true"
                 connection.execute(f"insert into {name} by name select columns(*) from kept.{name} where {where}")

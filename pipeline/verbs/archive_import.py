@@ -1,20 +1,25 @@
 """The verb `import`: archives to raw parts to the warehouse, its progress and its outcome."""
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file, unread_of
+from pipeline.archives.landing import ArchiveLander, is_done, read_file
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import hash_file
+from pipeline.archives.unread import unread_of
 from pipeline.cluster.executors import Executor
+from pipeline.cluster.flatteners import flatteners_of
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, ConfigurationError, IncompleteError
 from pipeline.http.pacing import Clock
@@ -26,14 +31,15 @@ from pipeline.raw.prune_record import read_imported
 from pipeline.verbs.archive_evidence import Evidence, read_evidence
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
+from pipeline.warehouse.background import loading_meanwhile
 from pipeline.warehouse.checks import Finding, run_check
 from pipeline.warehouse.database import open_for_reading, warehouse_path
-from pipeline.warehouse.load import load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
 from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
 
 DEFAULT_SOURCE = "archive"
-_SHOWN = 10
+STDIN = "-"
+_SHOWN, _NAMED = 10, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,8 @@ class ImportRequest:
     """What to import, and the source that it belongs to; with a `content_key` contents are hidden before they land.
 
     `facts` are what the profile says of the source, if it is to be told. `notices` are what a person should know first;
-    `workers` (0: as many as help) are those of Ray.
+    `workers` (0: as many as help) are those of Ray. A `dry_run` writes nothing that stays; `known_in` is then the data
+    folder that says which files are known.
     """
 
     paths: Sequence[str]
@@ -55,11 +62,43 @@ class ImportRequest:
     workers: int = 0
     odd_fields: Sequence[str] = ()
     facts: SourceFacts | None = None
+    dry_run: bool = False
+    known_in: Path | None = None
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
     """Import, say how it went, and return the exit code: 4 if something could not be read or is missing for certain."""
     _check_source(request.source)
+    with _spooled(request) as given, _tried_out(given) as asked:
+        return _import(asked, quiet=quiet, as_json=as_json, log_format=log_format)
+
+
+@contextmanager
+def _spooled(request: ImportRequest) -> Iterator[ImportRequest]:
+    """The request with a file, for as long as the block runs, in the place of standard input (`-`)."""
+    if STDIN not in request.paths:
+        yield request
+        return
+    if request.executor == "ray":
+        raise ConfigurationError("- is standard input, which workers of --executor ray do not see: name a file")
+    with TemporaryDirectory(prefix="import-") as folder:
+        spool = Path(folder) / "standard-input"
+        with spool.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield replace(request, paths=[str(spool) if path == STDIN else path for path in request.paths])
+
+
+@contextmanager
+def _tried_out(request: ImportRequest) -> Iterator[ImportRequest]:
+    """The request, for a dry run into a data folder that goes with the block."""
+    if not request.dry_run:
+        yield request
+        return
+    with TemporaryDirectory(prefix="import-") as folder:
+        yield replace(request, data_dir=Path(folder), known_in=request.data_dir)
+
+
+def _import(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
     reporter = Reporter(sys.stderr, quiet=quiet, log_format=log_format)
     for notice in request.notices:
         reporter.say(notice, level="warning")
@@ -92,33 +131,37 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
     if request.executor == "ray":
         _import_on_ray(request, files, progress=progress, now=now)
         return
-    imported = read_imported(store, request.source)
+    imported = read_imported(raw_store(request.known_in or request.data_dir), request.source)
     known = {archive.sha256: archive for archive in imported if is_done(archive)}
     new: list[ArchiveFile] = []
     started_at = now()
     sync_id = new_sync_id(started_at, kind=IMPORT_KIND)
-    lander = ArchiveLander(
-        store,
-        source=request.source,
-        now=started_at,
-        content_key=request.content_key,
-        sync_id=sync_id,
-        odd_fields=request.odd_fields,
-        facts=request.facts,
-    )
-    for path in files:
-        sha256 = hash_file(path)
-        if (archive := known.get(sha256)) is None:
-            archive = known[sha256] = read_file(path, sha256, lander, progress)
-            lander.finish_file(archive)
-            new.append(archive)
-        else:
-            progress.files_known += 1
-        progress.archives.append(archive)
-        progress.files_done += 1
-    lander.close(now(), unread=unread_of(new, imported))
-    progress.items_alone = lander.items_alone
-    load_new_parts(store, warehouse_path(request.data_dir), wait_s=request.lock_wait_s)
+    with (
+        flatteners_of(sum(path.stat().st_size for path in files)) as flattener,
+        loading_meanwhile(store, warehouse_path(request.data_dir), flattener, wait_s=request.lock_wait_s) as landed,
+    ):
+        lander = ArchiveLander(
+            store,
+            source=request.source,
+            now=started_at,
+            content_key=request.content_key,
+            sync_id=sync_id,
+            odd_fields=request.odd_fields,
+            facts=request.facts,
+            landed=landed,
+        )
+        for path in files:
+            sha256 = hash_file(path)
+            if (archive := known.get(sha256)) is None:
+                archive = known[sha256] = read_file(path, sha256, lander, progress)
+                lander.finish_file(archive)
+                new.append(archive)
+            else:
+                progress.files_known += 1
+            progress.archives.append(archive)
+            progress.files_done += 1
+        lander.close(now(), unread=unread_of(new, imported))
+        progress.archives = lander.with_items_alone(progress.archives)
 
 
 def _import_on_ray(
@@ -191,7 +234,8 @@ def _report(
             "runs_in_two_sources": 0 if shared is None else shared.rows,
             "seconds": seconds,
         }
-        print(json.dumps({**summary, "warehouse": str(warehouse), "archives": archives}))
+        place = None if request.dry_run else str(warehouse)
+        print(json.dumps({**summary, "dry_run": request.dry_run, "warehouse": place, "archives": archives}))
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
     items = f", {count_of(progress.items, 'items')} beside them" if progress.items else ""
@@ -199,8 +243,9 @@ def _report(
         f", {count_of(progress.files_known, 'files')} known from before not read again" if progress.files_known else ""
     )
     left_out = f", {count_of(progress.left_out, 'other objects')} left out" if progress.left_out else ""
-    reporter.say(f"imported into {request.source!r}: {counts}{items}{known}{left_out} in {seconds:.1f} s")
-    if not reporter.quiet and warehouse.exists():
+    done = "dry run, nothing was written: would be imported" if request.dry_run else "imported"
+    reporter.say(f"{done} into {request.source!r}: {counts}{items}{known}{left_out} in {seconds:.1f} s")
+    if not reporter.quiet and not request.dry_run and warehouse.exists():
         print_outcome(warehouse, source=request.source)
 
 
@@ -213,9 +258,15 @@ def _find_shared_runs(warehouse: Path) -> Finding | None:
 
 
 def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
-    for archive in progress.archives:
-        if not (archive.runs or archive.steps or archive.items or archive.left_out or archive.unrecognised):
-            reporter.say(f"{archive.file} holds nothing", level="warning")
+    empty = [
+        one.file
+        for one in progress.archives
+        if not (one.runs or one.steps or one.items or one.left_out or one.unrecognised)
+    ]
+    if empty:
+        holds = "holds nothing" if len(empty) == 1 else f"{len(empty):,} files hold nothing"
+        names = ", ".join(empty[:_NAMED]) + (", ..." if empty[_NAMED:] else "")
+        reporter.say(f"{names} {holds}" if len(empty) == 1 else f"{holds}: {names}", level="warning")
     named = [f"{archive.file}: {place}" for archive in progress.archives for place in archive.first_unrecognised]
     for place in named[:_SHOWN]:
         reporter.say(place, level="warning")

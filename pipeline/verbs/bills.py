@@ -26,6 +26,7 @@ from pipeline.money.usage_import import (
     make_newest,
     read_bill_files,
 )
+from pipeline.program import command
 from pipeline.protocol.pages import BilledPage
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
@@ -37,9 +38,9 @@ from pipeline.warehouse.load import load_new_parts
 _DAYS_BACK = 30
 
 _DAY_PRICES = """
-select source, model, price_id, match, count(*) filter (where kind = 'step') as steps,
-    count(*) filter (where kind = 'run_rest') as rests, sum(prompt_tokens) as prompt_tokens,
-    sum(cached_tokens) as cached_tokens, sum(completion_tokens) as completion_tokens, sum(cost_usd) as cost_usd,
+select source, model, sum(cost_usd) as cost_usd, count(*) filter (where kind = 'step') as steps,
+    count(*) filter (where kind = 'run_rest') as rests, price_id, sum(prompt_tokens) as prompt_tokens,
+    sum(cached_tokens) as cached_tokens, sum(completion_tokens) as completion_tokens, match,
     count(*) filter (where is_posted and kind = 'step') as posted_steps,
     count(*) filter (where is_posted and kind = 'run_rest') as posted_rests
 from usage_costs where created_on = $day
@@ -62,6 +63,7 @@ select source, count(*) as threads, count(*) filter (where status = 'synced') as
     count(*) filter (where status = 'missing') as missing, count(*) filter (where status in ('known', 'failed')) as open
 from threads group by source order by source
 """
+_DAYS = "select min(created_on) as first_on, max(created_on) as last_on from usage_costs"
 _FEES = """
 select source, provider, count(*) as sessions, sum(fee_usd) as fee_usd
 from code_interpreter_sessions where cast(started_at at time zone 'UTC' as date) = $day
@@ -145,7 +147,7 @@ def _print_imported(imported: BillsImported, source: str, outcome: dict[str, int
             f"not counted: {count_of(outcome['not_counted'], 'rows')} of reports that are grouped more coarsely than"
             " others of the same day (view counted_bills)"
         )
-    print('next: python -m pipeline query "from reconciliation" or explain-cost --on DATE')
+    print(f"next: {command('query bill_differences')} or {command('explain-cost --on DATE')}")
 
 
 def print_day(settings: Settings, on: str, *, as_json: bool) -> None:
@@ -154,7 +156,10 @@ def print_day(settings: Settings, on: str, *, as_json: bool) -> None:
     with open_for_reading(warehouse_path(settings.data_dir)) as connection:
         found = _read_day(connection, day)
     if as_json:
-        print_json({"day": day, **{name: frame.to_dicts() for name, frame in found.items()}})
+        print_json({"day": day, **{name: frame.to_dicts() for name, frame in found.items() if name != "days"}})
+        return
+    if all(found[name].is_empty() for name in ("prices", "fees", "bill")):
+        print(_empty_day(found["days"], day))
         return
     console = stdout_console()
     for line in _day_lines(found, day):
@@ -168,7 +173,15 @@ def _read_day(connection: Connection, day: date) -> dict[str, pl.DataFrame]:
         "fees": read_frame(connection, _FEES, params),
         "bill": read_frame(connection, _DAY_BILL, params),
         "coverage": read_frame(connection, _COVERAGE),
+        "days": read_frame(connection, _DAYS),
     }
+
+
+def _empty_day(days: pl.DataFrame, day: date) -> str:
+    """That there is nothing of a day, and of which days there is something."""
+    first_on, last_on = days.row(0)
+    nothing = f"{day}: no usage, no fee and no bill in what is here"
+    return nothing if first_on is None else f"{nothing}; there is usage from {first_on} to {last_on}"
 
 
 def _day_lines(found: dict[str, pl.DataFrame], day: date) -> list[Any]:

@@ -7,6 +7,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.http.tokens import read_key_file, run_key_command
 from pipeline.privacy.content import FULL, HASHED
 from pipeline.privacy.hiding import ContentKey
+from pipeline.program import command
 from pipeline.settings.invocation import Settings
 from pipeline.settings.lookup import CONTENT_KEY_VARIABLE
 from pipeline.sqlfiles.duck import read_frame
@@ -96,6 +97,6 @@ def check_content(history: History, settings: Settings, source: str, key: Conten
     if history.was_full:
         return [
             f"earlier syncs of source {source!r} kept contents in full, and they stay as they are: remove them with"
-            " `python -m pipeline forget --full-content`, or by thread with `forget --thread ID`"
+            f" `{command('forget --full-content')}`, or by thread with `forget --thread ID`"
         ]
     return []

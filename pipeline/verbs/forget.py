@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.console.tables import count_of, frame_table, join_counts, stdout_console
 from pipeline.errors import ConfigurationError
 from pipeline.privacy.hiding import ContentKey
+from pipeline.program import command
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
 from pipeline.sqlfiles.duck import read_frame
@@ -162,7 +163,7 @@ def _sum_of(targets: Sequence[Target]) -> str:
 
 def _print_elsewhere(folder: DataFolder) -> None:
     if (folder.data_dir / _REPORT).exists():
-        print(f"{folder.data_dir / _REPORT} was written before: write it anew with `python -m pipeline report`")
+        print(f"{folder.data_dir / _REPORT} was written before: write it anew with `{command('report')}`")
     print(_ELSEWHERE, file=sys.stderr)
 
 

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.lake.publishing import Published, Publisher
 from pipeline.lake.retrying import retry_conflicts
 from pipeline.lake.store import Lake
+from pipeline.program import command
 from pipeline.sqlfiles.price_book import own_prices_path, read_price_book
 from pipeline.upkeep.gathering import gather_parts, gathering_store
 from pipeline.warehouse.database import warehouse_path
@@ -69,7 +70,7 @@ def _make_publisher(data_dir: Path, request: PublishRequest) -> Publisher:
     gather_parts(store, request.folders, warehouse)
     if not store.list_parts():
         raise ConfigurationError(
-            f"there are no raw parts in {store.place}: nothing to publish. `python -m pipeline sync` lands some,"
+            f"there are no raw parts in {store.place}: nothing to publish. `{command('sync')}` lands some,"
             " --data-dir names another data folder"
         )
     book = read_price_book(own_prices_path(data_dir))

@@ -26,15 +26,17 @@ from pipeline.money.repricing import (
     read_model_names,
     reprice,
 )
+from pipeline.program import command
 from pipeline.raw.parts import new_sync_id
 from pipeline.settings.invocation import Settings
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.fees import own_fees_path
 from pipeline.sqlfiles.price_book import PriceBook, own_prices_path, read_price_book
+from pipeline.sqlfiles.schema import TABLE_KINDS
 from pipeline.warehouse.checks import Finding, check_grains, run_checks
 from pipeline.warehouse.database import open_for_reading, open_for_writing, warehouse_path
 
-_LISTED = ("model", "tier", "sku", "min_input_tokens", "valid_from", "valid_to", "match")
+_LISTED = ("valid_from", "valid_to", "tier", "sku", "min_input_tokens", "match")
 # What is charged for, and the name of its column.
 _RATES = {
     "input": "input_usd_per_mtok",
@@ -63,7 +65,7 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
         return
     console = stdout_console()
     rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in _RATES.values()]
-    listed = prices.select(*_LISTED, *rates, "discount", "origin")
+    listed = prices.select("model", *rates, *_LISTED, "discount", "origin")
     console.print(frame_table(listed, title="US dollars per million tokens"))
     if not book.discounts.is_empty():
         console.print(frame_table(book.discounts, title="Discounts on shipped prices"))
@@ -133,21 +135,27 @@ def check_warehouse(settings: Settings, request: CheckRequest, *, as_json: bool)
     failed = any(finding.level == "fail" or request.strict for finding in findings)
     counts = {
         "checks": len(read_sql_files("checks")),
-        "grains": sum(1 for kind in ("tables", "views") for found in read_sql_files(kind).values() if found.grain),
+        "grains": sum(1 for kind in (*TABLE_KINDS, "views") for found in read_sql_files(kind).values() if found.grain),
         "budgets": len(budgets),
     }
     if as_json:
         print_json({"passed": not failed, "findings": [asdict(finding) for finding in findings], "checked": counts})
     else:
-        _print_findings(findings, counts, failed=failed)
+        _print_findings(findings, counts, strict=request.strict)
     return CheckFailedError.exit_code if failed else 0
 
 
-def _print_findings(findings: Sequence[Finding], counts: dict[str, int], *, failed: bool) -> None:
+def _print_findings(findings: Sequence[Finding], counts: dict[str, int], *, strict: bool) -> None:
     for finding in findings:
         print(finding.line)
     what = join_counts(list(counts.items()))
-    print(f"{'failed' if failed else 'passed'}: {what}", file=sys.stderr)
+    failing: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.level == "fail" or strict:
+            failing.setdefault(finding.kind, []).append(finding.name)
+    # By kind, so that nobody takes a budget that was exceeded for broken data.
+    named = "; ".join(f"{kind} {', '.join(names)}" for kind, names in failing.items())
+    print(f"failed: {named} (of {what})" if failing else f"passed: {what}", file=sys.stderr)
 
 
 def _moment(at: str | None) -> datetime:
@@ -248,7 +256,7 @@ def _print_changes(changes: pl.DataFrame) -> None:
 
 def _must_exist(warehouse: Path) -> None:
     if not warehouse.exists():
-        raise ConfigurationError(f"there is no warehouse at {warehouse}: run `python -m pipeline sync --sample` first")
+        raise ConfigurationError(f"there is no warehouse at {warehouse}: run `{command('sync --sample')}` first")
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -140,8 +140,11 @@ def one_line(item: bytes) -> bytes:
 
 def _say_more(query: ListQuery, walk: ListWalk, stream: TextIO) -> None:
     if not query.everything and walk.heads and walk.heads[-1].has_more:
-        last = walk.heads[-1].data[-1].id if walk.heads[-1].data else walk.heads[-1].last_id
-        print(f"there are more: --all, or --after {last}", file=stream)
+        items = walk.heads[-1].data
+        if query.before is not None:
+            print(f"there are more before these: --before {items[0].id if items else query.before}", file=stream)
+            return
+        print(f"there are more: --all, or --after {items[-1].id if items else walk.heads[-1].last_id}", file=stream)
 
 
 def _check_segments(segments: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from pipeline.console.plain_text import plain_text
+from pipeline.console.plain_text import plain_line, plain_text
 from pipeline.extract.fetching import Progress
 from pipeline.http.client import Traffic
 
@@ -50,6 +50,7 @@ class Meter:
             "requests": self.traffic.requests,
             "requests_per_s": round(self.traffic.requests / elapsed_s, 1),
             "retries": self.traffic.retries,
+            "trouble": self.traffic.trouble,
             "elapsed_s": round(elapsed_s, 1),
             "left_s": round(elapsed_s / done * (total - done)) if done and total else None,
         }
@@ -123,10 +124,11 @@ def _live_line(meter: Watched) -> Table:
 
 def _plain_line(values: dict[str, Any]) -> str:
     total = "?" if values["threads_total"] is None else f"{values['threads_total']:,}"
+    why = f" (last: {plain_line(values['trouble'])})" if values["trouble"] else ""
     left = "" if values["left_s"] is None else f", {_duration(values['left_s'])} left"
     return (
         f"threads {values['threads']:,}/{total}, runs {values['runs']:,}, steps {values['steps']:,},"
-        f" {values['requests_per_s']:,.0f} requests/s, retries {values['retries']:,}{left}"
+        f" {values['requests_per_s']:,.0f} requests/s, retries {values['retries']:,}{why}{left}"
     )
 
 

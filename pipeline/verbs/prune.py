@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.console.tables import count_of
 from pipeline.errors import ConfigurationError
+from pipeline.program import command
 from pipeline.raw.places import raw_store
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.loaded_parts import Prunable, find_prunable, prune_parts, sweep_leftovers
@@ -80,7 +81,7 @@ def _print_outcome(found: Prunable, folder: Path, *, pruned: bool, dry_run: bool
     else:
         print("nothing was removed")
     if found.waiting:
-        print(f"{count_of(found.waiting, 'raw parts')} not loaded yet: kept. Load with: python -m pipeline load")
+        print(f"{count_of(found.waiting, 'raw parts')} not loaded yet: kept. Load with: {command('load')}")
 
 
 def _only_place(warehouse: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.console.tables import format_decimal, frame_table, stdout_console
+from pipeline.program import command
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
 from pipeline.warehouse.database import warehouse_path
@@ -29,8 +30,8 @@ def print_outcome(warehouse: Path, *, source: str) -> None:
     console.print(frame_table(read_top_tools(warehouse, source=source), title="Tools called most"))
     console.print(f"\n[bold]Spent[/bold]  {_spent(read_spent(warehouse, source=source))}")
     console.print(f"\n[bold]DuckDB file[/bold]  {warehouse}\n\n[bold]Next[/bold]")
-    for command in next_commands():
-        console.print(f"  {command}", markup=False, soft_wrap=True)
+    for line in next_commands():
+        console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def _spent(spent: dict[str, Any]) -> str:
@@ -57,12 +58,16 @@ def print_status(data_dir: Path, *, as_json: bool) -> None:
         return
     console = stdout_console()
     if status.size_bytes is None:
-        console.print(f"no warehouse at {status.warehouse} yet: python -m pipeline sync --sample makes one")
+        console.print(
+            f"no warehouse at {status.warehouse} yet: {command('sync --sample')} makes one",
+            markup=False,
+            soft_wrap=True,
+        )
     else:
         console.print(f"[bold]Warehouse[/bold]  {status.warehouse} ({status.size_bytes / 2**20:,.1f} MiB)")
     console.print(f"[bold]Raw parts[/bold]  {status.raw_parts:,}, of which {status.waiting_parts:,} wait to be loaded")
     if status.waiting_parts:
-        console.print("           load them with: python -m pipeline load")
+        console.print(f"           load them with: {command('load')}", markup=False, soft_wrap=True)
     if status.sources.height:
         console.print()
         console.print(frame_table(status.sources, title="Sources"))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.errors import DamagedPartError, PipelineError
+from pipeline.flatten.batches import Flattener, InThread
 from pipeline.raw.parts import RawStore
 from pipeline.warehouse.load import load_new_parts
 
@@ -25,10 +26,11 @@ _FREE_S = 0.3
 class Loader(threading.Thread):
     """Loads parts as they land, where the warehouse is free; what it cannot load is left to the end of the sync."""
 
-    def __init__(self, store: RawStore, warehouse: Path) -> None:
+    def __init__(self, store: RawStore, warehouse: Path, flattener: Flattener | None = None) -> None:
         super().__init__(name="loader", daemon=True)
         self._store = store
         self._warehouse = warehouse
+        self._flattener = flattener
         self._changed = threading.Condition()
         self._stopping = False
         self._landed = 0
@@ -63,7 +65,7 @@ class Loader(threading.Thread):
             # What stands in the way (a lock, a full disk) the load at the end of the sync meets again, and names it.
             with contextlib.suppress(PipelineError):
                 try:
-                    load_new_parts(self._store, self._warehouse, wait_s=0.0, more=self._more)
+                    load_new_parts(self._store, self._warehouse, wait_s=0.0, more=self._more, flattener=self._flattener)
                 except DamagedPartError as error:
                     self.damage = error if self.damage is None else DamagedPartError(f"{self.damage}; {error}")
             self._loaded_at = time.monotonic()
@@ -93,14 +95,45 @@ class Loader(threading.Thread):
 
 
 @contextlib.contextmanager
-def loading(store: RawStore, warehouse: Path) -> Iterator[Loader]:
+def loading(store: RawStore, warehouse: Path, flattener: Flattener | None = None) -> Iterator[Loader]:
     """A loader that works during the block; at its end it takes what has landed, which `join` waits for."""
-    loader = Loader(store, warehouse)
+    loader = Loader(store, warehouse, flattener)
     loader.start()
     try:
         yield loader
     finally:
         loader.stop()
+
+
+@contextlib.contextmanager
+def loading_meanwhile(
+    store: RawStore, warehouse: Path, flattener: Flattener, *, wait_s: float
+) -> Iterator[Callable[[], None]]:
+    """Loads what lands in the block, in the background where others flatten it, and all of it by the end.
+
+    Gives what is to be called whenever a part has landed. Raises as `load_new_parts`.
+    """
+    damage = None
+    if isinstance(flattener, InThread):
+        yield lambda: None
+    else:
+        with loading(store, warehouse, flattener) as loader, leaving_if_broken_off(loader):
+            yield loader.wake
+        loader.join()
+        damage = loader.damage
+    load_new_parts(store, warehouse, wait_s=wait_s, flattener=flattener)
+    if damage is not None:
+        raise damage
+
+
+@contextlib.contextmanager
+def leaving_if_broken_off(loader: Loader) -> Iterator[None]:
+    """An error leaves the block only when no load goes on: who tries again at once finds the warehouse free."""
+    try:
+        yield
+    except BaseException:
+        loader.leave()
+        raise
 
 
 async def in_daemon_thread(work: Callable[[], object]) -> None:

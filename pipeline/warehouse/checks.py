@@ -10,6 +10,7 @@ from pipeline.console.tables import count_of, format_decimal
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
 from pipeline.sqlfiles.near_names import did_you_mean
+from pipeline.sqlfiles.schema import TABLE_KINDS
 
 Level = Literal["warn", "fail"]
 _EXAMPLES = 3
@@ -46,7 +47,7 @@ def run_check(connection: Connection, name: str) -> Finding | None:
 
 def check_grains(connection: Connection) -> list[Finding]:
     """Tables and views with rows that are doubles at their declared grain; nulls are equal to each other."""
-    objects = [*read_sql_files("tables").values(), *read_sql_files("views").values()]
+    objects = [found for kind in (*TABLE_KINDS, "views") for found in read_sql_files(kind).values()]
     return [finding for found in objects if found.grain and (finding := _check_grain(connection, found))]
 
 

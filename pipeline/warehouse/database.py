@@ -8,17 +8,15 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from pipeline.errors import ConfigurationError, WarehouseLockedError
-from pipeline.raw.parts import RawStore
-from pipeline.raw.places import RAW, holds_parts
-from pipeline.raw.prune_record import advise_rebuild
-from pipeline.sqlfiles.duck import Connection, first_line, quoted, read_frame
-from pipeline.sqlfiles.price_book import own_prices_path, read_price_book
-from pipeline.sqlfiles.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
+from pipeline.program import command
+from pipeline.sqlfiles.duck import Connection, first_line, quoted
+from pipeline.sqlfiles.schema import SCHEMA_VERSION, make_warehouse, refresh_prices, renew_views
 from pipeline.storage.private_files import keep_private, make_private_folder
 from pipeline.storage.writer_lock import only_writer
 
@@ -62,12 +60,12 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
     Raises ConfigurationError if there is no warehouse of this version, WarehouseLockedError if a process writes to it.
     """
     if not path.exists():
-        makes = "load` makes one, or a sync that runs" if holds_parts(path.parent) else "sync --sample` makes one"
-        raise ConfigurationError(f"there is no warehouse at {path}: `python -m pipeline {makes}")
+        from pipeline.raw.places import holds_parts
 
-    def attach() -> Connection:
-        return duckdb.connect(str(path), read_only=True)
+        verb, or_ = ("load", ", or a sync that runs") if holds_parts(path.parent) else ("sync --sample", "")
+        raise ConfigurationError(f"there is no warehouse at {path}: `{command(verb)}` makes one{or_}")
 
+    attach = partial(duckdb.connect, str(path), read_only=True)
     with _heeding_interruption(), _retrying(path, wait_s=_READ_WAIT_S, attempt=attach) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check_version(connection, path)
@@ -169,12 +167,13 @@ def _attach_copy(path: Path) -> Connection:
 
 
 def _prepare(connection: Connection, path: Path) -> None:
+    from pipeline.sqlfiles.price_book import own_prices_path, read_price_book
+
     connection.execute("use warehouse")
     connection.execute("set TimeZone = 'UTC'")
-    tables = read_frame(connection, "select table_name from duckdb_tables() where database_name = 'warehouse'")
-    if tables.is_empty():
-        create_schema(connection)
-        record_version(connection)
+    tables = connection.execute("select table_name from duckdb_tables() where database_name = 'warehouse'")
+    if not tables.fetchall():
+        make_warehouse(connection)
     _check_version(connection, path)
     renew_views(connection)
     refresh_prices(connection, read_price_book(own_prices_path(path.parent)))
@@ -182,7 +181,7 @@ def _prepare(connection: Connection, path: Path) -> None:
 
 def _check_version(connection: Connection, path: Path) -> None:
     try:
-        found = read_frame(connection, "select max(version) as version from schema_version").item()
+        [(found,)] = connection.execute("select max(version) as version from schema_version").fetchall()
     except duckdb.CatalogException:
         found = None
     if found != SCHEMA_VERSION:
@@ -193,14 +192,18 @@ def _check_version(connection: Connection, path: Path) -> None:
 
 
 def _writer_of(connection: Connection) -> str:
-    try:
-        versions = read_frame(connection, "select pipeline_version from schema_version order by version desc")
-    except duckdb.Error:
-        return "the version of this program that wrote it"
-    return f"run-steps-pipeline {versions.item(0, 0)}, which wrote it"
+    with contextlib.suppress(duckdb.Error):
+        sql = "select pipeline_version from schema_version order by version desc"
+        [(version,), *_] = connection.execute(sql).fetchall()
+        return f"run-steps-pipeline {version}, which wrote it"
+    return "the version of this program that wrote it"
 
 
 def _advise(path: Path, else_: str) -> str:
+    from pipeline.raw.parts import RawStore
+    from pipeline.raw.places import RAW
+    from pipeline.raw.prune_record import advise_rebuild
+
     return advise_rebuild(RawStore(path.parent / RAW), else_)
 
 
@@ -232,7 +235,9 @@ def _retrying(path: Path, *, wait_s: float, attempt: Callable[[], Connection]) -
 def _only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
     """Nobody else of this program writes to the warehouse; what a dead writer left beside it is swept."""
     with only_writer(path, wait_s=wait_s):
-        _sweep(path)
+        for left in (_beside(path), _wal(_beside(path))):
+            left.unlink(missing_ok=True)
+        _sweep_spilled(path)
         try:
             yield
         finally:
@@ -253,7 +258,7 @@ def _naming_full_disk(path: Path) -> Iterator[None]:
     except (duckdb.IOException, duckdb.FatalException) as error:
         raise ConfigurationError(
             f"cannot write the warehouse {path}: {first_line(error)}. It is as it was before this load; raw parts are"
-            " kept: make room, then run the same command again or `python -m pipeline load`"
+            f" kept: make room, then run the same command again or `{command('load')}`"
         ) from error
 
 
@@ -270,12 +275,6 @@ def _heeding_interruption() -> Iterator[None]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
-
-
-def _sweep(path: Path) -> None:
-    for left in (_beside(path), _wal(_beside(path))):
-        left.unlink(missing_ok=True)
-    _sweep_spilled(path)
 
 
 def _sweep_spilled(path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.sqlfiles.duck import Connection, attached, has_rows, read_frame
+from pipeline.warehouse.stored_costs import drop_stored, store_work, work_out, work_out_again
 
 # Tables whose rows do not follow from raw parts: a rebuild takes them over from the warehouse that it replaces.
 KEPT_TABLES = ("cost_ledger", "repricings")
@@ -29,26 +30,24 @@ where sealed
     )
 """
 
-# Through `usage_costs`: what the ledger has keeps its price, all else gets the price of today's book.
+# What the ledger has keeps its price, all else gets the price of today's book.
 _LEDGER_ROWS = """
-create or replace temp table ledger_rows as
-select usage_costs.source, usage_costs.thread_id, usage_costs.run_id, usage_costs.step_id, usage_costs.price_id,
-    usage_costs.match, usage_costs.priced_model, usage_costs.input_usd_per_mtok, usage_costs.cached_input_usd_per_mtok,
-    usage_costs.cache_write_usd_per_mtok,
-    usage_costs.output_usd_per_mtok, usage_costs.discount, usage_costs.input_cost_usd, usage_costs.cached_cost_usd,
-    usage_costs.output_cost_usd, usage_costs.cost_usd, walks.ended_at as sealed_at,
-    usage_costs.is_posted, usage_costs.model, usage_costs.tier, usage_costs.created_on, usage_costs.prompt_tokens
-from usage_costs
-semi join posted_runs using (source, thread_id, run_id)
-left join run_steps using (source, thread_id, run_id, step_id)
-left join runs using (source, thread_id, run_id)
+insert into cost_ledger by name
+select costs_at_work.source, costs_at_work.thread_id, costs_at_work.run_id, costs_at_work.step_id,
+    costs_at_work.price_id, costs_at_work.match, costs_at_work.priced_model, costs_at_work.input_usd_per_mtok,
+    costs_at_work.cached_input_usd_per_mtok, costs_at_work.cache_write_usd_per_mtok, costs_at_work.output_usd_per_mtok,
+    costs_at_work.discount, costs_at_work.input_cost_usd, costs_at_work.cached_cost_usd, costs_at_work.output_cost_usd,
+    costs_at_work.cost_usd, walks.ended_at as sealed_at
+from costs_at_work
+left join steps_at_work as run_steps using (source, thread_id, run_id, step_id)
+left join runs_at_work as runs using (source, thread_id, run_id)
 left join walks on walks.walk_id = coalesce(run_steps.walk_id, runs.walk_id)
 """
 
 # Runs of the ledger of which a step or rest is told that it does not have: of tokens that it may have elsewhere.
 _RETOLD_RUNS = """
 create or replace temp table retold_runs as
-select distinct source, thread_id, run_id from ledger_rows
+select distinct source, thread_id, run_id from costs_at_work
 where not is_posted and (source, thread_id, run_id) in (select (source, thread_id, run_id) from cost_ledger)
 """
 
@@ -58,7 +57,7 @@ _OTHERWISE_PRICED = """
 create or replace temp table otherwise_priced as
 with named_runs as (
     select source, thread_id, run_id, any_value(model) as model, any_value(tier) as tier
-    from ledger_rows semi join retold_runs using (source, thread_id, run_id)
+    from costs_at_work semi join retold_runs using (source, thread_id, run_id)
     group by all
 ),
 posted as (
@@ -68,11 +67,11 @@ posted as (
             'write': cost_ledger.cache_write_usd_per_mtok, 'output': cost_ledger.output_usd_per_mtok,
             'discount': cost_ledger.discount} as price,
         named_runs.model, named_runs.tier,
-        coalesce(ledger_rows.created_on, cast(runs.created_at at time zone 'UTC' as date)) as created_on,
-        coalesce(runs.prompt_tokens, ledger_rows.prompt_tokens, 0) as prompt_tokens
+        coalesce(costs_at_work.created_on, cast(runs.created_at at time zone 'UTC' as date)) as created_on,
+        coalesce(runs.prompt_tokens, costs_at_work.prompt_tokens, 0) as prompt_tokens
     from cost_ledger
     inner join named_runs using (source, thread_id, run_id)
-    left join ledger_rows using (source, thread_id, run_id, step_id)
+    left join costs_at_work using (source, thread_id, run_id, step_id)
     left join runs on runs.source = cost_ledger.source and runs.thread_id = cost_ledger.thread_id
         and runs.run_id = cost_ledger.run_id
 )
@@ -104,7 +103,7 @@ _KEEP_PRICES = """
 insert into cost_ledger by name
 select new_rows.source, new_rows.thread_id, new_rows.run_id, new_rows.step_id,
     columns(kept.* exclude (source, thread_id, run_id, step_id))
-from ledger_rows as new_rows
+from costs_at_work as new_rows
 inner join (
     select columns(*) from cost_ledger
     semi join otherwise_priced using (source, thread_id, run_id)
@@ -121,12 +120,7 @@ where (source, thread_id, run_id) in (select (source, thread_id, run_id) from re
 """
 
 _DELETE_POSTED = """
-delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from posted_runs)
-"""
-
-_INSERT_ROWS = """
-insert into cost_ledger by name
-select columns(* exclude (is_posted, model, tier, created_on, prompt_tokens)) from ledger_rows
+delete from cost_ledger where (source, thread_id, run_id) in (select (source, thread_id, run_id) from runs_of_slice)
 """
 
 # Once for each step: one that is there twice, and all sums with it, was doubled by what was loaded twice.
@@ -157,18 +151,24 @@ delete from cost_ledger where (source, thread_id, run_id, step_id) not in (
 """
 
 
-def post_touched_runs(connection: Connection) -> None:
-    """Write the costs of those of `touched_runs` that are over; a run that has a price already keeps it."""
+def post_touched_runs(connection: Connection, *, stores: bool = True) -> None:
+    """Write the costs of those of `touched_runs` that are over; a run that has a price already keeps it.
+
+    What they cost is stored for the views as well, but not where nobody is going to ask (`stores`).
+    """
     connection.execute(_POSTED_RUNS)
-    connection.execute(_LEDGER_ROWS)
-    connection.execute(_RETOLD_RUNS)
-    if has_rows(connection, "retold_runs"):
-        connection.execute(_OTHERWISE_PRICED)
-        connection.execute(_KEEP_PRICES)
-        connection.execute(_FORGET_PRICES)
+    drop_stored(connection, "touched_runs")
+    for _ in work_out(connection, "posted_runs"):
+        connection.execute(_RETOLD_RUNS)
+        if has_rows(connection, "retold_runs"):
+            connection.execute(_OTHERWISE_PRICED)
+            connection.execute(_KEEP_PRICES)
+            connection.execute(_FORGET_PRICES)
+            work_out_again(connection)
+        connection.execute(_DELETE_POSTED)
         connection.execute(_LEDGER_ROWS)
-    connection.execute(_DELETE_POSTED)
-    connection.execute(_INSERT_ROWS)
+        if stores:
+            store_work(connection)
 
 
 def keep_ledger(connection: Connection, old: Path) -> int | None:

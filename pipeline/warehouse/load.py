@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import polars as pl
 
 from pipeline.console.tables import count_of
 from pipeline.errors import DamagedPartError, PipelineError
+from pipeline.flatten.batches import FlatBatch, Flattener, InThread
 from pipeline.flatten.cache import FlatStore
-from pipeline.flatten.part_frames import Frames, frames_of, frames_of_each
+from pipeline.flatten.part_frames import Frames, frames_of
 from pipeline.raw.parts import Part, PartName, RawStore, batches_of
 from pipeline.raw.prune_record import forget_pruned
 from pipeline.sqlfiles.duck import Connection, frame_views, let_go, read_frame
@@ -19,6 +19,7 @@ from pipeline.warehouse.database import open_for_reading, open_for_writing, open
 from pipeline.warehouse.ledger import drop_unfinished, keep_ledger
 from pipeline.warehouse.loaded_parts import each_walk_once, refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.warehouse.part_rewriting import leave_out_again
+from pipeline.warehouse.reading_ahead import flatten_ahead
 from pipeline.warehouse.transaction.seals import settle
 from pipeline.warehouse.transaction.statements import begin_touching, put_frames
 
@@ -26,8 +27,6 @@ from pipeline.warehouse.transaction.statements import begin_touching, put_frames
 BATCH_BODY_BYTES = 16 * 2**20
 # That one transaction takes of an ordinary load: what a killed one has to do again.
 _BATCHES_AT_ONCE = 16
-
-Flattened = tuple[list[PartName], list[Frames]]
 
 
 def load_new_parts(
@@ -37,6 +36,7 @@ def load_new_parts(
     wait_s: float,
     loaded: Callable[[int], None] | None = None,
     more: Callable[[], bool] | None = None,
+    flattener: Flattener | None = None,
 ) -> int:
     """Load the parts that the warehouse does not hold yet; how many there were. `loaded` hears after each transaction.
 
@@ -59,10 +59,10 @@ def load_new_parts(
         # Some may have been flattened only after they were loaded.
         flat.drop(part for part in flat.list_parts() if part.name in held)
         landed = _landed_batches(store, held, more)
-        flattened = _flatten_ahead(landed, read=lambda batch: _read_sound(flat, batch, aside))
+        flattened = flatten_ahead(store, landed, flattener or InThread())
         for first in flattened:
             done: list[PartName] = []
-            noted = _noting(chain([first], islice(flattened, _BATCHES_AT_ONCE - 1)), done)
+            noted = _noting(chain([first], islice(flattened, _BATCHES_AT_ONCE - 1)), store, done, aside)
             load_batches(connection, noted, in_background=more is not None)
             flat.drop(done)
             count += len(done)
@@ -101,11 +101,14 @@ def _landed_batches(store: RawStore, held: set[str], more: Callable[[], bool] | 
         held |= {part.name for part in new}
 
 
-def _noting(flattened: Iterable[Flattened], done: list[PartName]) -> Iterator[list[Frames]]:
-    """The frames of batches, whose parts are added to `done`."""
-    for batch, frames in flattened:
-        done += batch
-        yield frames
+def _noting(
+    flattened: Iterable[FlatBatch], store: RawStore, done: list[PartName], aside: list[Path | str]
+) -> Iterator[list[Frames]]:
+    """The frames of batches, whose parts are added to `done`; what is damaged is set aside, and its place noted."""
+    for batch in flattened:
+        aside.extend(store.set_aside(part) for part, _ in batch.damaged)
+        done += batch.parts
+        yield batch.frames
 
 
 def spare_resources(connection: Connection) -> None:
@@ -116,39 +119,6 @@ def spare_resources(connection: Connection) -> None:
     """
     connection.execute("set threads = 1")
     connection.execute("set write_buffer_row_group_count = 1")
-
-
-def _flatten_ahead(
-    batches: Iterable[list[PartName]], *, read: Callable[[list[PartName]], list[Frames]]
-) -> Iterator[Flattened]:
-    """Batches of parts with their frames; the next one is flattened while DuckDB takes the one before."""
-    waiting = iter(batches)
-
-    def flatten_next() -> Flattened | None:
-        batch = next(waiting, None)
-        return None if batch is None else (batch, read(batch))
-
-    with ThreadPoolExecutor(1, "flatten") as thread:
-        following = thread.submit(flatten_next)
-        while (flattened := following.result()) is not None:
-            following = thread.submit(flatten_next)
-            yield flattened
-
-
-def _read_sound(flat: FlatStore, batch: Iterable[PartName], aside: list[Path | str]) -> list[Frames]:
-    """The frames of parts that are what was written; any other is set aside, and its place added to `aside`."""
-    flattened: list[Frames] = []
-    parts: list[Part] = []
-    for part in batch:
-        if (frames := flat.read(part)) is not None:
-            flattened.append(frames)
-            continue
-        try:
-            parts.append(flat.store.read_part(part))
-        except DamagedPartError:
-            aside.append(flat.store.set_aside(part))
-    # All at once: each expression of Polars waits for a thread of its pool.
-    return [*flattened, *frames_of_each(parts)] if parts else flattened
 
 
 def find_new_parts(store: RawStore, path: Path) -> list[PartName]:
@@ -176,6 +146,7 @@ def rebuild(
     wait_s: float,
     without_pruned: bool = False,
     no_ledger: Callable[[], None] | None = None,
+    flattener: Flattener | None = None,
 ) -> int:
     """Make the warehouse anew from all raw parts, beside the old one, which stays until the new one is whole.
 
@@ -193,14 +164,20 @@ def rebuild(
         if keep_ledger(connection, path) is None and no_ledger is not None:
             no_ledger()
         batches = batches_of(store, parts, body_bytes=BATCH_BODY_BYTES)
-        flattened = _flatten_ahead(
-            batches, read=lambda batch: frames_of_each([store.read_part(part) for part in batch])
-        )
-        load_batches(connection, (frames for _, frames in flattened))
+        flattened = flatten_ahead(store, batches, flattener or InThread(), anew=True)
+        # Nobody sees the file before it is whole, so that it need not be one transaction.
+        load_batches(connection, _refusing_damage(flattened), commit_every=_BATCHES_AT_ONCE)
         drop_unfinished(connection)
     if without_pruned:
         forget_pruned(store)
     return len(parts)
+
+
+def _refusing_damage(flattened: Iterable[FlatBatch]) -> Iterator[list[Frames]]:
+    for batch in flattened:
+        for _, said in batch.damaged:
+            raise DamagedPartError(said)
+        yield batch.frames
 
 
 def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
@@ -212,29 +189,43 @@ def load_parts(connection: Connection, parts: Iterable[Part]) -> None:
 
 
 def load_flat(connection: Connection, parts: Iterable[Frames]) -> None:
-    """The same for parts that are flattened already: the frames of each, as `frames_of` gives them."""
+    """The same for parts that are flattened already: the frames of each, as `frames_of` gives them.
+
+    Nobody is going to ask such a warehouse what anything cost: costs are not stored for views.
+    """
     flat = list(parts)
     if not flat:
         return
-    load_batches(connection, [flat])
+    load_batches(connection, [flat], stores_costs=False)
 
 
-def load_batches(connection: Connection, batches: Iterable[Sequence[Frames]], *, in_background: bool = False) -> None:
+def load_batches(
+    connection: Connection,
+    batches: Iterable[Sequence[Frames]],
+    *,
+    in_background: bool = False,
+    commit_every: int | None = None,
+    stores_costs: bool = True,
+) -> None:
     """The same for several batches, as one: rows follow each other, and what follows from them is seen to once.
 
-    A commit for each would pack the last rows of every table anew. `in_background` little memory is held between them.
+    A commit for each would pack the last rows of every table anew, so that there is one at the end, or after so many
+    batches (`commit_every`). `in_background` little memory is held between them.
     """
     with frame_views(connection) as show, _transaction(connection):
         begin_touching(connection)
         # Of some all parts are damaged.
-        for parts in filter(None, batches):
+        for number, parts in enumerate(filter(None, batches), 1):
             together = {name: pl.concat([frames[name] for frames in parts]) for name in parts[0]}
             frames = {f"new_{name}": frame for name, frame in each_walk_once(connection, together).items()}
             show(frames)
             put_frames(connection, {name for name, frame in frames.items() if frame.height})
             if in_background:
                 let_go(connection)
-        settle(connection)
+            if commit_every and number % commit_every == 0:
+                connection.execute("commit")
+                connection.execute("begin")
+        settle(connection, stores=stores_costs)
 
 
 @contextlib.contextmanager

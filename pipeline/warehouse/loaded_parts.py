@@ -12,6 +12,7 @@ from pipeline.console.tables import count_of
 from pipeline.errors import ConfigurationError, IncompleteError
 from pipeline.flatten.cache import FlatStore
 from pipeline.flatten.part_frames import Frames
+from pipeline.program import command
 from pipeline.raw.parts import RawStore
 from pipeline.raw.prune_record import PrunedPart, add_pruned, read_pruned
 from pipeline.sqlfiles.catalog import read_sql_files
@@ -166,5 +167,5 @@ def _incomplete(parts: Sequence[str], what: str) -> ConfigurationError:
     return ConfigurationError(
         f"{what} would lack the content of {count_of(len(parts), 'raw parts')} that were pruned or are gone"
         f" ({_some(parts)}): keep or restore the warehouse that has it, or do without, with"
-        " `python -m pipeline load --rebuild --forget-pruned`"
+        f" `{command('load --rebuild --forget-pruned')}`"
     )

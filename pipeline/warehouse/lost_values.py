@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.console.tables import count_of
+from pipeline.program import command
 from pipeline.sqlfiles.duck import Connection, read_frame, register
 from pipeline.sqlfiles.schema import open_in_memory
 from pipeline.warehouse.database import open_for_reading
@@ -93,7 +94,7 @@ def warnings_of(lost: Sequence[LostValue]) -> list[str]:
     if not lost:
         return []
     more = [f"and values at {len(lost) - _SHOWN:,} more places"] if len(lost) > _SHOWN else []
-    advice = "rejects: python -m pipeline query rejects_summary; what is known to be so goes into `odd_fields`"
+    advice = f"rejects: {command('query rejects_summary')}; what is known to be so goes into `odd_fields`"
     return [*(value.line for value in lost[:_SHOWN]), *more, advice]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.program import command
 from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.raw.parts import RawStore
 from pipeline.sqlfiles.catalog import read_sql_files
@@ -142,7 +143,7 @@ def read_spent(warehouse: Path, *, source: str) -> dict[str, Any]:
 def next_commands(named: Sequence[str] = ("spend_by_model", "top_tools", "completeness_summary")) -> list[str]:
     """What to type after a sync."""
     return [
-        *(f"python -m pipeline query {name}" for name in named),
-        'python -m pipeline query "select model, sum(cost_usd) as usd from run_costs group by model order by usd desc"',
-        "python -m pipeline status",
+        *(command(f"query {name}") for name in named),
+        command('query "select model, sum(cost_usd) as usd from run_costs group by model order by usd desc"'),
+        command("status"),
     ]

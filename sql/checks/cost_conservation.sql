@@ -2,7 +2,15 @@
 -- severity: fail
 -- reads: usage_costs, spending, tool_call_costs, run_costs, thread_costs, daily_spend, assistant_spend
 -- Of a run: its calls, its steps without calls and the rest that no step tells make its cost. Of a source: every level has the same sum.
-with calling_steps as (
+with runs_with_costs as materialized (
+    select source, thread_id, run_id, cost_usd, fee_usd
+    from run_costs
+),
+threads_with_costs as materialized (
+    select source, thread_id, cost_usd, fee_usd
+    from thread_costs
+),
+calling_steps as (
     select source, thread_id, run_id, step_id, sum(cost_usd) as cost_usd
     from tool_call_costs
     group by source, thread_id, run_id, step_id
@@ -28,7 +36,7 @@ call_sums as (
 ),
 run_sums as (
     select source, thread_id, sum(cost_usd) as cost_usd
-    from run_costs
+    from runs_with_costs
     group by source, thread_id
 ),
 sources as (
@@ -38,11 +46,11 @@ sources as (
 ),
 levels as (
     select 'run_costs' as level, source, sum(cost_usd) as cost_usd, sum(fee_usd) as fee_usd
-    from run_costs
+    from runs_with_costs
     group by source
     union all
     select 'thread_costs', source, sum(cost_usd), sum(fee_usd)
-    from thread_costs
+    from threads_with_costs
     group by source
     union all
     select 'daily_spend', source, sum(cost_usd), sum(fee_usd)
@@ -58,24 +66,24 @@ select
     call_sums.source,
     call_sums.thread_id || ' ' || call_sums.run_id as id,
     call_sums.cost_usd as parts_cost_usd,
-    run_costs.cost_usd as whole_cost_usd
+    runs_with_costs.cost_usd as whole_cost_usd
 from call_sums
-left join run_costs
-    on run_costs.source = call_sums.source
-    and run_costs.thread_id = call_sums.thread_id
-    and run_costs.run_id = call_sums.run_id
-where call_sums.cost_usd is distinct from run_costs.cost_usd
+left join runs_with_costs
+    on runs_with_costs.source = call_sums.source
+    and runs_with_costs.thread_id = call_sums.thread_id
+    and runs_with_costs.run_id = call_sums.run_id
+where call_sums.cost_usd is distinct from runs_with_costs.cost_usd
 union all
 select
     'runs of thread',
     run_sums.source,
     run_sums.thread_id,
     run_sums.cost_usd,
-    thread_costs.cost_usd
+    threads_with_costs.cost_usd
 from run_sums
-left join thread_costs
-    on thread_costs.source = run_sums.source and thread_costs.thread_id = run_sums.thread_id
-where run_sums.cost_usd is distinct from thread_costs.cost_usd
+left join threads_with_costs
+    on threads_with_costs.source = run_sums.source and threads_with_costs.thread_id = run_sums.thread_id
+where run_sums.cost_usd is distinct from threads_with_costs.cost_usd
 union all
 select levels.level, sources.source, null, levels.cost_usd, sources.cost_usd
 from sources

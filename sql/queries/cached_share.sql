@@ -1,6 +1,8 @@
 -- How much of the prompt came from the cache, by model and assistant, and what the rest cost.
 -- units: US dollars rounded to 6 decimals; cached_share from 0 to 1
 -- params: limit=20
+-- total: prompt_tokens, cached_tokens, input_cost_usd, cached_cost_usd
+-- share: input_cost_usd
 -- reads: daily_spend
 select
     source,

@@ -1,5 +1,7 @@
 -- Code interpreter sessions and their fees by month.
 -- units: US dollars rounded to 2 decimals; month is the UTC month in which the sessions began
+-- total: fee_usd, sessions, calls
+-- share: fee_usd
 -- reads: code_interpreter_sessions
 select
     source,

@@ -1,5 +1,7 @@
 -- How many runs are proven complete, and what the others lack.
 -- units: runs and steps
+-- total: runs, steps, sealed_runs
+-- share: runs
 -- reads: completeness
 select
     source,

@@ -1,5 +1,7 @@
 -- Connected agents: how often each is called and what its own runs cost.
 -- units: US dollars rounded to 6 decimals; a child run that several calls name is counted once
+-- total: calls, child_runs, unknown_child_runs, call_cost_usd, child_cost_usd
+-- share: child_cost_usd
 -- reads: connected_agent_costs
 with child_runs as (
     select

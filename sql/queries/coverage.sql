@@ -1,5 +1,7 @@
 -- How far threads are covered: threads by status.
 -- units: instants are UTC
+-- total: threads, runs
+-- share: threads
 -- reads: threads
 select
     source,

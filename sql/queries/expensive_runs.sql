@@ -6,17 +6,17 @@ select
     source,
     thread_id,
     run_id,
-    assistant_id,
+    round(cost_usd, 6) as cost_usd,
     model,
-    status,
     created_at,
+    status,
+    assistant_id,
     steps,
-    unpriced_steps,
-    unpriced_rests,
     prompt_tokens,
     completion_tokens,
-    round(unattributed_cost_usd, 6) as unattributed_cost_usd,
-    round(cost_usd, 6) as cost_usd
+    unpriced_steps,
+    unpriced_rests,
+    round(unattributed_cost_usd, 6) as unattributed_cost_usd
 from run_costs
 order by run_costs.cost_usd desc nulls last, source, thread_id, run_id
 limit cast($limit as bigint);

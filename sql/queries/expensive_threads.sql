@@ -5,17 +5,17 @@
 select
     source,
     thread_id,
-    thread_status,
+    round(cost_usd, 6) as cost_usd,
     runs,
     steps,
-    unpriced_steps,
-    unpriced_rests,
     total_tokens,
-    round(unattributed_cost_usd, 6) as unattributed_cost_usd,
-    round(cost_usd, 6) as cost_usd,
+    last_run_at,
     code_interpreter_sessions,
     round(code_interpreter_fee_usd, 6) as code_interpreter_fee_usd,
-    last_run_at
+    thread_status,
+    unpriced_steps,
+    unpriced_rests,
+    round(unattributed_cost_usd, 6) as unattributed_cost_usd
 from thread_costs
 order by thread_costs.cost_usd desc nulls last, source, thread_id
 limit cast($limit as bigint);

@@ -1,6 +1,8 @@
 -- The tools that fail most, by reason.
 -- units: failure_share is the part of the tool's calls that failed for this reason, from 0 to 1
 -- params: limit=20
+-- total: failures
+-- share: failures
 -- reads: tool_failures, tool_usage
 with failures as (
     select source, type, name, reason, count(*) as failures, max(created_at) as last_failed_at

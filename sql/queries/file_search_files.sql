@@ -1,6 +1,8 @@
 -- The files that file search finds: hits, runs, scores.
 -- units: score from 0 to 1
 -- params: limit=20
+-- total: hits
+-- share: hits
 -- reads: file_search_results
 select
     source,

@@ -1,6 +1,8 @@
 -- What could not be read, by reason and place.
 -- units: records
 -- params: limit=50
+-- total: rejects
+-- share: rejects
 -- reads: rejects
 with places as (
     select

@@ -1,6 +1,8 @@
 -- Tool calls made again with the same arguments in the same run, and what the repetitions cost.
 -- units: US dollars rounded to 6 decimals
 -- params: limit=20
+-- total: repetitions, cost_usd
+-- share: cost_usd
 -- reads: repeated_tool_calls
 select
     source,

@@ -1,6 +1,7 @@
 -- What repricing changed in the costs of sealed runs, newest first.
 -- units: US dollars rounded to 6 decimals; instants are UTC
 -- params: limit=50
+-- total: steps, old_cost_usd, new_cost_usd
 -- reads: repricings
 select
     repricing_id,

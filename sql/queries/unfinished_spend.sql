@@ -1,5 +1,7 @@
 -- Spend on runs that came to nothing: expired, failed, cancelled, incomplete.
 -- units: US dollars rounded to 6 decimals
+-- total: cost_usd, runs, total_tokens
+-- share: cost_usd
 -- reads: unfinished_run_costs
 select
     source,

@@ -1,6 +1,7 @@
 -- What the same tokens would cost at another model's newest price in the standard tier.
 -- units: US dollars rounded to 6 decimals; the difference is what it would cost more
 -- params: model=gpt-4o-mini
+-- total: steps, cost_usd, difference_usd
 -- reads: usage_costs, price_periods
 -- What runs used beyond their steps counts too; steps without tokens are left out. Tokens that have no price now are a row of their own, with the other model's cost only.
 -- A model without a price is refused.
@@ -33,7 +34,7 @@ answers as (
             when exists (select 1 from new_prices) then new_prices.price_id
             else error(
                 cast($model as varchar)
-                || ' has no price: python -m pipeline prices list shows the models that have one'
+                || ' has no price: `prices list` shows the models that have one'
             )
         end as price_id,
         (

@@ -1,19 +1,36 @@
--- Spend by model.
+-- Spend by model, with the model that the name of a deployment stands for.
 -- grain: model
--- units: US dollars, exact to 12 decimals; cached_share from 0 to 1
--- reads: report_spending
+-- units: US dollars, exact to 12 decimals; shares from 0 to 1
+-- reads: report_spending, model_names
+with spend as (
+    select
+        model,
+        sum(spent_usd) as spent_usd,
+        sum(fee_usd) as fee_usd,
+        count(distinct (source, thread_id, run_id)) as runs,
+        try_cast(sum(total_tokens) as bigint) as total_tokens,
+        sum(cached_tokens) / nullif(sum(prompt_tokens), 0) as cached_share,
+        try_cast(sum(total_tokens) filter (where unpriced_reason is not null) as bigint) as unpriced_tokens
+    from report_spending
+    group by model
+),
+meanings as (
+    select name, min(model) as stands_for
+    from model_names
+    where name <> model
+    group by name
+)
 select
-    model,
-    count(distinct (source, thread_id, run_id)) filter (where kind <> 'fee') as runs,
-    count(*) filter (where kind = 'step') as steps,
-    count(*) filter (where kind = 'step' and is_unpriced) as unpriced_steps,
-    count(*) filter (where kind = 'run_rest' and cost_usd is null) as unpriced_rests,
-    try_cast(sum(prompt_tokens) as bigint) as prompt_tokens,
-    try_cast(sum(completion_tokens) as bigint) as completion_tokens,
-    sum(cached_tokens) / nullif(sum(prompt_tokens), 0) as cached_share,
-    sum(unattributed_cost_usd) as unattributed_cost_usd,
-    sum(fee_usd) as fee_usd,
-    sum(cost_usd) as cost_usd
-from report_spending
-group by model
-order by cost_usd desc nulls last, prompt_tokens desc nulls last, model;
+    spend.model,
+    meanings.stands_for,
+    spend.spent_usd,
+    spend.spent_usd / nullif(sum(spend.spent_usd) over (), 0) as share,
+    spend.fee_usd,
+    spend.runs,
+    cast(spend.spent_usd / nullif(spend.runs, 0) as decimal(38, 6)) as run_usd,
+    spend.total_tokens,
+    spend.cached_share,
+    spend.unpriced_tokens
+from spend
+left join meanings on meanings.name = spend.model
+order by spend.spent_usd desc nulls last, spend.total_tokens desc nulls last, spend.model;

@@ -1,6 +1,6 @@
--- Tools: calls, failures, durations and cost. Durations count each step once.
+-- Tools: calls, failures and durations. Durations count each step once.
 -- grain: type, name
--- units: seconds; US dollars, exact to 12 decimals
+-- units: seconds; failure_share from 0 to 1
 -- reads: report_calls
 with tool_steps as (
     select
@@ -12,9 +12,7 @@ with tool_steps as (
         step_id,
         count(*) as calls,
         count(failure) as failures,
-        count(cost_usd) as priced_calls,
-        any_value(duration_s) as duration_s,
-        sum(cost_usd) as cost_usd
+        any_value(duration_s) as duration_s
     from report_calls
     group by type, name, source, thread_id, run_id, step_id
 )
@@ -26,9 +24,7 @@ select
     cast(sum(failures) as bigint) as failures,
     sum(failures) / sum(calls) as failure_share,
     quantile_cont(duration_s, 0.5) as p50_duration_s,
-    quantile_cont(duration_s, 0.95) as p95_duration_s,
-    cast(sum(calls - priced_calls) as bigint) as unpriced_calls,
-    sum(cost_usd) as cost_usd
+    quantile_cont(duration_s, 0.95) as p95_duration_s
 from tool_steps
 group by name, type
-order by calls desc, name, type;
+order by failures desc, calls desc, name, type;

@@ -1,4 +1,4 @@
--- Certificates: one row for every list that was walked, however it ended.
+-- Proofs of lists: one row for every list that was walked, however it ended.
 -- grain: walk_id
 -- units: instants are UTC; pages and items as received
 -- first_index: the ascending position of the first item in the server's list; of imported objects, what orders the parts of one

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.archives.landing import ArchiveLander, unread_of
+from pipeline.archives.landing import ArchiveLander
 from pipeline.archives.ranges import hash_file
+from pipeline.archives.unread import unread_of
 from pipeline.protocol.pages import ArchiveFile
 from pipeline.raw.parts import IMPORT_KIND, RawStore, new_sync_id
 from pipeline.verbs.archive_evidence import Evidence, read_evidence

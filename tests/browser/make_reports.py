@@ -17,11 +17,14 @@ select
     (select count(*) from run_steps) as steps,
     (select count(*) from tool_calls) as calls,
     (select count(*) from tool_failures) as failures,
-    (select sum(cost_usd) from step_costs) as cost_usd
+    (select sum(coalesce(cost_usd, cast(fee_usd as decimal(38, 12)))) from spending) as spent_usd
 """
 _TABLES = {
-    "spend_by_model": "select coalesce(model, ''), sum(cost_usd) from daily_spend group by model",
-    "tools": "select coalesce(name, ''), sum(cost_usd) from tool_usage group by name, type",
+    "spend_by_model": (
+        "select coalesce(model, ''), sum(coalesce(cost_usd, cast(fee_usd as decimal(38, 12))))"
+        " from spending group by model"
+    ),
+    "tools": "select coalesce(name, ''), sum(failures) from tool_usage group by name, type",
     "unpriced": "select coalesce(model, ''), sum(prompt_tokens) from unpriced_usage group by source, model, reason",
 }
 

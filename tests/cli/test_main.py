@@ -236,7 +236,7 @@ def test_a_server_that_is_not_there_makes_the_sync_incomplete(tmp_path: Path) ->
 
     ended = run_cli(tmp_path, "sync", "thread_1", "--attempts", "1", environ=environ)
 
-    assert_clear(ended, 4, "/threads/thread_1/runs: no answer")
+    assert_clear(ended, 4, "nothing answers at http://127.0.0.1:9/v1: no answer", "doctor looks for the reason")
 
 
 def test_an_interrupted_sync_ends_with_exit_code_130(server: RunningEmulator, tmp_path: Path) -> None:

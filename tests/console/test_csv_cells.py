@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pipeline.console.csv_cells import guard_formulas
-from pipeline.verbs.query import render
+from pipeline.verbs.query.output import render
 from tests.syncs import run_cli
 from tests.warehouses import make_one_run
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pipeline.emulator import generate_corpus, running_emulator
-from pipeline.errors import ConfigurationError, RefusedError, RequestError
+from pipeline.errors import ConfigurationError, RefusedError, RequestError, UnreachedError
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.http.retrying import RetryPolicy
@@ -69,14 +69,36 @@ def test_a_connection_that_always_ends_is_an_error_naming_the_path() -> None:
     assert outcome.message.startswith("/threads/thread_1/runs: no answer (")
 
 
-def test_a_port_where_nobody_listens_is_an_error_naming_the_path() -> None:
-    async def run() -> tuple[str, list[float]]:
+def test_a_port_where_nobody_ever_listened_is_an_error_naming_the_address_and_nothing_more_is_asked() -> None:
+    async def run() -> tuple[str, str, list[float], int]:
         time = FakeClock()
         async with ScriptedServer([OK]) as server:
             url = server.base_url
         async with ApiClient(Endpoint(url), Pacer(concurrency=1), clock=time.clock()) as client:
+            with pytest.raises(UnreachedError) as raised:
+                await client.get(THREAD_RUNS, decode=decode_list)
+            with pytest.raises(UnreachedError):
+                await client.get(("threads", "thread_2", "runs"), decode=decode_list)
+        return url, str(raised.value), time.slept, client.traffic.requests
+
+    url, message, slept, requests = asyncio.run(run())
+    assert message.startswith(f"nothing answers at {url}: no answer (")
+    assert slept == BACKOFF_S[:3]
+    assert requests == 4
+
+
+def test_a_port_where_somebody_listened_before_is_tried_as_often_as_any_fault() -> None:
+    async def run() -> tuple[str, list[float]]:
+        time = FakeClock()
+        async with ScriptedServer([OK]) as server:
+            client = ApiClient(Endpoint(server.base_url), Pacer(concurrency=1), clock=time.clock())
+            await client.__aenter__()
+            await client.get(THREAD_RUNS, decode=decode_list)
+        try:
             with pytest.raises(RequestError) as raised:
                 await client.get(THREAD_RUNS, decode=decode_list)
+        finally:
+            await client.__aexit__()
         return str(raised.value), time.slept
 
     message, slept = asyncio.run(run())

@@ -17,7 +17,8 @@ from pipeline.lake.store import Lake
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.lake import PublishRequest, publish_to_lake
-from pipeline.verbs.query import render, run_query
+from pipeline.verbs.query.command import run_query
+from pipeline.verbs.query.output import render
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from tests.lakes import assert_same, land_everything, read_lake
 from tests.publish_parts import publish

@@ -8,7 +8,7 @@ import pytest
 from pipeline.report import Scope, write_report
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
-from pipeline.verbs.query import run_query
+from pipeline.verbs.query.command import run_query
 from pipeline.warehouse.checks import check_grains, run_checks
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from tests.archived import NOW, import_here, run_object, step_object, write_json

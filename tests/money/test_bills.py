@@ -530,7 +530,7 @@ def test_what_a_bill_of_the_day_does_not_have_is_a_difference(tmp_path: Path) ->
 )
 def test_explain_cost_walks_through_a_day(tmp_path: Path, is_told_by: str, said: str) -> None:
     usages = (tokens(1_000_000),) if is_told_by == "steps" else ()
-    add_run(tmp_path / "data", usages=usages, **({} if usages else {"usage": tokens(1_000_000)}))
+    add_run(tmp_path / "data", usages=usages, usage=None if usages else tokens(1_000_000))
     (tmp_path / "bill.json").write_bytes(answer(usage(), cost(2)))
     (tmp_path / "pipeline.toml").write_text("profile = 'main'\n[profiles.main]\n", "utf-8")
 

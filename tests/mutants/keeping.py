@@ -205,8 +205,8 @@ LOADING = (
         "an open run takes the place of its end",
         "a run that ended is open again",
         _LOAD,
-        "_WEIGHT.format(rows=rows) if has_imports else",
-        "_WEIGHT.format(rows=rows) if False else",
+        "order by weight desc, observed_at desc, is_imported,",
+        "order by observed_at desc, is_imported,",
         ("warehouse/test_load.py::test_an_open_run_of_an_archive_never_takes_the_place_of_its_end",),
     ),
     Mutant(

@@ -2,8 +2,8 @@
 
 from tests.mutants.mutant import Mutant
 
-_STEP_COSTS = "sql/views/usage_costs.sql"
-_CALL_COSTS = "sql/views/tool_call_costs.sql"
+_STEP_COSTS = "sql/macros/worked_costs.sql"
+_CALL_COSTS = "sql/macros/worked_calls.sql"
 _PERIODS = "sql/views/price_periods.sql"
 _BUDGETS = "pipeline/money/budgets.py"
 
@@ -151,24 +151,24 @@ COSTS = (
         "the last call does not take what rounding leaves",
         "money vanishes between steps and calls",
         _CALL_COSTS,
-        "            when is_last\n",
-        "            when false\n",
+        "when sized_calls.call_index = calling_steps.last_index then",
+        "when false then",
         ("sql/test_views.py::test_a_third_is_cut_and_the_last_call_takes_the_rest",),
     ),
     Mutant(
         "calls share evenly, whatever they were given",
         "a small call pays for a large one",
         _CALL_COSTS,
-        "completion_pico_usd // step_bytes * sized_calls.arguments_bytes\n",
-        "completion_pico_usd // step_call_count\n",
+        "when step_calls.least_bytes > 0 then 'by_bytes'",
+        "when false then 'by_bytes'",
         ("sql/test_views.py::test_calls_share_their_step_s_cost_by_the_bytes_of_their_arguments",),
     ),
     Mutant(
         "the prompt is divided by the size of arguments",
         "a call costs many times as much beside another neighbour",
         _CALL_COSTS,
-        "pico_usd(costed_steps.cost_usd - costed_steps.prompt_cost_usd) as",
-        "pico_usd(costed_steps.cost_usd) as",
+        "step_pico_usd - prompt_pico_usd as",
+        "step_pico_usd as",
         ("sql/test_views.py::test_calls_share_the_prompt_of_their_step_evenly_whatever_their_neighbours",),
     ),
     Mutant(
@@ -209,9 +209,9 @@ COSTS = (
     Mutant(
         "a child's run counts for each call that names it",
         "one run is summed several times",
-        _CALL_COSTS,
-        "case when shares.is_first_of_child then child_runs.cost_usd end",
-        "child_runs.cost_usd",
+        "sql/views/tool_call_costs.sql",
+        "                tool_calls.call_index\n        ) = 1\n",
+        "                tool_calls.call_index\n        ) > 0\n",
         ("sql/test_views.py::test_a_child_run_s_cost_stands_beside_the_first_call_that_names_it",),
     ),
     Mutant(
@@ -245,7 +245,7 @@ COSTS = (
         "the check of conservation looks at nothing",
         "money that vanishes passes `check`",
         "sql/checks/cost_conservation.sql",
-        "where call_sums.cost_usd is distinct from run_costs.cost_usd",
+        "where call_sums.cost_usd is distinct from runs_with_costs.cost_usd",
         "where false",
         ("sql/test_views.py::test_the_conservation_check_sees_calls_that_lose_money",),
     ),
@@ -339,8 +339,8 @@ RESTS = (
         "a report leaves out runs that began before it",
         "money is shown of no run",
         "sql/report/report_runs.sql",
-        "        or run_sums.run_id is not null\n",
-        "",
+        "        run_sums.run_id is not null\n        or (",
+        "        (",
         ("report/test_document.py::test_a_run_over_the_edge_of_a_period_is_in_it_with_the_part_that_lies_there",),
     ),
 )

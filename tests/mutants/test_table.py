@@ -111,4 +111,4 @@ def test_the_document_has_every_fault_and_none_that_was_not_caught() -> None:
 
     assert [mutant.fault for mutant in all_mutants() if f"| {mutant.fault} | {mutant.breaks} |" not in text] == []
     assert f"{len(all_mutants()):,} mutants, {len(all_mutants()):,} caught." in text
-    assert f"plants {len(all_mutants()):,} faults" in read("README.md")
+    assert f"plants {len(all_mutants()):,} faults" in read("docs/proof.md")

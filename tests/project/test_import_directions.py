@@ -42,13 +42,15 @@ LIBRARIES = {
 }
 # Which rooms may do what, by names as they are written in the source.
 ACTS = {
-    # console asks only how wide the terminal is, warehouse how much memory a load may take, http whom to trust.
-    "os.environ": {"cli", "verbs", "console", "cluster", "warehouse", "http"},
+    # console asks only how wide the terminal is, warehouse how much memory a load may take, http whom to trust, program
+    # whether uv started us.
+    "os.environ": {"cli", "verbs", "console", "cluster", "warehouse", "http", "program"},
     "os.getenv": set[str](),
-    "print": {"cli", "verbs"},
+    # __main__ tells of a library that the command line needs.
+    "print": {"cli", "verbs", "__main__"},
     "sys.stdout": {"cli", "verbs", "console"},
-    "sys.stderr": {"cli", "verbs"},
-    "sys.exit": {"cli", "verbs"},
+    "sys.stderr": {"cli", "verbs", "__main__"},
+    "sys.exit": {"cli", "verbs", "__main__"},
     # threads in memory only: a file has one owner.
     "duckdb.connect": {"sqlfiles", "warehouse", "threads"},
     "time.sleep": {"warehouse"},

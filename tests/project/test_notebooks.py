@@ -1,11 +1,13 @@
 """The notebooks run clean on any warehouse, show what SQL says, and come with the pictures of the sample."""
 
+import ast
 import asyncio
 import json
 import re
 import struct
 from base64 import b64decode
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import nbformat
@@ -14,7 +16,10 @@ from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 
 from notebooks.execute import NOTEBOOKS, execute_notebook
+from pipeline.report.notebook import Scope
+from pipeline.warehouse.database import open_for_writing
 from tests.publish_parts import publish
+from tests.warehouse_rows import add_run
 from tests.warehouses import make_empty, make_hostile, make_large, make_one_run, make_sample, read_one
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -120,12 +125,9 @@ def test_over_a_lake_it_shows_what_it_shows_over_the_warehouse(
 
 
 def test_both_notebooks_ask_in_the_same_words() -> None:
-    asking = [
-        [cell.source.partition("def text")[0] for cell in nbformat.read(path, as_version=4).cells[2:5]]
-        for path in NOTEBOOKS
-    ]
+    asking = [[cell.source for cell in nbformat.read(path, as_version=4).cells[2:5]] for path in NOTEBOOKS]
 
-    assert "connect_lake(LAKE)" in asking[0][2]
+    assert "Scope(DATABASE, LAKE, SOURCE, SINCE, UNTIL, KEY)" in asking[0][2]
     assert asking[0] == asking[1]
 
 
@@ -167,11 +169,15 @@ def test_it_escapes_names_and_survives_values_that_cannot_be(
 
 def test_spend_is_what_sql_says_and_unpriced_usage_is_unknown(sample: Path) -> None:
     notebook = nbformat.read(TOKEN_SPEND, as_version=4)
-    cost, steps = read_one(sample, "select round(sum(cost_usd), 2), count(cost_usd) from step_costs")
+    cost, steps = read_one(sample, "select round(sum(cost_usd), 2), count(cost_usd) from usage_costs")
+    (fees,) = read_one(sample, "select sum(fee_usd) from tool_fees")
     model, tokens = read_one(sample, "select model, total_tokens from unpriced_usage")
 
-    coverage, by_model = tables(notebook)[2:4]
+    answer, by_customer = tables(notebook)[:2]
+    coverage, by_model = tables(notebook)[4:6]
 
+    assert answer[1][1:3] == [f"${cost:,.2f}", f"${fees:,.2f}"]
+    assert by_customer[1][0] == "northwind"
     assert coverage[1][:2] == ["priced", f"{steps:,}"]
     assert coverage[1][-1] == f"${cost:,.2f}"
     assert next(row for row in by_model if row[0] == model)[4:6] == [f"{tokens:,}", "unknown"]
@@ -181,7 +187,7 @@ def test_calls_and_failures_are_what_sql_says(sample: Path) -> None:
     notebook = nbformat.read(TOOL_USAGE, as_version=4)
     name, calls, failures = read_one(sample, "select name, calls, failures from tool_usage order by calls desc limit 1")
 
-    first = tables(notebook)[1][1]
+    first = tables(notebook)[2][1]
 
     assert [first[0], first[2], first[5]] == [name, f"{calls:,}", f"{failures:,}"]
 
@@ -196,12 +202,49 @@ def test_the_parameters_narrow_what_is_shown(sample: Path, kernel: AsyncKernelMa
     )
     nobody = execute_notebook(TOOL_USAGE, sample, kernel=kernel, RUN_STEPS_SOURCE="nobody")
 
-    assert tables(may)[2][1][-1] == f"${cost:,.2f}"
+    assert tables(may)[4][1][-1] == f"${cost:,.2f}"
     assert pictures(nobody) == []
 
 
 def test_one_run_is_enough(kernel: AsyncKernelManager, tmp_path: Path) -> None:
     executed = execute_notebook(TOKEN_SPEND, make_one_run(tmp_path / "warehouse.duckdb"), kernel=kernel)
 
-    assert tables(executed)[2][1] == ["priced", "1", "1", "1,000", "400", "100", "$0.0030"]
-    assert len(pictures(executed)) == 5
+    assert tables(executed)[4][1] == ["priced", "1", "0", "1", "1,000", "400", "100", "$0.0030"]
+    assert len(pictures(executed)) == 6
+
+
+def test_usage_that_no_step_tells_is_in_the_answer_and_in_the_parts(kernel: AsyncKernelManager, tmp_path: Path) -> None:
+    with open_for_writing(tmp_path / "warehouse.duckdb", wait_s=1) as con:
+        add_run(con, prompt_tokens=1_000_000, completion_tokens=0, total_tokens=1_000_000)
+
+    executed = execute_notebook(TOKEN_SPEND, tmp_path / "warehouse.duckdb", kernel=kernel)
+
+    answer, by_customer = tables(executed)[:2]
+    assert (answer[1][0], by_customer[1][:2]) == ("$2.50", ["(none)", "$2.50"])
+    assert ["(no step: told by runs only)", "run_rest", "–", "–", "$2.50", "–"] in [
+        row for table in tables(executed) for row in table
+    ]
+
+
+def test_the_queries_of_the_marimo_notebook_run_and_tell_the_same(sample: Path) -> None:
+    tree = ast.parse((FOLDER / "spend_marimo.py").read_text("utf-8"))
+    words = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts = [str(node.value) for node in sorted(words, key=lambda node: node.lineno)]
+    queries = [text for text in texts if text.lstrip().startswith("select")]
+
+    days, answer, by_customer, models = (Scope(str(sample)).ask(query) for query in queries)
+
+    (usage, fees) = read_one(sample, "select sum(cost_usd), sum(fee_usd) from spending")
+    spent = Decimal(str(usage)) + Decimal(str(fees))
+    assert answer["spent_usd"][0] == by_customer["spent_usd"].sum() == spent
+    assert days["first_day"][0] < days["last_day"][0]
+    assert models["tokens_usd"].sum() <= float(spent)
+
+
+@by_notebook
+def test_every_picture_says_what_it_shows_to_who_cannot_see_it(path: Path) -> None:
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+
+    shown = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
+    assert len(shown) >= 5
+    assert all(len(words) > 20 for words in shown)

@@ -20,7 +20,7 @@ _INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "HOME", "LD_PRELOAD
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy of what a source distribution has, without asking any index."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pipeline", "sql"):
+    for name in ("pipeline", "sql", "docs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "data").mkdir()
     for path in (ROOT / "data").glob("*.csv"):
@@ -82,3 +82,20 @@ def test_the_installed_command_has_a_short_name_too(python: Path, tmp_path: Path
     entries = "from importlib.metadata import entry_points; print(entry_points(name='run-steps')['run-steps'].value)"
 
     assert run(str(python), "-c", entries, folder=tmp_path).strip() == "pipeline.cli.main:main"
+
+
+def test_the_installed_program_and_what_it_tells_to_type_work_beside_a_folder_of_its_name(
+    python: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise ImportError('this is somebody else's')")
+    script = python.parent / "run-steps"
+    script.write_text(f"#!{python}\nfrom pipeline.cli.main import main\nmain()\n")
+    script.chmod(0o700)
+
+    printed = run(str(script), "sync", "--sample", folder=tmp_path)
+
+    hints = printed.partition("\nNext\n")[2].splitlines()
+    assert [line for line in hints if not line.startswith(f"  {script} ")] == []
+    assert all(run("sh", "-c", line, folder=tmp_path) for line in hints)
+    assert run(str(script), "docs", "scale", folder=tmp_path) == (ROOT / "docs" / "scale.md").read_text("utf-8")

@@ -1343,13 +1343,17 @@ def named(paths: list[Path]) -> list[Any]:
 @pytest.mark.parametrize("path", named(sql_files("views", "checks", "queries")))
 def test_the_header_names_exactly_what_the_statement_reads(path: Path) -> None:
     text = path.read_text("utf-8")
-    known = {path.stem for path in sql_files("tables", "views")}
+    known = {path.stem for path in sql_files("tables", "stored", "views")}
     ctes = set(re.findall(r"^(?:with )?(\w+) as \($", text, re.MULTILINE))
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
 
     declared = re.findall(r"^-- reads: (.+)$", text, re.MULTILINE)
 
     used = set(re.findall(r"\b(?:from|join) (\w+)", body)) & known
+    for macro, arguments in re.findall(r"\bfrom (worked_\w+)\(([^)]*)\)", body):
+        # It reads what it is told to, and what it names itself.
+        of_macro = (SQL / "macros" / f"{macro}.sql").read_text("utf-8")
+        used |= set(re.findall(r"'(\w+)'", arguments)) | set(re.findall(r"\b(?:from|join) (\w+)", of_macro)) & known
     assert len(declared) == 1
     assert set(declared[0].split(", ")) == used
     assert not ctes & known

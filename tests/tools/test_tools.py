@@ -17,7 +17,8 @@ PYTHON = [str(TOOLS / "python/bin/python"), str(HERE / "open_with.py")]
 WITH_PYTHON = ("duckdb", "cli", "pandas", "polars", "sqlalchemy", "harlequin", "marimo", "jupysql")
 COSTS = """
 select model, count(*) as runs, sum(total_tokens)::bigint as tokens, cast(sum(cost_usd) as decimal(18, 6)) as cost,
-    cast(max(created_at) at time zone 'UTC' as varchar) as latest, (select min(metadata ->> 'customer') from runs) as customer
+    cast(max(created_at) at time zone 'UTC' as varchar) as latest,
+    (select min(metadata ->> 'customer') from runs) as customer
 from run_costs where cost_usd is not null group by model order by model
 """
 

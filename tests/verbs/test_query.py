@@ -1,10 +1,12 @@
-"""`query` answers one reading statement, in four formats, and changes nothing."""
+"""`query` answers one reading statement, in every format, and changes nothing."""
 
 import csv
 import io
 import json
 import subprocess
 import sys
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -12,9 +14,11 @@ import pytest
 
 from pipeline.console.tables import frame_table
 from pipeline.errors import ConfigurationError
+from pipeline.money.periods import parse_days
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.catalog import read_sql_files
-from pipeline.verbs.query import render, run_query
+from pipeline.verbs.query.command import ask, run_query
+from pipeline.verbs.query.output import render
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
@@ -31,7 +35,7 @@ COST = (
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small warehouse in `data`."""
     folder = tmp_path_factory.mktemp("query")
-    run = run_of("run_1", model="gpt-4o", created_at=1731000000, usage=USAGE)
+    run = run_of("run_1", model="gpt-4o", created_at=1731000000, usage=USAGE, metadata={"customer": "northwind"})
     step = step_of("step_1", usage=USAGE, created_at=1731000001, completed_at=1731000003)
     store = raw_store(folder / "data")
     land(store, Listing(1, [run]), Listing(2, [step], run_id="run_1"), started=0, verdict="complete")
@@ -66,8 +70,7 @@ def test_an_unknown_name_is_answered_with_those_that_there_are(folder: Path) -> 
     ended = query(folder, "top_toolz")
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "there is no query named 'top_toolz'" in ended.stderr
-    assert "top_tools" in ended.stderr
+    assert "there is no query, table or view named 'top_toolz': did you mean top_tools" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -97,7 +100,20 @@ def test_json_is_an_array_of_objects(folder: Path) -> None:
 def test_json_keeps_money_exact(folder: Path) -> None:
     ended = query(folder, "select 0.1234567890123456789::decimal(38, 19) as cost_usd", "--format", "json")
 
-    assert json.loads(ended.stdout) == [{"cost_usd": "0.1234567890123456789"}]
+    assert ended.stdout == '[{"cost_usd":0.1234567890123456789}]\n'
+
+
+def test_json_may_have_exact_numbers_as_texts(folder: Path) -> None:
+    ended = query(folder, "select 2.50::decimal(38, 2) as cost_usd", "--json", "--decimal-strings")
+
+    assert ended.stdout == '[{"cost_usd":"2.50"}]\n'
+
+
+def test_columns_of_json_are_nested_in_json(folder: Path) -> None:
+    sql = """select '{"a": [1, 12345678901234567890.5]}'::json as found, 1 as n"""
+
+    assert query(folder, sql, "--json").stdout == '[{"found":{"a": [1, 12345678901234567890.5]},"n":1}]\n'
+    assert query(folder, sql, "--format", "jsonl").stdout == '{"found":{"a": [1, 12345678901234567890.5]},"n":1}\n'
 
 
 def test_csv_has_lists_and_structures_as_json(folder: Path) -> None:
@@ -122,7 +138,7 @@ def test_parquet_keeps_the_types(folder: Path) -> None:
 ODD_VALUES = {
     "interval 2 day": "2 days",
     "[interval 1 hour, null]": ["01:00:00", None],
-    "{'a': interval 1 day, 'b': 1.50::decimal(5, 2)}": {"a": "1 day", "b": "1.50"},
+    "{'a': interval 1 day, 'b': 1.50::decimal(5, 2)}": {"a": "1 day", "b": Decimal("1.5")},
     "map {'a': [interval 1 day]}": {"a": ["1 day"]},
     "map {1: 2}": {"1": 2},
     "map {[1]: {'x': null::int}}": {"[1]": {"x": None}},
@@ -137,8 +153,9 @@ ODD_VALUES = {
     "123456789012345678901234567890123456789012345::bignum": "123456789012345678901234567890123456789012345",
     "170141183460469231731687303715884105727::hugeint": "170141183460469231731687303715884105727",
     "[170141183460469231731687303715884105727::hugeint]": ["170141183460469231731687303715884105727"],
+    "-99999999999999999999999999999999999999::hugeint": -99999999999999999999999999999999999999,
     "340282366920938463463374607431768211455::uhugeint": "340282366920938463463374607431768211455",
-    "12345678901234567890123456789.123456789::decimal(38, 9)": "12345678901234567890123456789.123456789",
+    "12345678901234567890123456789.123456789::decimal(38, 9)": Decimal("12345678901234567890123456789.123456789"),
     "'10:00:00+02'::timetz": "10:00:00+02",
     "time '24:00:00'": "24:00:00",
     "time_ns '10:00:00.123456789'": "10:00:00.123456789",
@@ -154,13 +171,13 @@ ODD_VALUES = {
     "'12020-01-01'::date": "12020-01-01",
     "'nan'::double": "NaN",
     "'-inf'::float": "-Infinity",
-    "['inf'::double, 1.5, null]": ["Infinity", 1.5, None],
+    "['inf'::double, 1.5, null]": ["Infinity", Decimal("1.5"), None],
     "map {'a': 'nan'::double}": {"a": "NaN"},
     "'b'::enum('a', 'b')": "b",
     "['b'::enum('a', 'b')]": ["b"],
     "row(1, 'a')": "(1, a)",
     "'7d2d6c3a-0000-4000-8000-000000000000'::uuid": "7d2d6c3a-0000-4000-8000-000000000000",
-    "'{\"a\": 1}'::json": '{"a": 1}',
+    "'{\"a\": 1}'::json": {"a": 1},
     "[null]": [None],
     "[]::int[]": [],
     "[[1], null, []]": [[1], None, []],
@@ -170,12 +187,13 @@ ODD_VALUES = {
 
 @pytest.mark.parametrize("value", ODD_VALUES)
 def test_a_value_of_any_type_is_in_every_format_and_is_not_another(folder: Path, value: str) -> None:
-    frame = run_query(warehouse_path(folder / "data"), f"select {value} as found", {})
+    answer = ask(warehouse_path(folder / "data"), f"select {value} as found", {})
+    frame = answer.frame
 
-    assert json.loads(render(frame, "json")) == [{"found": ODD_VALUES[value]}]
+    assert json.loads(render(answer, "json"), parse_float=Decimal) == [{"found": ODD_VALUES[value]}]
     assert (len(render(frame, "csv")) > len('"found"\n""\n')) is (ODD_VALUES[value] is not None)
     assert pl.read_parquet(io.BytesIO(render(frame, "parquet"))).height == 1
-    assert frame_table(frame).row_count == 1
+    assert frame_table(frame).height == 1
 
 
 @pytest.mark.parametrize("output", ["csv", "json", "parquet"])
@@ -183,7 +201,7 @@ def test_all_types_that_duckdb_has_are_in_every_format(folder: Path, output: str
     frame = run_query(warehouse_path(folder / "data"), "select * from test_all_types()", {})
 
     assert len(render(frame, output)) > 1000
-    assert (frame_table(frame).row_count, frame.height) == (3, 3)
+    assert (frame_table(frame).height, frame.height) == (3, 3)
 
 
 def test_a_duration_of_a_step_is_text(folder: Path) -> None:
@@ -405,7 +423,7 @@ def test_what_if_of_a_model_without_a_price_is_refused_with_the_way_to_see_them(
     ended = query(folder, "what_if", "--param", "model=nope")
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "nope has no price: python -m pipeline prices list shows the models that have one" in ended.stderr
+    assert "nope has no price: `prices list` shows the models that have one" in ended.stderr
 
 
 def test_without_a_warehouse_the_next_command_is_told(tmp_path: Path) -> None:
@@ -417,3 +435,114 @@ def test_without_a_warehouse_the_next_command_is_told(tmp_path: Path) -> None:
 
 def test_without_anything_to_ask_the_way_to_ask_is_told(folder: Path) -> None:
     assert "query --list" in query(folder).stderr
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        (
+            "select modl from runs",
+            'Referenced column "modl" not found in FROM clause!\nCandidate bindings: "model"',
+        ),
+        ("select 1\nfrom runz", 'Table with name runz does not exist!\nDid you mean "runs"?'),
+        ("selec 1", 'syntax error at or near "selec"'),
+    ],
+)
+def test_what_duckdb_says_of_sql_is_told_with_its_mark_under_the_place(folder: Path, sql: str, message: str) -> None:
+    ended = query(folder, sql)
+
+    *_, line, mark = ended.stderr.rstrip().splitlines()
+    assert message in ended.stderr
+    number, _, shown = line.partition(": ")
+    assert sql.splitlines()[int(number.removeprefix("LINE ")) - 1] == shown.strip()
+    word = line[mark.index("^") : mark.rindex("^") + 1]
+    assert word in ("modl", "runz", "selec")
+
+
+@pytest.mark.parametrize("name", ["runs", "run_costs"])
+def test_the_name_of_a_table_or_view_is_answered_with_what_is_in_it(folder: Path, name: str) -> None:
+    assert query(folder, name, "--json").stdout == query(folder, f"from {name}", "--json").stdout != "[]\n"
+
+
+def test_spend_by_a_key_of_the_metadata_is_a_query(folder: Path) -> None:
+    found = json.loads(query(folder, "spend_by_customer", "--json").stdout)
+    refused = query(folder, "spend_by_customers")
+
+    assert [row["value"] for row in found] == ["northwind"]
+    assert (refused.returncode, "Runs have these metadata keys: customer." in refused.stderr) == (2, True)
+
+
+def test_sql_may_come_from_a_file_or_from_standard_input(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.sql").write_text("select 1\nas n")
+
+    assert query(folder, str(tmp_path / "one.sql"), "--json").stdout == '[{"n":1}]\n'
+    assert run_cli(folder, "query", "-", "--json", given="select 2 as n").stdout == '[{"n":2}]\n'
+    missing = query(folder, "nowhere.sql")
+    assert (missing.returncode, missing.stderr) == (
+        2,
+        "error: cannot read SQL from nowhere.sql: No such file or directory\n",
+    )
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "jsonl", "md", "parquet", "txt"])
+def test_an_answer_goes_to_a_file_in_the_format_of_its_ending(folder: Path, tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"out.{ending}"
+
+    ended = query(folder, "select 1 as n", "--out", str(out))
+
+    starts = {"csv": b'"n"', "json": b"[{", "jsonl": b"{", "md": b"| n", "parquet": b"PAR1", "txt": b"n\n1\n"}
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert out.read_bytes().startswith(starts[ending])
+    assert query(folder, "select 1 as n", "--out", str(tmp_path / "no" / "where")).returncode == 2
+
+
+def test_what_explain_says_is_text(folder: Path) -> None:
+    ended = query(folder, "explain select 1")
+
+    assert len(ended.stdout.splitlines()) > 3
+    assert "explain_key" not in ended.stdout
+
+
+def test_no_rows_are_said(folder: Path) -> None:
+    assert query(folder, "from runs where false").stdout.splitlines()[-1] == "(0 rows)"
+
+
+@pytest.mark.parametrize(
+    ("days", "runs"),
+    [
+        (("--since", "2024-11-07"), 1),
+        (("--since", "2024-11-08"), 0),
+        (("--until", "2024-11-06"), 0),
+        (("--since", "2024-11", "--until", "2024-11"), 1),
+        (("--since", "2024", "--until", "2024-W44"), 0),
+        (("--since", "30d"), 0),
+        (("--since", "9000w"), 1),
+    ],
+)
+@pytest.mark.parametrize("name", ["spend_by_model", "completeness_summary", "select count(*) as runs from runs"])
+def test_a_period_is_of_every_query(folder: Path, days: tuple[str, ...], runs: int, name: str) -> None:
+    found = json.loads(query(folder, name, *days, "--json").stdout)
+
+    assert sum(row["runs"] for row in found) == runs
+
+
+@pytest.mark.parametrize("name", sorted(read_sql_files("queries")))
+def test_of_all_days_a_query_says_what_it_says_without_a_period(folder: Path, name: str) -> None:
+    place = warehouse_path(folder / "data")
+    everything = parse_days("1970", "9998", today=date(2026, 1, 1))
+
+    assert ask(place, name, {}, period=everything).frame.equals(ask(place, name, {}).frame)
+
+
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [
+        (("--since", "soon"), "--since 'soon' is no period"),
+        (("--since", "2026-05", "--until", "2026-04"), "--until '2026-04' is before --since '2026-05'"),
+        (("--since", "9999999d"), "before all time"),
+    ],
+)
+def test_days_that_are_none_are_refused(folder: Path, days: tuple[str, ...], says: str) -> None:
+    ended = query(folder, "overview", *days)
+
+    assert (ended.returncode, says in ended.stderr) == (2, True)

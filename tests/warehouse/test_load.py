@@ -4,7 +4,9 @@ import random
 import stat
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from math import nan as NAN  # noqa: N812 - a constant of the examples
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -75,13 +77,18 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 
 
 def load_in(
-    connection: Connection, batches: Sequence[Sequence[Part]], *, as_one: bool = False
+    connection: Connection,
+    batches: Sequence[Sequence[Part]],
+    *,
+    as_one: bool = False,
+    commit_every: int | None = None,
 ) -> dict[str, list[tuple[object, ...]]]:
-    """All tables after an empty warehouse has loaded these batches, each by itself or all in one transaction."""
+    """All tables after an empty warehouse has loaded these batches, each by itself or all as one load."""
     for table in set(read_sql_files("tables")) - set(KEPT):
         connection.execute(f"delete from {table}")
     if as_one:
-        load_batches(connection, [[frames_of(part) for part in batch] for batch in batches])
+        frames = [[frames_of(part) for part in batch] for batch in batches]
+        load_batches(connection, frames, commit_every=commit_every)
     else:
         for batch in batches:
             load_parts(connection, batch)
@@ -104,6 +111,7 @@ def test_parts_give_the_same_tables_in_any_order_and_in_any_batches(
 
     assert load_in(connection, batches) == in_order
     assert load_in(connection, batches, as_one=True) == in_order
+    assert load_in(connection, batches, as_one=True, commit_every=2) == in_order
 
 
 def test_the_steps_of_a_run_come_from_its_latest_complete_walk(history: list[Part], connection: Connection) -> None:
@@ -201,6 +209,69 @@ def test_of_two_states_of_one_instant_the_one_that_says_more_of_a_step_counts_in
     load_in(connection, [[store.read_part(names[place])] for place in order])
 
     assert read_frame(connection, "select prompt_tokens, cached_tokens from run_steps").rows() == [(10, 4)]
+
+
+IMAGE = {"file_id": "file_1"}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": "{}", "output": "a"}}
+DETAILS = {"type": "tool_calls", "tool_calls": [CALL]}
+
+
+def details_of(**call: Any) -> Json:
+    return {"step_details": {**DETAILS, "tool_calls": [{**CALL, **call}]}}
+
+
+@pytest.mark.parametrize("is_step", [True, False], ids=["step", "run"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"status": "failed"}, {"status": "cancelled"}),
+        ({"assistant_id": "asst_1"}, {"assistant_id": "asst_2"}),
+        ({"last_error": {"code": "a", "message": "b"}}, {"last_error": {"code": "b", "message": "a"}}),
+        ({"usage": {"prompt_tokens": 5}}, {"usage": {"completion_tokens": 5}}),
+        ({"usage": {"total_tokens": 5}}, {"usage": {"total_tokens": 6}}),
+        ({"metadata": {"a": "1"}}, {"metadata": {"a": "2"}}),
+        ({"of_tomorrow": 1}, {"of_tomorrow": 2}),
+        ({"metadata": {"a": "1", "b": NAN}}, {"metadata": {"a": "2", "b": NAN}}),
+        (details_of(id="call_2"), details_of(id="call_3")),
+        (details_of(function={"name": "b", "output": "a"}), details_of(function={"name": "a", "output": "b"})),
+        (
+            details_of(type="code_interpreter", code_interpreter={"outputs": [{"type": "image", "image": IMAGE}]}),
+            details_of(type="code_interpreter", code_interpreter={"outputs": [{"type": "image"}]}),
+        ),
+        (
+            details_of(type="file_search", file_search={"results": [{"file_id": "a", "score": 0.5}]}),
+            details_of(type="file_search", file_search={"results": [{"file_id": "a", "score": 0.6}]}),
+        ),
+    ],
+)
+def test_of_two_states_that_say_as_much_the_same_one_counts_whichever_was_imported_first(
+    one: Json, other: Json, is_step: bool, connection: Connection, tmp_path: Path
+) -> None:
+    make, run_id = (step_of, "run_1") if is_step else (run_of, None)
+    if not is_step and "step_details" in one:
+        one, other = {"step_details": one["step_details"]}, {"step_details": other["step_details"]}
+
+    def import_in_turn(states: Sequence[Json], *, as_one: bool) -> dict[str, list[tuple[object, ...]]]:
+        """All that is known of the object, but who saw it, after these have been imported one after another."""
+        store = RawStore(tmp_path / f"{states.index(one)}{as_one}")
+        names = [
+            land(
+                store,
+                Listing(1, [make("object_1", **state)], run_id=run_id, run_status=None, verdict="imported"),
+                sync_id=f"sync_{number}",
+            )
+            for number, state in enumerate(states)
+        ]
+        load_in(connection, [[store.read_part(name)] for name in names], as_one=as_one)
+        return {
+            table: read_frame(connection, f"select * from {table}").drop("walk_id", "observed_at", strict=False).rows()
+            for table in ("runs", "run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
+        }
+
+    found = import_in_turn([one, other], as_one=True)
+
+    assert found["run_steps" if is_step else "runs"]
+    assert import_in_turn([other, one], as_one=False) == import_in_turn([one, other], as_one=False) == found
 
 
 def test_rejects_are_those_of_the_walks_that_the_rows_come_from(history: list[Part], connection: Connection) -> None:

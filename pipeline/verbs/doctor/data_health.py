@@ -5,14 +5,15 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from pipeline.console.tables import count_of
 from pipeline.errors import DamagedPartError, PipelineError, WarehouseLockedError
-from pipeline.protocol.wire import TERMINAL_SQL
+from pipeline.program import command
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.prune_record import read_pruned
+from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
 from pipeline.sqlfiles.near_names import did_you_mean
 from pipeline.sqlfiles.schema import SCHEMA_VERSION
@@ -30,7 +31,7 @@ _OPEN_FOR = timedelta(days=7)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _NAMED = 3
 _UNPRICED = "select distinct model from unpriced_usage where model is not null order by model"
-_STILL_OPEN = f"select count(*) from runs where status not in {TERMINAL_SQL} and created_at < $before"
+_OPEN_RUNS = "open_runs"
 _KNOWN_THREAD = """
 select thread_id from threads where source = $source and status = 'synced' order by last_synced_at desc, 1 limit 1
 """
@@ -57,6 +58,7 @@ class Contents:
     unpriced: Sequence[str]
     priced: Sequence[str]
     still_open: int
+    open_since: date
     lost: Sequence[LostValue]
     thread_id: str | None
 
@@ -67,9 +69,13 @@ def read_contents(warehouse: Path, *, source: str | None, now: datetime) -> Cont
         parts = read_frame(connection, "select part from loaded_parts")["part"].to_list()
         unpriced = read_frame(connection, _UNPRICED)["model"].to_list()
         priced = read_frame(connection, "select distinct model from prices")["model"].to_list()
-        still_open = read_frame(connection, _STILL_OPEN, {"before": now - _OPEN_FOR}).item()
+        open_since = (now - _OPEN_FOR).date()
+        asked = {"before": open_since.isoformat(), "limit": 2**62}
+        still_open = read_frame(connection, read_sql_files("queries")[_OPEN_RUNS].text, asked).height
         lost = read_lost(connection)
-        return Contents(frozenset(parts), unpriced, priced, still_open, lost, _known_thread(connection, source))
+        return Contents(
+            frozenset(parts), unpriced, priced, still_open, open_since, lost, _known_thread(connection, source)
+        )
 
 
 def _known_thread(connection: Connection, source: str | None) -> str | None:
@@ -188,14 +194,14 @@ def _examine_gone(found: _Parts) -> Iterator[Diagnosis]:
         yield Diagnosis("raw parts", "warn", f"loaded and gone since: {_some(found.gone)}", advice)
     if found.pruned and found.no_warehouse:
         lost = f"{count_of(found.pruned, 'raw parts')} were pruned, and the warehouse that had them is gone"
-        advice = "restore it, or do without: python -m pipeline load --rebuild --forget-pruned"
+        advice = f"restore it, or do without: {command('load --rebuild --forget-pruned')}"
         yield Diagnosis("raw parts", "fail", lost, advice)
 
 
 def _examine_waiting(found: _Parts) -> Iterator[Diagnosis]:
     if found.waiting:
         waiting = f"{count_of(len(found.waiting), 'raw parts')} not loaded yet"
-        yield Diagnosis("raw parts", "warn", waiting, "python -m pipeline load")
+        yield Diagnosis("raw parts", "warn", waiting, command("load"))
 
 
 def _newest(store: RawStore, parts: Sequence[PartName]) -> Sequence[PartName]:
@@ -242,7 +248,7 @@ def examine_contents(contents: Contents) -> Iterator[Diagnosis]:
     """Prices that are missing, values that could not be read, and runs that have not ended for long."""
     if contents.lost:
         found = f"{contents.lost[0].line}; {sum(value.rejects for value in contents.lost):,} in all"
-        yield Diagnosis("values", "warn", found, "see python -m pipeline query rejects_summary")
+        yield Diagnosis("values", "warn", found, f"see {command('query rejects_summary')}")
     else:
         yield Diagnosis("values", "ok", "all could be read")
     if contents.unpriced:
@@ -254,8 +260,9 @@ def examine_contents(contents: Contents) -> Iterator[Diagnosis]:
     else:
         yield Diagnosis("prices", "ok", "every model that was used has one")
     if contents.still_open:
+        seen = command(f"query {_OPEN_RUNS} --param before={contents.open_since}")
         found = f"{count_of(contents.still_open, 'runs')} open for more than {_OPEN_FOR.days} days when last seen"
-        advice = "each sync of their threads asks for them again; see python -m pipeline query waiting_runs"
+        advice = f"each sync of their threads asks for them again; see {seen}"
         yield Diagnosis("open runs", "warn", found, advice)
     else:
         yield Diagnosis("open runs", "ok", f"none for more than {_OPEN_FOR.days} days")

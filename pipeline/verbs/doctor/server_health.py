@@ -12,6 +12,7 @@ from pipeline.http.event_loop import run_in_loop
 from pipeline.http.probe import Probe, probe_server
 from pipeline.http.retrying import judge_status
 from pipeline.http.tokens import TokenSource
+from pipeline.program import command
 from pipeline.protocol.endpoint import Endpoint, check_base_url, hide_credentials
 from pipeline.protocol.kinds import KINDS, Kind, find_hint, hint_for_all
 from pipeline.settings.invocation import Settings
@@ -22,7 +23,6 @@ MADE_UP_THREAD = "thread_doctor"
 _SHOWN_LENGTH = 300
 # Tokens are renewed five minutes before their end, by our clock.
 _SKEW_WARN_S, _SKEW_FAIL_S = 60.0, 300.0
-_SAMPLE = "python -m pipeline sync --sample needs no server"
 
 
 def examine_server(settings: Settings, *, thread_id: str | None, offline: bool, now: datetime) -> Iterator[Diagnosis]:
@@ -31,7 +31,7 @@ def examine_server(settings: Settings, *, thread_id: str | None, offline: bool, 
     named = f"profile {settings.source}, kind {settings['kind']}"
     base_url = settings["base_url"] or kind.base_url
     if not base_url:
-        advice = f"give --base-url {kind.base_url_example} or write it into a profile of pipeline.toml; {_SAMPLE}"
+        advice = f"{command('sync')} says how to name one; {command('sync --sample')} needs none"
         yield Diagnosis("configuration", "warn", f"{named}: no server is configured", advice)
         return
     try:

@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.console.tables import count_of
-from pipeline.errors import DamagedPartError, IncompleteError, PipelineError
+from pipeline.errors import DamagedPartError, IncompleteError, PipelineError, UnreachedError
 from pipeline.extract.fetching import ExtractOptions, Outcome, Progress
 from pipeline.extract.known_threads import read_last_instant, read_thread_states
 from pipeline.extract.plan import fresh_states, thread_tasks
@@ -239,7 +239,7 @@ def _verdict(outcome: Outcome, progress: Progress) -> str:
     if outcome.interrupted:
         return "interrupted"
     if outcome.error is not None:
-        return "refused"
+        return "incomplete" if isinstance(outcome.error, UnreachedError) else "refused"
     return "incomplete" if progress.failed_threads or progress.found_nothing else "complete"
 
 

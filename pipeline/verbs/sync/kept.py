@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.console.tables import count_of
+from pipeline.program import command
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.warehouse.database import open_for_reading
 
@@ -53,9 +54,7 @@ where walks.sync_id = $sync_id and walks.source = $source and walks.resource = '
     and walks.verdict = 'complete'
 order by run
 """
-_SAYS_TOO_LITTLE = (
-    "no usage, an open step, or another usage than the steps', which `python -m pipeline query incomplete_runs` shows"
-)
+_SAYS_TOO_LITTLE = "no usage, an open step, or another usage than the steps'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,8 @@ class Kept:
             (self.sealed_unsettled, "sealed though not settled", "`settle_after` has passed; `sync --full` asks again"),
         )
         return [
-            f"{count_of(len(runs), 'runs')} {what} ({_named(runs)}): {_SAYS_TOO_LITTLE}; {then}"
+            f"{count_of(len(runs), 'runs')} {what} ({_named(runs)}): {_SAYS_TOO_LITTLE}, which"
+            f" `{command('query incomplete_runs')}` shows; {then}"
             for runs, what, then in kinds
             if runs
         ]
@@ -118,7 +118,7 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
     )
     if not lost:
         return kept
-    dropped = f"fetched, but not in the warehouse: {', '.join(lost)}; see: python -m pipeline query rejects_summary"
+    dropped = f"fetched, but not in the warehouse: {', '.join(lost)}; see: {command('query rejects_summary')}"
     return replace(kept, thread_ids=frozenset(threads), dropped=dropped)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, IncompleteError
 from pipeline.extract.fetching import Progress
+from pipeline.program import command
 from pipeline.protocol.kinds import KINDS, hint_for_all
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
@@ -65,9 +66,21 @@ def report_end(
     not_due = f", {count_of(progress.threads_not_due, 'threads')} not due yet" if progress.threads_not_due else ""
     reporter.say(f"sync {result.verdict}: {counts}{not_due} in {result.seconds:.1f} s")
     if not loads:
-        reporter.say(f"landed in {raw_store(settings.data_dir).place}: python -m pipeline load brings it in")
+        reporter.say(f"landed in {raw_store(settings.data_dir).place}: {command('load')} brings it in")
+    elif progress.threads_total and not progress.runs:
+        why = "nothing was fetched" if result.error is not None else _why_nothing(progress)
+        reporter.say(f"{why}: {command('doctor')} looks for the reason", level="warning")
     elif not reporter.quiet and result.error is None:
         print_outcome(warehouse, source=settings.source)
+
+
+def _why_nothing(progress: Progress) -> str:
+    """Why there is nothing to show of what was asked for, in one line."""
+    if progress.failures:
+        return f"nothing was fetched ({progress.failures[0]})"
+    if progress.threads_missing:
+        return "nothing was fetched, the server knows none of the threads"
+    return f"nothing was fetched, no run in {count_of(progress.threads_done, 'threads')}"
 
 
 def _hints(settings: Settings, progress: Progress) -> list[str]:
@@ -91,7 +104,7 @@ def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -
     if progress.failed_threads:
         reporter.say(
             f"incomplete: {count_of(len(progress.failed_threads), 'threads')}; run the same command again, and see:"
-            " python -m pipeline query coverage",
+            f" {command('query coverage')}",
             level="warning",
         )
     if result.error is not None:

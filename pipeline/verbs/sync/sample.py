@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -22,7 +23,9 @@ def sample_server(*, phase: int) -> Iterator[dict[str, Any]]:
     """
     command = [sys.executable, "-m", "pipeline", "emulate", "--phase", str(phase), "--until-stdin-ends"]
     environ = {**os.environ, "EMULATOR_API_KEY": SAMPLE_KEY}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
+    # From where this package is: a folder pipeline/ of the user's own would be taken for it.
+    here = Path(__file__).parents[3]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, cwd=here) as process:
         try:
             if process.stdin is None or process.stdout is None:
                 raise RuntimeError("the emulator has no pipes")

@@ -126,8 +126,8 @@ where (source, thread_id) in (
 _INSERT_THREADS = "insert into threads by name select columns(*) from thread_rows"
 
 
-def settle(connection: Connection) -> None:
-    """See to all runs and threads that have been touched since `begin_touching`."""
+def settle(connection: Connection, *, stores: bool) -> None:
+    """See to all runs and threads that have been touched since `begin_touching`; `stores` their costs for views."""
     connection.execute(_SEALS)
     connection.execute(_SEAL)
     connection.execute(_TOUCHED_THREADS)
@@ -135,4 +135,4 @@ def settle(connection: Connection) -> None:
     connection.execute(_DELETE_OLD_THREADS)
     connection.execute(_DELETE_NO_THREADS)
     connection.execute(_INSERT_THREADS)
-    post_touched_runs(connection)
+    post_touched_runs(connection, stores=stores)

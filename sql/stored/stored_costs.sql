@@ -1,0 +1,41 @@
+-- Rows of usage_costs of the runs in stored_runs, as they were worked out when the runs were posted or repriced.
+-- grain: source, thread_id, run_id, step_id
+-- units: as in usage_costs, whose columns these are
+-- Nothing is here that could not be worked out anew: the check stored_costs compares.
+create table stored_costs (
+    kind varchar not null,
+    source varchar not null,
+    thread_id varchar not null,
+    run_id varchar not null,
+    step_id varchar not null,
+    assistant_id varchar,
+    model varchar,
+    tier varchar,
+    tier_is_known boolean not null,
+    priced_model varchar,
+    price_id varchar,
+    match varchar,
+    is_posted boolean not null,
+    input_usd_per_mtok decimal(18, 6),
+    cached_input_usd_per_mtok decimal(18, 6),
+    cache_write_usd_per_mtok decimal(18, 6),
+    output_usd_per_mtok decimal(18, 6),
+    discount decimal(9, 6),
+    step_index bigint,
+    type varchar,
+    created_at timestamptz,
+    created_on date,
+    prompt_tokens bigint,
+    cached_tokens bigint,
+    cache_write_tokens bigint,
+    completion_tokens bigint,
+    reasoning_tokens bigint,
+    total_tokens bigint,
+    cache_write_cost_usd decimal(38, 12),
+    input_cost_usd decimal(38, 12),
+    cached_cost_usd decimal(38, 12),
+    output_cost_usd decimal(38, 12),
+    cost_usd decimal(38, 12),
+    is_unpriced boolean,
+    unpriced_reason varchar
+);
