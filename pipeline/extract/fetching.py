@@ -262,6 +262,11 @@ class Extractor:
     def _contents(self, rule: ListRule) -> list[tuple[str, str]]:
         return [("include[]", value) for value in rule.contents] if self._options.include_content else []
 
+    def _count_known(self, runs: int) -> None:
+        """Take note of runs that are whole and were not listed once more."""
+        self.progress.runs += runs
+        self.progress.runs_sealed += runs
+
     async def _finish(self, walk: ListWalk, certificate: Certificate) -> None:
         await self._land(walk.pages, certificate)
 

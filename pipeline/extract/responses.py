@@ -74,7 +74,11 @@ class ResponseExtractor(Extractor):
             raise errors.exceptions[0] from None
 
     async def _do(self, job: Job) -> Sequence[RunTask]:
-        if isinstance(job, ThreadTask) and job.pending is None:
+        if not isinstance(job, ThreadTask):
+            return ()
+        if job.pending is not None:
+            self._count_known(len(job.sealed_ids) if is_conversation(job.thread_id) else 1)
+        else:
             await (self._visit_conversation(job) if is_conversation(job.thread_id) else self._visit_response(job))
         return ()
 

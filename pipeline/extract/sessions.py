@@ -66,7 +66,9 @@ class SessionExtractor(Extractor):
             ended = self._ended_by(error)
         else:
             pages.append(page_of(answer, 0))
-            if not _is_unchanged(task, answer.value):
+            if _is_unchanged(task, answer.value):
+                self._count_known(len(task.sealed_ids))
+            else:
                 ended = await self._read_turns(task, answer.value, walk)
                 runs = run_tasks(task.thread_id, walk.heads)
                 known = [run.run_id for run in runs if self._needs_no_items(task, run, started_at)]

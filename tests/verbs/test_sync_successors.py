@@ -35,9 +35,11 @@ def named_ids(server: RunningEmulator, *, phase: int) -> list[str]:
 
 
 def sync_way(server: RunningEmulator, folder: Path, way: tuple[Protocol, bool], *, phase: int = 0) -> SyncResult:
-    protocol, is_named = way
-    ids: Sequence[str] | None = named_ids(server, phase=phase) if is_named else None
-    return sync_here(server, folder, protocol=protocol, thread_ids=ids)
+    return sync_here(server, folder, protocol=way[0], thread_ids=ids_of(server, way, phase=phase))
+
+
+def ids_of(server: RunningEmulator, way: tuple[Protocol, bool], *, phase: int) -> Sequence[str] | None:
+    return named_ids(server, phase=phase) if way[1] else None
 
 
 _ANSWERED = "select count(*) from tool_calls where type = 'function' and coalesce(output, error) is not null"
@@ -104,8 +106,11 @@ def test_a_second_sync_asks_once_for_what_is_unchanged_and_changes_nothing(
     before = read_tables(tmp_path, named=["runs", "run_steps", "tool_calls", "threads"], without=SEEN)
     server.clear_requests()
 
-    sync_way(server, tmp_path, way, phase=1)
+    progress = Progress()
+    again = sync_here(server, tmp_path, protocol=way[0], thread_ids=ids_of(server, way, phase=1), progress=progress)
 
+    assert (again.verdict, progress.runs_sealed) == ("complete", progress.runs)
+    assert progress.runs > 0
     asked = Counter(entry["thread_id"] or entry["run_id"] for entry in server.requests())
     del asked[None]
     assert max(asked.values(), default=0) <= 1
