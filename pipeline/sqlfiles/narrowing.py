@@ -23,6 +23,9 @@ _RULES = {
     "runs": f"({_DAY.format('created_at')} or {_OF_RUNS.replace('from runs', 'from run_steps')})",
     "run_steps": _DAY.format(f"coalesce(created_at, ({_RUN_BEGAN}))"),
     "tool_calls": _OF_STEPS,
+    # Judged and divided with all of their run; a run is counted where its first call of a tool is.
+    "tool_call_costs": _OF_STEPS,
+    "tool_failures": _OF_STEPS,
     "code_interpreter_outputs": _OF_STEPS,
     "file_search_results": _OF_STEPS,
     "completeness": _OF_RUNS,
@@ -41,6 +44,8 @@ _READS = {
     "runs": ("run_steps",),
     "run_steps": (),
     "tool_calls": ("run_steps",),
+    "tool_call_costs": ("run_steps",),
+    "tool_failures": ("run_steps",),
     "code_interpreter_outputs": ("run_steps",),
     "file_search_results": ("run_steps",),
     "completeness": ("runs",),
