@@ -16,9 +16,9 @@ _SCREEN = "1400,1480"
 _COLUMNS = 118
 
 
-def draw_terminal(data: Path) -> None:
-    """What `sync --sample` prints, as a picture of a terminal."""
-    printed = _run("sync", "--sample", "--data-dir", str(data)).replace(str(data), "data")
+def draw_terminal(folder: Path) -> None:
+    """What `sync --sample` prints in a checkout with its own Python, as a picture of a terminal."""
+    printed = _run("sync", "--sample", folder=folder).replace(sys.executable, ".venv/bin/python")
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=_COLUMNS, file=nowhere)
         console.print(Text("$ make demo\n" + printed.rstrip()))
@@ -29,19 +29,19 @@ def draw_terminal(data: Path) -> None:
     (PICTURES / "terminal.svg").write_text("".join(line.rstrip() + "\n" for line in text.splitlines()), "utf-8")
 
 
-def draw_report(data: Path) -> None:
+def draw_report(folder: Path) -> None:
     """The first screen of the report."""
-    page = data / "report.html"
-    _run("report", "--data-dir", str(data), "--out", str(page))
+    page = folder / "report.html"
+    _run("report", "--out", str(page), folder=folder)
     picture = f"--screenshot={PICTURES / 'report.png'}"
     options = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={_SCREEN}", picture]
     subprocess.run([_CHROMIUM, *options, page.as_uri()], check=True, stderr=subprocess.DEVNULL)
 
 
-def _run(*arguments: str) -> str:
+def _run(*arguments: str, folder: Path) -> str:
     command = [sys.executable, "-m", "pipeline", *arguments]
-    environ = {**os.environ, "COLUMNS": str(_COLUMNS)}
-    return subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True).stdout
+    environ = {**os.environ, "COLUMNS": str(_COLUMNS), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

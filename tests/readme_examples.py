@@ -65,7 +65,7 @@ def _run_line(line: str, place: Path) -> str:
 
 
 def _run(arguments: list[str], place: Path, **variables: str) -> str:
-    environ = environ_for(PYTHONPATH=str(ROOT), **_VARIABLES, **variables)
+    environ = environ_for() | {"PYTHONPATH": str(ROOT)} | _VARIABLES | variables
     ended = run_cli(place, *arguments, environ=environ)
     if ended.returncode not in (0, 4):
         raise ValueError(f"{arguments} ended with {ended.returncode}: {ended.stderr}")

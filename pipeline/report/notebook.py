@@ -99,14 +99,18 @@ def table(frame: pl.DataFrame, most: int = 20) -> Any:
         for row in frame.head(most).iter_rows()
     ]
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return HTML(f"<table>{more}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return HTML(  # type: ignore[no-untyped-call]
+        f"<table>{more}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 def nothing(what: str) -> Any:
     """What stands where there is nothing to show."""
     from IPython.display import Markdown
 
-    return Markdown(f"*There is {what} in this database for these parameters.*")
+    return Markdown(  # type: ignore[no-untyped-call]
+        f"*There is {what} in this database for these parameters.*"
+    )
 
 
 def drawable(frame: pl.DataFrame) -> pl.DataFrame:

@@ -58,3 +58,11 @@ def test_the_profiles_shown_are_read(tmp_path: Path) -> None:
 
     assert {profile.beta for profile in profiles.values()} >= {"assistants=v1"}
     assert "x-portkey-virtual-key" in (profiles["gateway"].headers_env or {})
+
+
+@pytest.mark.parametrize("name", ["report.png", "terminal.svg"])
+def test_pictures_are_small_and_name_no_machine(name: str) -> None:
+    picture = (ROOT / "docs" / "pictures" / name).read_bytes()
+
+    assert 1_000 < len(picture) < 2**20
+    assert not re.findall(rb"/work/|/home/|/root/|/tmp/", picture)
