@@ -74,7 +74,8 @@ def test_polars_duckdb_and_datafusion_read_the_same_totals(data_dir: Path, lake:
 
 
 def test_every_view_says_over_the_lake_what_it_says_over_the_warehouse(data_dir: Path, lake: Path) -> None:
-    names = list(read_sql_files("views"))
+    # Nothing is stored in a lake: what is not is another there, and all else the same.
+    names = [name for name in read_sql_files("views") if not name.startswith("unstored_")]
     with open_for_reading(warehouse_path(data_dir)) as connection:
         expected = {name: read_frame(connection, f"select columns(*) from {name} order by all") for name in names}
 
