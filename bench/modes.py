@@ -12,6 +12,7 @@ from bench.corpus import open_corpus, write_subset
 from bench.growth import measure_growth
 from bench.imports import measure_archive
 from bench.measure import Measurement
+from bench.queries import measure_queries
 from bench.ray_import import measure_imports
 from bench.report import format_spread, format_table
 from bench.rounds import Round, run_case, run_measured
@@ -263,6 +264,11 @@ def growth(settings: Settings) -> Result:
     return Result(*measure_growth(settings))
 
 
+def queries(settings: Settings) -> Result:
+    """Named queries, report and check at several sizes, beside DuckDB alone and another commit."""
+    return Result(*measure_queries(settings))
+
+
 MODES = {
     "compare": compare,
     "second": second,
@@ -274,4 +280,5 @@ MODES = {
     "ray": ray,
     "growth": growth,
     "stages": stages,
+    "queries": queries,
 }

@@ -48,9 +48,10 @@ def describe_machine() -> str:
     return f"{processor}, {cores} cores, {memory_gib:.0f} GiB, {platform.system()} {platform.release().split('-')[0]}"
 
 
-def list_versions(product_python: str, peers_python: str | None) -> dict[str, str]:
+def list_versions(product_python: str, peers_python: str | None, *, has_server: bool = True) -> dict[str, str]:
     """What ran, by who it ran for."""
-    versions = {"nginx": find_version("nginx", "-v"), "curl": find_version("curl", "--version")}
+    servers = {"nginx": "-v", "curl": "--version"} if has_server else {}
+    versions = {program: find_version(program, option) for program, option in servers.items()}
     versions["product"] = list_packages(product_python, PRODUCT_PACKAGES)
     if peers_python:
         versions["peers"] = list_packages(peers_python, PEER_PACKAGES)

@@ -22,7 +22,8 @@ def main() -> None:
     settings = read_settings(MODES)
     if settings.has_peers:
         install_peers(settings.venv)
-    versions = list_versions(settings.product_python, settings.peers_python if settings.has_peers else None)
+    peers = settings.peers_python if settings.has_peers else None
+    versions = list_versions(settings.product_python, peers, has_server=settings.has_server)
     result = MODES[settings.mode](settings)
     machine = f"{datetime.now(UTC):%Y-%m-%d}, {describe_machine()}"
     print(f"\n**{settings.mode}**: {settings}\n\n{result.table}\n\n{machine}.")

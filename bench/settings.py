@@ -32,14 +32,25 @@ class Settings:
     product_python: str
     product_options: tuple[str, ...]
     output: Path | None
+    steps: tuple[int, ...]
+    against: str | None
 
     @property
     def has_peers(self) -> bool:
         return bool(set(self.cases) & set(PEERS))
 
     @property
+    def has_server(self) -> bool:
+        """Whether anything is asked of nginx."""
+        return self.mode != "queries"
+
+    @property
     def peers_python(self) -> str:
         return str(self.venv / "bin" / "python")
+
+    def root_of(self, python: str) -> Path:
+        """Where a Python runs: of this tree, or for one that has another build installed anywhere else."""
+        return ROOT if python == self.product_python else self.cache
 
     def __str__(self) -> str:
         connections = self.connections or "default"
@@ -61,10 +72,13 @@ def read_settings(modes: Iterable[str]) -> Settings:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv-bench", help="where the peers are installed")
     parser.add_argument("--product-python", default=sys.executable)
     parser.add_argument("--product-options", type=shlex.split, default=[], help="more for `sync`, as one string")
+    parser.add_argument("--steps", default="10000,250000", help="for `queries`: sizes of the warehouse")
+    parser.add_argument("--against", metavar="COMMIT", help="for `queries`: built and measured in turns with this tree")
     parser.add_argument("--output", type=Path, help="JSON Lines file that gets every figure")
     given = vars(parser.parse_args())
     cases = given["cases"].split(",") if given["cases"] else CASES if given["mode"] == "compare" else CASES[:1]
     if unknown := set(cases) - set(CASES):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
-    given |= {"cases": tuple(cases), "product_options": tuple(given["product_options"])}
+    steps = tuple(map(int, given["steps"].split(",")))
+    given |= {"cases": tuple(cases), "product_options": tuple(given["product_options"]), "steps": steps}
     return Settings(**given)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.archives.landing import ImportProgress
+from pipeline.archives.progress import ImportProgress
 from pipeline.verbs.archive_import import ImportRequest, run_import
 
 JsonObject = dict[str, Any]

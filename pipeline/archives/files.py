@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.archives.agent_stores import SQLITE_MAGIC, is_store, read_store
 from pipeline.archives.large import Damage, Document, Joined, read_items
 from pipeline.archives.shapes.cassettes import CASSETTE_SIGNS, YAML_ENDINGS, read_yaml
 from pipeline.archives.shapes.event_streams import is_end, is_stream_line, read_stream_lines
@@ -56,6 +57,9 @@ def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Do
     them from each other, up to `MOST_VALUES` of their values beside it.
     """
     try:
+        if _is_store(path):
+            yield from read_store(path)
+            return
         with path.open("rb") as packed, unpack(packed) as stream:
             read = _read_yaml if path.suffix.lower() in YAML_ENDINGS else _read_stream
             yield from read(stream, whole_bytes)
@@ -63,6 +67,11 @@ def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Do
         yield Damage("the file", f"{error}; nothing of it was read")
     except _DAMAGED as error:
         yield Damage("where it breaks off", f"the file cannot be read further ({error})")
+
+
+def _is_store(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC and is_store(path)
 
 
 def _files_of(named: str) -> list[Path]:

@@ -2,11 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,6 +12,7 @@ from pipeline import __version__
 from pipeline.archives.companions import Companions
 from pipeline.archives.files import read_beside, read_documents
 from pipeline.archives.large import Damage, Document
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Listed, Loose, Unrecognised
 from pipeline.archives.shapes.objects import read_content
 from pipeline.archives.unread import UnreadPlaces
@@ -33,48 +32,6 @@ NAMED_PLACES = 20
 COUNTS = ("runs", "steps", "items", "left_out", "unrecognised")
 # The steps of one run stay together while a part does not grow beyond this.
 _LARGEST_PART_BYTES = 4 * PART_BYTES
-
-
-@dataclass(slots=True)
-class ImportProgress:
-    """Counts of an import while it runs. `archives` are the files that it read or already knew."""
-
-    files_total: int = 0
-    files_done: int = 0
-    files_known: int = 0
-    runs: int = 0
-    steps: int = 0
-    items: int = 0
-    left_out: int = 0
-    items_alone: int = 0
-    archives: list[ArchiveFile] = field(default_factory=list)
-
-    @property
-    def unrecognised(self) -> int:
-        """Places that nobody could read, in all files, also in those known from before."""
-        return sum(archive.unrecognised for archive in self.archives)
-
-    def values(self) -> dict[str, Any]:
-        """What there is to show."""
-        return {
-            "files": self.files_done,
-            "files_total": self.files_total,
-            "files_known": self.files_known,
-            "runs": self.runs,
-            "steps": self.steps,
-            "items": self.items,
-            "left_out": self.left_out,
-            "items_alone": self.items_alone,
-            "unrecognised": self.unrecognised,
-        }
-
-    def line(self) -> str:
-        """The same for a person."""
-        return f"files {self.files_done:,}/{self.files_total:,}, runs {self.runs:,}, steps {self.steps:,}"
-
-    def share(self) -> tuple[int, int | None]:
-        """What is done, of what."""
-        return self.files_done, self.files_total
 
 
 def is_done(archive: ArchiveFile) -> bool:
@@ -131,7 +88,7 @@ def land_documents(
 
 def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
     """The record of a whole file from those of its ranges, given in their order."""
-    counts = {name: sum(getattr(record, name) for record in records) for name in COUNTS}
+    counts = {name: sum(getattr(record, name) for record in records) for name in (*COUNTS, "items_alone")}
     places = UnreadPlaces()
     for record in records:
         places.add_lines(record.first_unrecognised)
@@ -187,8 +144,8 @@ class ArchiveLander:
         self._size_bytes = 0
         self._finished: list[ArchiveFile] = []
         self._has_landed = False
-        # Items that no response or turn of what was read had or called.
-        self.items_alone = 0
+        # Items of each file that no response or turn of what was read had or called.
+        self.alone: Counter[str] = Counter()
         self.parts: list[PartName] = []
 
     def open(self) -> PartName:
@@ -225,27 +182,32 @@ class ArchiveLander:
         if not self._forgotten.has(self._source, listed.thread_id):
             self._listed.append((file, listed))
 
+    def with_items_alone(self, archives: Sequence[ArchiveFile]) -> list[ArchiveFile]:
+        """The records of files that say, once all was landed, how many of their items belong to nothing."""
+        return [msgspec.structs.replace(archive, items_alone=self.alone[archive.file]) for archive in archives]
+
     def finish_file(self, archive: ArchiveFile) -> None:
         """Take note that a file has been read to its end."""
         self._finished.append(archive)
 
     def flush(self) -> None:
-        """Land what is left. What belongs to responses or turns and has not met them stays alone."""
-        self._land_newer()
-        alone = self._newer.count_alone()
-        self._newer = Companions()
-        self._finished = [
-            msgspec.structs.replace(archive, items_alone=alone[archive.file]) for archive in self._finished
-        ]
-        self.items_alone += alone.total()
+        """Land what is left."""
+        self._end_waiting()
         if self._finished or self._found or self._listed:
             self._land()
+
+    def _end_waiting(self) -> None:
+        """Take all responses and turns; what belongs to some and has not met them stays alone."""
+        self._land_newer()
+        self.alone += self._newer.count_alone()
+        self._newer = Companions()
+        self._finished = self.with_items_alone(self._finished)
 
     def close(self, finished_at: datetime, *, unread: Sequence[UnreadFile] = ()) -> None:
         """Land what is left, and that there was an import; nothing at all if no file was new."""
         if not (self._finished or self._has_landed):
             return
-        self.flush()
+        self._end_waiting()
         summary = msgspec.structs.replace(
             self._opening(),
             finished_at=finished_at,

@@ -9,7 +9,8 @@ from itertools import accumulate, groupby
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, join_records
+from pipeline.archives.landing import ArchiveLander, is_done, join_records
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import (
     RANGE_BYTES,
     Range,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.archives.landing import ArchiveLander, ImportProgress, land_documents, read_file
+from pipeline.archives.landing import ArchiveLander, land_documents, read_file
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import (
     RANGE_BYTES,
     Range,
@@ -94,7 +95,7 @@ def read_files(job: FilesJob) -> FilesRead:
     )
     archives = [_land_file(path, sha256, job.place, lander) for path, sha256 in job.files]
     lander.flush()
-    return FilesRead(archives, lander.parts, job.place)
+    return FilesRead(lander.with_items_alone(archives), lander.parts, job.place)
 
 
 def _land_file(path: str, sha256: str, place: Range | None, lander: ArchiveLander) -> ArchiveFile:

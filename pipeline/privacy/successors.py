@@ -1,4 +1,4 @@
-"""What stays of responses, turns, their sessions and their items in content-free mode; the object tells which rule.
+"""What stays of responses, turns, sessions and items in content-free mode; each object tells which rule is its own.
 
 The same as of runs and steps: ids, instants, the model, the tier, usage, names of tools, published types and states.
 """

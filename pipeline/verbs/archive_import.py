@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from pipeline.archives.files import find_archives
-from pipeline.archives.landing import ArchiveLander, ImportProgress, is_done, read_file
+from pipeline.archives.landing import ArchiveLander, is_done, read_file
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import hash_file
 from pipeline.archives.unread import unread_of
 from pipeline.cluster.executors import Executor
@@ -160,7 +161,7 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
             progress.archives.append(archive)
             progress.files_done += 1
         lander.close(now(), unread=unread_of(new, imported))
-        progress.items_alone = lander.items_alone
+        progress.archives = lander.with_items_alone(progress.archives)
 
 
 def _import_on_ray(

@@ -16,7 +16,7 @@ import duckdb
 from pipeline.errors import ConfigurationError, WarehouseLockedError
 from pipeline.program import command
 from pipeline.sqlfiles.duck import Connection, first_line, quoted
-from pipeline.sqlfiles.schema import SCHEMA_VERSION, create_schema, record_version, refresh_prices, renew_views
+from pipeline.sqlfiles.schema import SCHEMA_VERSION, make_warehouse, refresh_prices, renew_views
 from pipeline.storage.private_files import keep_private, make_private_folder
 from pipeline.storage.writer_lock import only_writer
 
@@ -173,8 +173,7 @@ def _prepare(connection: Connection, path: Path) -> None:
     connection.execute("set TimeZone = 'UTC'")
     tables = connection.execute("select table_name from duckdb_tables() where database_name = 'warehouse'")
     if not tables.fetchall():
-        create_schema(connection)
-        record_version(connection)
+        make_warehouse(connection)
     _check_version(connection, path)
     renew_views(connection)
     refresh_prices(connection, read_price_book(own_prices_path(path.parent)))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.archives.files import read_documents
-from pipeline.archives.landing import ImportProgress
 from pipeline.archives.large import Damage, Document
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.ranges import Scanned, hash_file, read_range, read_range_documents, scan_file
 from pipeline.cluster.ray_import import RayImport
 from pipeline.cluster.ray_reading import FilesJob, FilesRead

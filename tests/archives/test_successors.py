@@ -217,6 +217,17 @@ def test_a_list_that_goes_on_where_the_archive_ends_is_told(tmp_path: Path) -> N
     ]
 
 
+def test_items_of_an_unknown_type_are_counted(tmp_path: Path) -> None:
+    known = {"type": "web_search_call", "id": "w1", "action": {"type": "search", "query": "tides"}}
+    dreams = [{"type": "dream_weaving", "id": f"i{number}", "depth": number} for number in range(2)]
+    path = write_json(tmp_path / "a.json", response(known, called(), *dreams))
+    assert import_here(tmp_path / "data", path).unrecognised == 0
+    with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
+        [finding] = run_checks(connection)
+    assert (finding.name, finding.level, finding.rows) == ("unknown_item_types", "warn", 1)
+    assert "dream_weaving" in finding.message
+
+
 def test_usage_that_is_null_is_not_zero(tmp_path: Path) -> None:
     import_here(tmp_path / "data", write_json(tmp_path / "a.json", response(usage=None)))
     assert rows_of(tmp_path / "data", "select prompt_tokens, cost_usd from step_costs") == [(None, None)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.archives.files import read_documents
-from pipeline.archives.landing import ImportProgress
 from pipeline.archives.large import Damage
+from pipeline.archives.progress import ImportProgress
 from pipeline.extract.fetching import Progress
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer

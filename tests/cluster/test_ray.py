@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from pipeline.archives.landing import ImportProgress
+from pipeline.archives.progress import ImportProgress
 from pipeline.cluster.ray_fleet import RayFleet
 from pipeline.cluster.ray_import import RayImport
 from pipeline.cluster.ray_session import Cluster, open_cluster

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.archives.landing import ImportProgress
+from pipeline.archives.progress import ImportProgress
 from pipeline.cluster.ray_fleet import RayFleet
 from pipeline.cluster.ray_import import RayImport
 from pipeline.cluster.ray_reading import FilesJob, FilesRead

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.archives.landing import ImportProgress
+from pipeline.archives.progress import ImportProgress
 from pipeline.flatten.frames import flatten
 from pipeline.privacy.content import hide_list
 from pipeline.privacy.hiding import ContentKey
@@ -94,7 +94,7 @@ def test_what_counts_is_the_same_with_contents_hidden() -> None:
 
 
 def test_fees_are_the_same_with_contents_hidden(tmp_path: Path) -> None:
-    items = [
+    items: list[Json] = [
         {"type": "web_search_call", "id": "w1", "action": {"type": "search", "query": MARK}},
         {"type": "web_search_call", "id": "w2", "action": {"type": "open_page", "url": MARK}},
         {"type": "code_interpreter_call", "id": "c", "container_id": "cntr_1", "code": MARK},

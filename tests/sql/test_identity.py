@@ -31,6 +31,8 @@ EQUAL = re.compile(r"(\w+)\.(thread_id|run_id|step_id) (?:=|is not distinct from
 MEANT = {
     "docs/tables.md": ["source, run_id"],
     "sql/views/lone_runs.sql": ["source, run_id", "source, run_id, min", "source, run_id"],
+    # A response names the one before it by its id alone.
+    "sql/views/run_chains.sql": ["source, run_id", "chains, runs: run_id"],
     "sql/views/tool_call_costs.sql": ["lone_runs, tool_calls: run_id"],
     "sql/views/connected_agent_costs.sql": ["lone_runs, tool_calls: run_id"],
     "pipeline/warehouse/ledger.py": ["ledger, steps: run_id, step_id", "ledger, steps: run_id, step_id"],

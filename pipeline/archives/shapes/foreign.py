@@ -13,7 +13,7 @@ _MAGIC = (
     (b"BZh", "packed with bzip2: unpack it, or pack it with gzip or zstd"),
     (b"\xfd7zXZ\x00", "packed with xz: unpack it, or pack it with gzip or zstd"),
     (b"PAR1", "a Parquet file: write it as JSON lines, for example with DuckDB's copy ... to 'x.jsonl' (format json)"),
-    (b"SQLite format 3\x00", "a SQLite file: export its rows as JSON lines"),
+    (b"SQLite format 3\x00", "a SQLite file, and no store of openai-agents: export its rows as JSON lines"),
     (b"%PDF-", "a PDF file"),
     (b"ARROW1", "an Arrow file: write it as JSON lines"),
     (b"\x80\x03", "a pickle of Python: write it with json.dumps"),

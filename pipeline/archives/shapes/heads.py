@@ -1,5 +1,6 @@
 """The head of a JSON object: the few fields that tell what it is, in whatever spelling; the rest is not looked at."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,15 @@ class Head(Struct, gc=False):
     recorded_at: Any = None
 
 
+# Other objects of the protocol: known, and not what we keep.
+_OTHER_OBJECTS = re.compile(
+    r"thread(\.message(\.\w+)*|\.run\.step\.delta|\.deleted)?|assistant(\.\w+)*|file|vector_store(\.\w+)*|model"
+    r"|conversation(\.\w+)*|response\.\w+|agent(\.\w+)*|event|batch|container(\.\w+)*|chat\.completion(\.\w+)*"
+)
 _HEAD_NAMES = frozenset(Head.__struct_fields__)
+
+
+NOT_UNICODE = "bytes that are not UTF-8: U+FFFD stands in their place"
 
 
 def read_head(body: bytes, *, is_owned: bool) -> Head:
@@ -78,6 +87,11 @@ def is_error(head: Head) -> bool:
 def has_error(head: Head) -> bool:
     """Whether an object speaks of an error."""
     return not isinstance(head.error, UnsetType) and bytes(head.error) != b"null"
+
+
+def is_other_object(head: Head) -> bool:
+    """Whether an object is one of the protocols that nobody keeps: a message, a file, a piece of a stream."""
+    return isinstance(head.object, str) and _OTHER_OBJECTS.fullmatch(head.object) is not None
 
 
 def is_exchange(head: Head) -> bool:

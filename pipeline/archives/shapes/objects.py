@@ -11,13 +11,16 @@ from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, L
 from pipeline.archives.shapes.event_streams import is_stream_line, read_stream
 from pipeline.archives.shapes.foreign import is_json, is_python, why_not_json
 from pipeline.archives.shapes.heads import (
+    NOT_UNICODE,
     Head,
     decode_masked,
     fields_of,
     has_error,
     is_error,
     is_exchange,
+    is_other_object,
     is_unicode,
+    join_raw,
     raw_or_null,
     read_head,
     resource_of,
@@ -32,11 +35,6 @@ from pipeline.protocol.spellings import own_name, snake_case
 from pipeline.protocol.wire import Run, Step
 from pipeline.protocol.words import shown_id
 
-# Other objects of the protocol: known, and not what we keep.
-_OTHER_OBJECTS = re.compile(
-    r"thread(\.message(\.\w+)*|\.run\.step\.delta|\.deleted)?|assistant(\.\w+)*|file|vector_store(\.\w+)*|model"
-    r"|conversation(\.\w+)*|response\.\w+|agent(\.\w+)*|event|batch|container(\.\w+)*|chat\.completion(\.\w+)*"
-)
 # Signs of a run or a step in a text of JSON, in any spelling.
 _MARKS = re.compile(
     rb'thread\.run|step_?details|"run_?id|assistant_?id|"(?:run_?|thread_?)?(?:steps|runs)\\?"|' + MARKS,
@@ -51,7 +49,6 @@ _ITEM_NAMES: dict[Resource, frozenset[str]] = {
     "runs": frozenset(Run.__struct_fields__),
     "steps": frozenset(Step.__struct_fields__),
 }
-_NOT_UNICODE = "bytes that are not UTF-8: U+FFFD stands in their place"
 
 
 def read_content(body: bytes, context: Context) -> Iterator[Content]:
@@ -201,9 +198,7 @@ def _read_item(resource: Resource, body: bytes, head: Head, context: Context) ->
                 inner += found
                 del fields[name]
         if inner:
-            body = (
-                b"{" + b",".join(msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in fields.items()) + b"}"
-            )
+            body = join_raw(fields)
         yield from _found(resource, body, head, context)
         yield from inner
     else:
@@ -212,7 +207,7 @@ def _read_item(resource: Resource, body: bytes, head: Head, context: Context) ->
 
 def _read_wrapper(body: bytes, head: Head, context: Context) -> Iterator[Content]:
     """An object that is neither run nor step: whatever is in it."""
-    is_other = isinstance(head.object, str) and _OTHER_OBJECTS.fullmatch(head.object) is not None
+    is_other = is_other_object(head)
     if is_other:
         yield LeftOut(context.where)
     # What a message says is no object, whatever it looks like.
@@ -284,4 +279,4 @@ def _found(resource: Resource, body: bytes, head: Head, context: Context) -> Ite
         sent = unmask_numbers(body)
         yield Found(resource, object_id, thread_id, run_id, sent, head, context)
         if not is_unicode(sent):
-            yield Unrecognised(context.where, f"a {noun} with {_NOT_UNICODE}")
+            yield Unrecognised(context.where, f"a {noun} with {NOT_UNICODE}")

@@ -7,7 +7,15 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Loose, Unrecognised, Within
-from pipeline.archives.shapes.heads import Head, decode_masked, fields_of, is_unicode, read_head, text_or_none
+from pipeline.archives.shapes.heads import (
+    NOT_UNICODE,
+    Head,
+    decode_masked,
+    fields_of,
+    is_unicode,
+    read_head,
+    text_or_none,
+)
 from pipeline.flatten.successors.joining import Item
 from pipeline.protocol.item_types import ANSWERS, MESSAGES, OTHERS, is_known, is_output
 from pipeline.protocol.json_text import unmask_numbers
@@ -61,7 +69,12 @@ def _is_event(head: Head) -> bool:
 
 def _is_item(head: Head) -> bool:
     """Items tell their type and no object; other things that have a type have none of these."""
-    if head.object is not None or not isinstance(head.type, str) or not isinstance(head.step_details, UnsetType):
+    if head.object is not None or not isinstance(head.step_details, UnsetType):
+        return False
+    if head.type is None:
+        # A message in the short form, as lists of input have it.
+        return isinstance(head.role, str) and head.id is None and head.thread_id is None
+    if not isinstance(head.type, str):
         return False
     if head.type in MESSAGES:
         return isinstance(head.role, str)
@@ -97,7 +110,7 @@ def _found(body: bytes, head: Head, context: Context) -> Iterator[Content]:
         sent = unmask_numbers(body)
         yield Found("runs", object_id, thread_id, None, sent, head, context, protocol)
         if not is_unicode(sent):
-            yield Unrecognised(context.where, f"a {noun} with bytes that are not UTF-8: U+FFFD stands in their place")
+            yield Unrecognised(context.where, f"a {noun} with {NOT_UNICODE}")
 
 
 def _conversation(head: Head) -> str | None:
@@ -107,11 +120,12 @@ def _conversation(head: Head) -> str | None:
 
 
 def _loose(body: bytes, head: Head, context: Context) -> Loose:
-    item = Item(head.type, fields_of(body))
-    asked = ANSWERS.get(head.type)
+    item_type = head.type or "message"
+    item = Item(item_type, fields_of(body))
+    asked = ANSWERS.get(item_type)
     call_id = item.text(asked[1]) if asked else item.call_id
     run_id = text_or_none(head.turn_id) or text_or_none(head.response_id) or context.run_id
-    return Loose(unmask_numbers(body), head.type, context.thread_id, run_id, call_id, context)
+    return Loose(unmask_numbers(body), item_type, context.thread_id, run_id, call_id, context)
 
 
 def output_calls(found: Found) -> Iterator[tuple[str, str]]:

@@ -104,7 +104,8 @@ def item_of(raw: Raw) -> Item | None:
         return None
     kept = {name: value for name, value in fields.items() if bytes(value) != _NULL}
     item = Item("", kept)
-    item.type = item.text("type") or ""
+    # Of messages the short form has no type.
+    item.type = item.text("type") or ("message" if "role" in kept else "")
     return item
 
 

@@ -87,7 +87,7 @@ def _take(found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, 
     except _UNREADABLE as error:
         rejects.add(walk, page, index, None, [Reject(path, str(error), str(raw, "utf-8", "replace"))])
         return
-    batch = None
+    batch: dict[str, Raw] | None = None
     if (inner := batch_body(fields)) is not None:
         batch = {name: fields[name] for name in ("id", "custom_id") if name in fields}
         raw, fields, path = inner, msgspec.json.decode(inner, type=dict[str, Raw]), f"{path}.response.body"

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw, UnsetType
 from msgspec.structs import astuple
 
 from pipeline.flatten.successors.calls import CallRow
@@ -59,9 +60,9 @@ def run_of_response(response: Response, *, run_id: str, batch: dict[str, Raw] | 
     if run_id != response.id:
         extra["id"] = _text(response.id)
     for name in ("agent_reference", "agent"):
-        if (raw := getattr(response, name)) is not UNSET and bytes(raw) != _NULL:
+        if _is_filled(raw := getattr(response, name)):
             extra[name] = raw
-    if conversation_of(response.conversation) is None and _is_filled(response.conversation):
+    if _is_filled(response.conversation) and conversation_of(response.conversation) is None:
         extra["conversation"] = response.conversation
     if batch is not None:
         extra["batch"] = join_fields(batch) or "{}"
@@ -159,7 +160,7 @@ def _item_text(item: Item) -> str:
 def _extra_of(response: Response) -> dict[str, Raw | str]:
     free = zip(RESPONSE_EXTRA_FIELDS, astuple(response)[_EXTRA], strict=True)
     extra: dict[str, Raw | str] = {name: capped(name, raw) for name, raw in free if _is_filled(raw)}
-    if bytes(extra.get("response_id", b"")) == msgspec.json.encode(response.id):
+    if text_field(response.response_id) == response.id:
         del extra["response_id"]
     return extra | _without_nulls(response.unknown)
 
@@ -174,7 +175,7 @@ def _agent_of(response: Response) -> str | None:
 
 
 def _instructions(raw: Free) -> str | None:
-    return None if not _is_filled(raw) else text_of(capped("instructions", raw))
+    return text_of(capped("instructions", raw)) if _is_filled(raw) else None
 
 
 def _error_of(error: LastError | str | None) -> LastError | None:
@@ -214,8 +215,8 @@ def _without_nulls(fields: dict[str, Raw] | None) -> dict[str, Raw | str]:
     return {name: raw for name, raw in (fields or {}).items() if bytes(raw) != _NULL}
 
 
-def _is_filled(raw: Free) -> bool:
-    return raw is not UNSET and bytes(raw) != _NULL
+def _is_filled(raw: Free) -> TypeGuard[Raw]:
+    return not isinstance(raw, UnsetType) and bytes(raw) != _NULL
 
 
 def _text(value: str) -> str:

@@ -107,6 +107,20 @@ _IS_BEST = """(
     or (source, thread_id, run_id, walk_id) in (select (source, thread_id, run_id, walk_id) from best_runs)
 )"""
 
+# A price is that of a model and a tier. Of responses and turns these may be learned later: from the line of a batch,
+# from the session of a turn. What was charged before that is charged anew.
+_DELETE_MISTAKEN_COSTS = f"""
+delete from cost_ledger where (source, thread_id, run_id) in (
+    select (source, thread_id, run_id)
+    from best_runs
+    inner join runs using (source, thread_id, run_id)
+    inner join new_runs using (source, thread_id, run_id)
+    where best_runs.was_seen and best_runs.walk_id = new_runs.walk_id and runs.protocol <> 'assistants'
+        and runs.status in {TERMINAL_SQL}
+        and (runs.model, runs.service_tier, runs.is_batch)
+            is distinct from (new_runs.model, new_runs.service_tier, new_runs.is_batch)
+)
+"""
 _DELETE_OLD_RUNS = """
 delete from runs using best_runs
 where best_runs.was_seen and runs.source = best_runs.source
@@ -203,6 +217,7 @@ def _put_runs(connection: Connection) -> None:
             for table in ("new_runs", "main.runs")
         )
         connection.execute(_BEST_RUNS.format(states_of_new=new, states_of_held=held))
+        connection.execute(_DELETE_MISTAKEN_COSTS)
         connection.execute(_DELETE_OLD_RUNS)
         where = _IS_BEST
     connection.execute(_insert("runs", "new_runs", where=where, sealed="false"))

@@ -51,7 +51,7 @@ BOOM = {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text":
 MEMORY = [{"memory_item": {"memory_id": "m1", "content": "likes tea"}}]
 SEARCH = {"type": "search", "query": "tides", "queries": ["tides"], "sources": [{"type": "url", "url": "https://e.x/"}]}
 
-CALLS = {
+CALLS: dict[str, tuple[list[Json], Json]] = {
     "function_call": ([called("c1")], {"type": "function", "name": "tide", "tool_call_id": "c1", "output": None}),
     "function_call_output": (
         [called("c1"), {"type": "function_call_output", "id": "o1", "call_id": "c1", "output": PARTS}],
@@ -362,7 +362,7 @@ def test_a_new_call_of_an_unknown_tool_has_its_arguments_and_its_output() -> Non
 
 
 def test_an_item_that_is_no_object_is_told_and_its_neighbours_stay() -> None:
-    frames = flatten([landed_answers(listed(response("a text", called())))])
+    frames = flatten([landed_answers(listed(response() | {"output": ["a text", called()]}))])
     [reject] = frames["rejects"].to_dicts()
     assert (reject["json_path"], reject["found"]) == ("$.output[0]", '"a text"')
     assert frames["tool_calls"].height == 1
