@@ -28,7 +28,7 @@ def defined_in(path: Path) -> set[str]:
     """What a file defines: functions, classes with their methods, constants; a view by its name."""
     text = path.read_text("utf-8")
     if path.suffix == ".sql":
-        return set(re.findall(r"^create (?:or replace view|table) (\w+)", text, flags=re.MULTILINE))
+        return set(re.findall(r"^create (?:or replace view|or replace macro|table) (\w+)", text, flags=re.MULTILINE))
     names: set[str] = set()
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
