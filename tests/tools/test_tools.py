@@ -1,4 +1,4 @@
-"""Tools that people open the warehouse with find in its tables and views what we find."""
+"""Tools that people open the warehouse with find in it what we find."""
 
 import json
 import os
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sqlfiles.catalog import read_sql_files
 from tests.syncs import ROOT, read_all, run_cli
 
 HERE = Path(__file__).parent
@@ -30,12 +29,6 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
-def counts() -> str:
-    """The number of rows of every table and view."""
-    names = [*read_sql_files("tables"), *read_sql_files("views")]
-    return " union all ".join(f"select '{name}' as name, count(*) as found from {name}" for name in names)
-
-
 def ask(command: list[str], warehouse: Path, sql: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     one_line = " ".join(sql.split())
     return subprocess.run(
@@ -54,17 +47,13 @@ COMMANDS = {
 }
 
 
-# Each engine once with every table and view; what calls it does not change that.
-ASKED = [(tool, COSTS) for tool in COMMANDS] + [(tool, counts()) for tool in ("duckdb", "cli", "node")]
-
-
-@pytest.mark.parametrize(("tool", "sql"), ASKED, ids=lambda value: value[:6].strip())
-def test_a_tool_finds_what_we_find(tool: str, sql: str, warehouse: Path) -> None:
-    done = ask(COMMANDS[tool], warehouse, sql)
+@pytest.mark.parametrize("tool", COMMANDS)
+def test_a_tool_finds_what_we_find(tool: str, warehouse: Path) -> None:
+    done = ask(COMMANDS[tool], warehouse, COSTS)
 
     assert done.returncode == 0, done.stderr[-2000:]
     found = [tuple(row) for row in json.loads(done.stdout)]
-    expected = [tuple(map(str, row)) for row in read_all(warehouse, sql)]
+    expected = [tuple(map(str, row)) for row in read_all(warehouse, COSTS)]
     assert sorted(found) == sorted(expected)
     assert len(found) > 5
 
