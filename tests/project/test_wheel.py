@@ -90,7 +90,8 @@ def test_the_installed_program_and_what_it_tells_to_type_work_beside_a_folder_of
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "pipeline" / "__init__.py").write_text("raise ImportError('this is somebody else's')")
     script = python.parent / "run-steps"
-    script.write_text(f"#!{python}\nfrom pipeline.cli.main import main\nmain()\n")
+    # As installers write it: processes that it starts read it again.
+    script.write_text(f"#!{python}\nfrom pipeline.cli.main import main\nif __name__ == '__main__':\n    main()\n")
     script.chmod(0o700)
 
     printed = run(str(script), "sync", "--sample", folder=tmp_path)
