@@ -35,16 +35,21 @@ def data_dir(tmp_path: Path) -> Path:
     return folder
 
 
-def import_usage(data_dir: Path, tokens: float, *, model: str = "gpt-dear") -> None:
+def import_usage(data_dir: Path, tokens: float, *, model: str = "gpt-dear", run_id: str = "run_1") -> None:
     """A run with two steps of three calls that used so many tokens each."""
     usage = {"prompt_tokens": tokens, "completion_tokens": tokens, "total_tokens": tokens}
-    steps = [step_object(f"step_{n}", at=n, type="tool_calls", step_details=calls_of(3), usage=usage) for n in range(2)]
-    import_here(data_dir, write_json(data_dir / "dear.json", [run_object(model=model, usage=usage), *steps]))
+    steps = [
+        step_object(f"step_{n}", at=n, run_id=run_id, type="tool_calls", step_details=calls_of(3), usage=usage)
+        for n in range(2)
+    ]
+    import_here(
+        data_dir, write_json(data_dir / f"{run_id}.json", [run_object(run_id, model=model, usage=usage), *steps])
+    )
 
 
-@pytest.mark.parametrize("tokens", TOKENS)
-def test_everything_can_be_asked_whatever_a_step_used(data_dir: Path, tokens: float) -> None:
-    import_usage(data_dir, tokens)
+def test_everything_can_be_asked_whatever_a_step_used(data_dir: Path) -> None:
+    for number, tokens in enumerate(TOKENS):
+        import_usage(data_dir, tokens, run_id=f"run_{number}")
     warehouse = warehouse_path(data_dir)
 
     with open_for_reading(warehouse) as connection:

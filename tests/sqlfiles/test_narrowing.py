@@ -8,10 +8,12 @@ import pytest
 
 from pipeline.money.periods import Period, parse_days
 from pipeline.verbs.query.command import ask
+from pipeline.warehouse.database import warehouse_path
+from tests.archived import import_here, run_object, step_object, write_json
 from tests.warehouses import make_sample
 
 TODAY = date(2026, 1, 1)
-SPLITS = ("2026-03-02", "2026-04-30", "2026-06-30")
+SPLITS = ("2026-04-30",)
 # What adds up over days, by the SQL that sums it; runs that go on into another period are in both.
 ADDITIVE = {
     "cost": "select sum(cost_usd) as n from run_costs",
@@ -55,17 +57,19 @@ def test_two_periods_add_up_to_all_days(sample: Path, what: str) -> None:
         assert parts[0] + parts[1] - parts[2] == whole
 
 
-def test_a_run_that_goes_on_is_in_both_periods_with_the_cost_of_its_steps_there(sample: Path) -> None:
-    sql = """select run_id, min(created_on) as first_on, max(created_on) as last_on from usage_costs
-        group by all having first_on < last_on order by run_id limit 1"""
-    run_id, first_on, last_on = ask(sample, sql, {}).frame.row(0)
-    cost = f"select sum(cost_usd) as n from run_costs where run_id = '{run_id}'"
+def test_a_run_that_goes_on_is_in_both_periods_with_the_cost_of_its_steps_there(tmp_path: Path) -> None:
+    steps = [step_object("step_1", at=0), step_object("step_2", at=86_400, total=20)]
+    import_here(tmp_path, write_json(tmp_path / "night.json", [run_object(model="gpt-4-1106-preview"), *steps]))
+    warehouse = warehouse_path(tmp_path)
+    [(first_on, last_on)] = ask(warehouse, "select min(created_on), max(created_on) from usage_costs", {}).frame.rows()
+    days = [parse_days(str(day), str(day), today=TODAY) for day in (first_on, last_on)]
 
-    parts = [number(sample, cost, parse_days(str(day), str(day), today=TODAY)) for day in (first_on, last_on)]
+    first, second = (number(warehouse, "select sum(cost_usd) as n from run_costs", day) for day in days)
 
-    assert sum(parts) <= number(sample, cost)
-    runs = f"select count(*) as n from runs where run_id = '{run_id}'"
-    assert [number(sample, runs, parse_days(str(day), str(day), today=TODAY)) for day in (first_on, last_on)] == [1, 1]
+    # 5 prompt and 5 completion tokens and the run's rest of 5, then 15 and 5: 10 and 30 USD per million.
+    assert (first, second) == (Decimal("0.00035"), Decimal("0.0003"))
+    assert first + second == number(warehouse, "select sum(cost_usd) as n from run_costs")
+    assert [number(warehouse, "select count(*) as n from runs", day) for day in days] == [1, 1]
 
 
 @pytest.mark.parametrize(
