@@ -84,7 +84,7 @@ def _read_search(call: Node, place: Row, results: list[Row]) -> Any:
     left = search.rest("results")
     for index, result in enumerate(search.nodes("results") or []):
         row: Row = {name: result.text(name) for name in ("file_id", "file_name")}
-        row["score"] = result.number("score")
+        row["score"] = result.number("score", is_whole=False)
         row |= {name: result.fields.get(name) for name in ("content", "attributes")}
         results.append({**place, "result_index": index, **row})
         left |= filled({f"results[{index}]": result.rest(*row)})

@@ -66,7 +66,8 @@ def _walk_once(
         said = envelope
         fresh = [name for name in dict.fromkeys(names) if name not in seen]
         seen += fresh
-        wanted = (envelope.get("last_id"),) if named else (ids[-1] if ids else None, envelope.get("last_id"))
+        wanted = (ids[-1] if ids else None, envelope.get("last_id"))
+        wanted = wanted[::-1] if named else wanted
         last = next(filter(_is_name, wanted), None)
         if has_more is False:
             is_full = len(ids) in (10, 20, 50, 100) or (len(pages) > 1 and len(ids) == lengths[0] > 10)

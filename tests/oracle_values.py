@@ -1,11 +1,13 @@
 """Objects of JSON as the second reading takes them apart: what fits, what is left, what is kept aside and why."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Row = dict[str, Any]
+_DECIMAL = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS = {bool: "bool", int: "number", float: "number", str: "str", list: "array", dict: "object", type(None): "null"}
 MILLISECONDS_ABOVE = 1e11
@@ -35,9 +37,12 @@ class Node:
         self.reject(name, got(value))
         return None
 
-    def number(self, name: str, least: float = -1e400, most: float = 1e400) -> Any:
+    def number(self, name: str, least: float = -1e400, most: float = 1e400, *, is_whole: bool = True) -> Any:
         """A number within bounds, also one that was written as a text, or nothing."""
         value = self.fields.get(name)
+        if not is_whole and isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+            self.notes.add("number as text")
+            return float(value)
         if isinstance(value, str) and value.isdigit() and least <= int(value) <= most:
             self.notes.add("number as text")
             return int(value)

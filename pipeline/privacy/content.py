@@ -202,7 +202,7 @@ _RUN = object_of(
     {
         **_COMMON,
         **_names("model"),
-        **_words("reasoning_effort"),
+        **_words("reasoning_effort", "service_tier"),
         "instructions": hide_text,
         "incomplete_details": holding_json(object_of(_words("reason"))),
         "tools": list_of(_TOOL),

@@ -1,7 +1,7 @@
 -- Items of responses and turns of a type that nobody knows: each is a call that keeps all it has in its payload.
 -- severity: warn
 -- reads: tool_calls, run_steps
-select tool_calls.source, tool_calls.type, count(*) as items, min(tool_calls.run_id) as run_id
+select tool_calls.source, tool_calls.type, count(*) as items, min(tool_calls.run_id) as found_in
 from tool_calls
 inner join run_steps
     on run_steps.source = tool_calls.source

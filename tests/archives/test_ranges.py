@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.archives.files import read_documents
 from pipeline.archives.large import Damage, Document
@@ -166,7 +167,10 @@ def test_a_cut_archive_comes_to_the_tables_of_one_that_is_read_in_one_go(
     cut = import_cut(tmp_path / "cut", path)
 
     assert len(scan_file(path, range_bytes=RANGE_BYTES).ranges) > 12
-    assert cut.archives == whole.archives
+    # Each import has an id of its own.
+    assert [replace(archive, sync_id="") for archive in cut.archives] == [
+        replace(archive, sync_id="") for archive in whole.archives
+    ]
     assert cut.values() == whole.values()
     # A list that is on both sides of a cut has a walk for each of them.
     assert_same_contents(tmp_path / "cut", tmp_path / "whole", but=["walks"])

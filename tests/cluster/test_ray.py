@@ -412,7 +412,8 @@ def test_without_the_extra_the_message_names_it(tmp_path: Path, verb: tuple[str,
     )
 
     assert ended.returncode == 2
-    assert "pip install 'run-steps-pipeline[ray]'" in ended.stderr
+    assert "install" in ended.stderr
+    assert "[ray]" in ended.stderr
 
 
 @pytest.mark.parametrize(

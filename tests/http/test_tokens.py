@@ -253,4 +253,5 @@ def test_azure_identity_without_its_library_says_what_to_install(tmp_path: Path)
     done = run_cli(tmp_path, "sync", "--all-threads", environ=environ)
 
     assert done.returncode == 2
-    assert "pip install 'run-steps-pipeline[azure]'" in done.stderr
+    assert "install" in done.stderr
+    assert "[azure]" in done.stderr

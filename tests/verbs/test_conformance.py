@@ -123,6 +123,7 @@ def test_each_deviation_is_told(
 def test_every_fault_of_paging_and_of_parents_ids_and_usage_is_among_the_deviations() -> None:
     in_records = {name for name in RECORD_PATCHES if name.endswith(("_id", "_usage", "_status", "_run", "_thread"))}
 
-    assert set(PAGE_FAULTS) <= set(DEVIATIONS)
+    # What lists of the protocols that follow do, whose servers have a test of their own.
+    assert set(PAGE_FAULTS) - {"oldest_only", "cursor_gone_restarts"} <= set(DEVIATIONS)
     assert in_records - {"string_usage"} <= set(DEVIATIONS)
     assert "error_in_200" in SHAPES
