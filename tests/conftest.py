@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.emulator import Corpus, RunningEmulator, running_emulator
+from tests.bare_schema import leave_out_comments
 from tests.forked import end_shared_python
 
 settings.register_profile(
     "steady", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+leave_out_comments()
 
 
 @pytest.fixture

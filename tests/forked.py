@@ -129,6 +129,7 @@ def _serve(control: socket.socket) -> None:
         if not any(word in module.name for word in _HEAVY):
             import_module(module.name)
     # Also what is imported by the first command line only. Standard output is a pipe that nobody reads.
+    import_module("tests.bare_schema").leave_out_comments()
     import_module("pipeline.cli.main").app(["--version"], standalone_mode=False)
     sys.stdout.flush()
     # What is never looked at again is never copied for a fork.

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
+from pipeline.sqlfiles import schema
 from pipeline.sqlfiles.catalog import parse_sql_file, read_sql_files
 from pipeline.sqlfiles.schema import TABLE_KINDS, column_comment
 from pipeline.warehouse.database import open_for_reading, open_for_writing
+from tests.bare_schema import WRITE_COMMENTS
 
 HEADER = """-- Things that happen.
 -- grain: source, thing_id
@@ -25,7 +29,10 @@ def test_a_column_is_told_by_the_sentences_that_name_it_and_by_its_unit() -> Non
     assert column_comment(things, "is_odd_one") == "Is odd one."
 
 
-def test_a_warehouse_has_a_comment_on_everything_also_after_its_views_were_made_anew(tmp_path: Path) -> None:
+def test_a_warehouse_has_a_comment_on_everything_also_after_its_views_were_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "write_comments", WRITE_COMMENTS)
     path = tmp_path / "warehouse.duckdb"
     with open_for_writing(path, wait_s=1) as connection:
         connection.execute("update schema_version set views_sha256 = 'of another program'")
