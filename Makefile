@@ -5,13 +5,15 @@ UV ?= uv
 RUN := .venv/.run-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
 DEV := .venv/.dev-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d' ' -f1)
 
-PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/*requirements.txt | cksum | cut -d' ' -f1)
+PEERS := .peers/.ready-$(shell cat tests/peers/package-lock.json tests/peers/requirements.txt | cksum | cut -d' ' -f1)
+CLIENTS := .peers/.clients-$(shell cat tests/peers/clients-requirements.txt tests/peers/agentserver-requirements.txt | cksum | cut -d' ' -f1)
+CLIENT_TESTS := $(addprefix tests/peers/test_,clients.py hosted_agent.py openai_client.py)
 READERS := .readers/.ready-$(shell cat tests/readers/*requirements.txt | cksum | cut -d' ' -f1)
 TOOLS := .tools/.ready-$(shell cat tests/tools/package-lock.json tests/tools/requirements.txt | cksum | cut -d' ' -f1)
 RECORDERS := .recorders/.ready-$(shell cat tests/recorders/package-lock.json tests/recorders/*requirements.txt | cksum | cut -d' ' -f1)
 
 .PHONY: demo test check prices licences architecture decisions audit \
-	notebooks test-peers test-browser test-duckdb15 test-lake test-recorders test-tools test-publishers test-dates faults load-test \
+	notebooks test-peers test-clients test-browser test-duckdb15 test-lake test-recorders test-tools test-publishers test-dates faults load-test \
 	mutants pictures bench wheels lock clean
 
 demo: $(RUN)  ## sync the sample and show what came out: no key, no network
@@ -41,8 +43,11 @@ $(DEV): $(BIN)/python
 notebooks: $(DEV)  ## execute the notebooks over a fresh sample and store their outputs
 	$(BIN)/python notebooks/execute.py
 
-test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM, Prism, hosted agents and clients, raw parts and a lake in Azurite; needs node and npm
-	$(BIN)/python -m pytest -o addopts=-q tests/peers
+test-peers: $(DEV) $(PEERS)  ## real Portkey, LiteLLM and Prism before the emulator, raw parts and a lake in Azurite; needs node and npm
+	$(BIN)/python -m pytest -o addopts=-q tests/peers $(addprefix --ignore=,$(CLIENT_TESTS))
+
+test-clients: $(DEV) $(PEERS) $(CLIENTS)  ## what real clients dump, and a hosted agent's server, come to the rows of a sync
+	$(BIN)/python -m pytest -o addopts=-q $(CLIENT_TESTS)
 
 $(PEERS):
 	@command -v node >/dev/null && command -v npm >/dev/null || \
@@ -53,6 +58,9 @@ $(PEERS):
 	$(PYTHON) -m venv --clear .peers/litellm
 	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/peers/requirements.txt
+	touch $@
+
+$(CLIENTS): $(PEERS)
 	$(PYTHON) -m venv --clear .peers/clients
 	.peers/clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/peers/clients-requirements.txt
