@@ -18,7 +18,7 @@ from pipeline.lake.store import Lake
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.lake import PublishRequest, publish_to_lake
-from pipeline.verbs.query.command import run_query
+from pipeline.verbs.query.command import ask
 from pipeline.verbs.query.output import render
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from tests.lakes import assert_same, land_everything, read_lake
@@ -121,17 +121,17 @@ def test_optimizing_writes_files_of_before_anew_once(lake: Path, tmp_path: Path)
 def test_query_reads_a_lake_instead_of_the_warehouse(data_dir: Path, lake: Path) -> None:
     asked = run_cli(data_dir, "query", "spend_by_model", "--lake", "lake", "--format", "json")
 
-    expected = render(run_query(warehouse_path(data_dir), "spend_by_model", {}), "json").decode()
+    expected = render(ask(warehouse_path(data_dir), "spend_by_model", {}).frame, "json").decode()
     assert (asked.returncode, asked.stdout) == (0, expected)
     assert len(expected) > 100
-    assert run_query(str(lake), "select count(*) as calls from tool_calls", {}).item() > 0
+    assert ask(str(lake), "select count(*) as calls from tool_calls", {}).frame.item() > 0
 
 
 def test_wrong_places_are_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=f"there is no lake at {tmp_path}/nowhere .* `.* publish delta "):
-        run_query(str(tmp_path / "nowhere"), "select 1 as one", {})
+        ask(str(tmp_path / "nowhere"), "select 1 as one", {})
     with pytest.raises(ConfigurationError, match="ftp://host/x is neither a folder nor a bucket: s3://, gs:// or"):
-        run_query("ftp://host/x", "select 1 as one", {})
+        ask("ftp://host/x", "select 1 as one", {})
     with pytest.raises(ConfigurationError, match=f"there are no raw parts in {tmp_path}/data/raw: nothing to publish"):
         publish_to_lake(tmp_path / "data", PublishRequest(str(tmp_path / "lake")), as_json=False)
 
@@ -144,7 +144,7 @@ def test_a_lake_where_a_file_is_says_that_it_is_one(data_dir: Path, tmp_path: Pa
     file.write_text("no lake")
     refusal = f"the lake {file}{below} cannot be there, {file} is a file: name a folder"
 
-    for work in (lambda: run_query(f"{file}{below}", "select 1", {}), lambda: publish(data_dir, f"{file}{below}")):
+    for work in (lambda: ask(f"{file}{below}", "select 1", {}).frame, lambda: publish(data_dir, f"{file}{below}")):
         with pytest.raises(ConfigurationError) as refused:
             work()
         assert str(refused.value) == refusal

@@ -8,7 +8,7 @@ import pytest
 from pipeline.report import Scope, write_report
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
-from pipeline.verbs.query.command import run_query
+from pipeline.verbs.query.command import ask
 from pipeline.warehouse.checks import check_grains, run_checks
 from pipeline.warehouse.database import open_for_reading, warehouse_path
 from tests.archived import NOW, import_here, run_object, step_object, write_json
@@ -58,7 +58,7 @@ def test_everything_can_be_asked_whatever_a_step_used(data_dir: Path) -> None:
         run_checks(connection)
         check_grains(connection)
     for name in read_sql_files("queries"):
-        run_query(warehouse, name, {"model": "gpt-dear"} if name == "what_if" else {})
+        ask(warehouse, name, {"model": "gpt-dear"} if name == "what_if" else {})
     write_report(warehouse, data_dir / "report.html", Scope(), now=NOW)
 
     assert (data_dir / "report.html").stat().st_size > 0

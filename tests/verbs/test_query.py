@@ -17,7 +17,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.money.periods import parse_days
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.catalog import read_sql_files
-from pipeline.verbs.query.command import ask, run_query
+from pipeline.verbs.query.command import ask
 from pipeline.verbs.query.output import render
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
@@ -56,7 +56,7 @@ def query(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", sorted(read_sql_files("queries")))
 def test_every_named_query_answers(folder: Path, name: str) -> None:
-    assert len(run_query(warehouse_path(folder / "data"), name, {}).columns) > 0
+    assert len(ask(warehouse_path(folder / "data"), name, {}).frame.columns) > 0
 
 
 def test_the_list_has_every_named_query_with_what_it_answers(folder: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_value_of_any_type_is_in_every_format_and_is_not_another(folder: Path,
 
 @pytest.mark.parametrize("output", ["csv", "json", "parquet"])
 def test_all_types_that_duckdb_has_are_in_every_format(folder: Path, output: str) -> None:
-    frame = run_query(warehouse_path(folder / "data"), "select * from test_all_types()", {})
+    frame = ask(warehouse_path(folder / "data"), "select * from test_all_types()", {}).frame
 
     assert len(render(frame, output)) > 1000
     assert (frame_table(frame).height, frame.height) == (3, 3)
@@ -217,7 +217,7 @@ def test_columns_with_one_name_are_numbered(folder: Path) -> None:
 
 
 def test_sql_may_stand_on_several_lines(folder: Path) -> None:
-    assert run_query(warehouse_path(folder / "data"), "select\n1\n", {}).rows() == [(1,)]
+    assert ask(warehouse_path(folder / "data"), "select\n1\n", {}).frame.rows() == [(1,)]
 
 
 def test_a_table_of_less_than_no_rows_is_refused(folder: Path) -> None:
@@ -316,7 +316,7 @@ def test_anything_but_reading_is_refused_and_changes_nothing(
     monkeypatch.chdir(folder)
 
     with pytest.raises(ConfigurationError, match=r"only reads|DuckDB cannot|one statement"):
-        run_query(warehouse_path(folder / "data"), sql, {})
+        ask(warehouse_path(folder / "data"), sql, {})
 
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
@@ -328,7 +328,7 @@ def test_a_lake_takes_no_more_than_a_warehouse(
     monkeypatch.chdir(folder)
 
     with pytest.raises(ConfigurationError, match=r"only reads|DuckDB cannot|one statement"):
-        run_query(str(small_lake), sql, {})
+        ask(str(small_lake), sql, {})
 
     assert not list(folder.glob("made*"))
 
@@ -370,7 +370,7 @@ def test_whatever_only_reads_is_answered(folder: Path, sql: str, monkeypatch: py
     (folder / "ids.csv").write_text("thread_id\nthread_1\n")
     monkeypatch.chdir(folder)
 
-    assert run_query(warehouse_path(folder / "data"), sql, {}).width > 0
+    assert ask(warehouse_path(folder / "data"), sql, {}).frame.width > 0
 
 
 def test_a_write_is_refused_with_exit_code_2_and_where_to_do_it(folder: Path) -> None:

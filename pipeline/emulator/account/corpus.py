@@ -95,10 +95,6 @@ class Corpus:
                 digest.update(item.body_with_content or item.body)
         return digest.hexdigest()
 
-    def count_bytes(self, phase: int = 0) -> int:
-        """The size in bytes of all objects as they are served without extra content."""
-        return sum(len(item.body) for item in _list_items(self.threads_at(phase)))
-
 
 def _list_items(threads: Sequence[ThreadRecord]) -> list[Item]:
     items = []

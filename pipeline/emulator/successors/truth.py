@@ -8,7 +8,6 @@ from typing import Any
 from pipeline.emulator.account.tool_calls import JsonObject
 from pipeline.emulator.successors.account import Successors
 
-_OUTPUTS = ("_call_output", "_output")
 _CALL = "_call"
 
 

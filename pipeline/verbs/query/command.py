@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 
 from pipeline.errors import ConfigurationError
 from pipeline.money.periods import Period
@@ -25,11 +24,6 @@ _ALL = 2**62
 _BY_METADATA, _BY_KEY = "cost_by_metadata", "spend_by_"
 # Parameters that say how far back a query looks, which a period says instead.
 _REACH = ("days", "periods")
-
-
-def run_query(place: Path | str, text: str, params: Mapping[str, str]) -> pl.DataFrame:
-    """The rows that answer a named query or SQL; see `ask`."""
-    return ask(place, text, params).frame
 
 
 def ask(
