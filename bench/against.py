@@ -29,5 +29,7 @@ def build_commit(commit: str, cache: Path) -> str:
             pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             subprocess.run([*pip, "--require-hashes", "-r", str(tree / "requirements.txt")], check=True)
             subprocess.run([*pip, "--no-deps", str(tree)], check=True)
+        (directory / "root").mkdir()
+        (directory / "root" / "bench").symlink_to(ROOT / "bench")
         (directory / "built").touch()
     return str(python)

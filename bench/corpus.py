@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 PAGE_LIMIT = 100
 QUERY = f"limit={PAGE_LIMIT}&order=asc"
 FIRST_INSTANT = 1_725_000_000
@@ -174,10 +174,7 @@ def write_thread(
         paths += write_list(www, f"{path}/{run['id']}/steps", steps, truth)
         count_steps(truth, steps)
     truth.runs += len(runs)
-    paths = write_list(www, path, runs, truth) + paths
-    if runs:  # what a second sync asks: is there anything after the last run?
-        write_page(www, path, runs[-1]["id"], [], has_more=False)
-    return paths
+    return write_list(www, path, runs, truth) + paths
 
 
 def count_steps(truth: Truth, steps: Sequence[Record]) -> None:
@@ -198,6 +195,8 @@ def write_list(www: Path, path: str, records: Sequence[Record], truth: Truth) ->
         truth.requests += 1
         paths.append(f"{path}?{QUERY}" + (f"&after={cursor}" if cursor else ""))
         cursor = page[-1]["id"] if page else ""
+    if cursor:  # is there anything after the last? A second sync asks so, and whoever doubts a page of round length
+        write_page(www, path, cursor, [], has_more=False)
     return paths
 
 

@@ -12,13 +12,15 @@ from typing import Any
 from bench.corpus import PAGE_LIMIT, Corpus, open_corpus
 from bench.report import format_spread, format_table
 from bench.rounds import Round, judge, run_measured, say
-from bench.settings import Settings
+from bench.settings import BEFORE, Settings
 
 ONE_CORE = ["taskset", "--cpu-list", "0"]
-# Each way: what goes before its command, and its case.
+# Each way: what goes before its command, and its case; `before` is the commit of `--against`.
 WAYS = {
     "`import`, all cores": ([], "import_product"),
     "`import`, one core": (ONE_CORE, "import_product"),
+    "`import` before, all cores": ([], BEFORE),
+    "`import` before, one core": (ONE_CORE, BEFORE),
     "DuckDB `read_json`, all cores": ([], "import_duckdb"),
     "DuckDB `read_json`, one core": (ONE_CORE, "import_duckdb"),
     "Polars `read_ndjson`, all cores": ([], "import_polars"),
@@ -28,13 +30,15 @@ WAYS = {
 def measure_archive(settings: Settings) -> tuple[str, list[dict[str, Any]]]:
     """The table and its figures."""
     corpus = open_corpus(settings.size, settings.cache)
-    rounds: dict[str, list[Round]] = {way: [] for way in WAYS}
+    ways = {way: how for way, how in WAYS.items() if how[1] != BEFORE or BEFORE in settings.builds}
+    rounds: dict[str, list[Round]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(prefix="bench-import-") as folder:
         archive = write_archive(corpus, Path(folder) / "objects.jsonl")
         for _ in range(settings.rounds):
-            for way, (prefix, case) in WAYS.items():
+            for way, (prefix, case) in ways.items():
                 with tempfile.TemporaryDirectory(prefix="bench-import-", dir=folder) as out:
-                    command = [*prefix, settings.product_python, "-m", f"bench.cases.{case}", str(archive), out]
+                    module = "import_product" if case == BEFORE else case
+                    command = [*prefix, settings.python_of(case), "-m", f"bench.cases.{module}", str(archive), out]
                     measurement = run_measured(command, settings)
                 rounds[way].append(Round(way, measurement, [], judge(measurement, corpus.truth)))
                 say(f"{way}: {measurement.wall_s:.2f} s, {rounds[way][-1].verdict}")

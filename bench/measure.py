@@ -66,12 +66,19 @@ def list_tree(pid: int) -> list[int]:
     """The process and all its living descendants."""
     pids = [pid]
     for parent in pids:  # grows while it is walked
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        for task in _list_tasks(parent):
             try:
-                pids += map(int, children.read_text().split())
+                pids += map(int, (task / "children").read_text().split())
             except OSError:  # the thread has just ended
                 continue
     return pids
+
+
+def _list_tasks(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:  # the process has just ended
+        return []
 
 
 def read_memory_kib(pid: int) -> tuple[int, int]:

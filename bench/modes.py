@@ -18,6 +18,7 @@ from bench.report import format_spread, format_table
 from bench.rounds import Round, run_case, run_measured
 from bench.server import Behaviour, Request, count_by_status, serve
 from bench.settings import Settings
+from bench.successors import measure_successors
 
 MEMORY_SIZES = ("tenth", "large")
 STARTUP_ROUNDS = 10
@@ -150,17 +151,24 @@ def memory(settings: Settings) -> Result:
 def rebuild(settings: Settings) -> Result:
     """`load --rebuild` from raw pages: steps/s on one core and on all."""
     corpus = open_corpus(settings.size, settings.cache)
-    load = [settings.product_python, "-m", "pipeline", "load", "--rebuild", "--data-dir"]
+    cores = {"one core": ["taskset", "--cpu-list", "0"], "all cores": []}
+    taken: dict[tuple[str, str], list[Measurement]] = {(on, build): [] for on in cores for build in settings.builds}
+    with serve(corpus.www, Behaviour()) as server, tempfile.TemporaryDirectory(prefix="bench-rebuild-") as work:
+        out = {build: make_directory(Path(work) / build) for build in settings.builds}
+        for build in out:
+            require_ok(run_case(build, settings, corpus, server, out[build]))
+        for _ in range(settings.rounds):
+            for on, build in taken:
+                load = [settings.python_of(build), "-m", "pipeline", "load", "--rebuild", "--data-dir", str(out[build])]
+                taken[on, build].append(run_measured([*cores[on], *load], settings))
+                require_success(taken[on, build])
     rows, figures = [], []
-    with serve(corpus.www, Behaviour()) as server, tempfile.TemporaryDirectory(prefix="bench-rebuild-") as out:
-        require_ok(run_case("product", settings, corpus, server, Path(out)))
-        for cores, prefix in (("one core", ["taskset", "--cpu-list", "0"]), ("all cores", [])):
-            runs = [run_measured([*prefix, *load, out], settings) for _ in range(settings.rounds)]
-            require_success(runs)
-            rates = [corpus.truth["steps"] / run.wall_s for run in runs]
-            rows.append([cores, format_spread([run.wall_s for run in runs]), format_spread(rates, 0)])
-            figures.append({"cores": cores, "wall_s": [run.wall_s for run in runs], "steps_per_s": rates})
-    return Result(format_table(["load --rebuild", "wall s", "steps/s (goal: 40,000)"], rows), figures)
+    for (on, build), runs in taken.items():
+        rates = [corpus.truth["steps"] / run.wall_s for run in runs]
+        walls, processors = [run.wall_s for run in runs], [run.cpu_s for run in runs]
+        rows.append([f"{build}, {on}", format_spread(walls), format_spread(rates, 0), format_spread(processors)])
+        figures.append({"build": build, "cores": on, "wall_s": walls, "cpu_s": processors, "steps_per_s": rates})
+    return Result(format_table(["load --rebuild", "wall s", "steps/s (goal: 40,000)", "cpu s"], rows), figures)
 
 
 def stages(settings: Settings) -> Result:
@@ -269,6 +277,11 @@ def queries(settings: Settings) -> Result:
     return Result(*measure_queries(settings))
 
 
+def successors(settings: Settings) -> Result:
+    """Conversations and sessions beside threads, by the byte."""
+    return Result(*measure_successors(settings))
+
+
 MODES = {
     "compare": compare,
     "second": second,
@@ -281,4 +294,5 @@ MODES = {
     "growth": growth,
     "stages": stages,
     "queries": queries,
+    "successors": successors,
 }

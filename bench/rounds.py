@@ -12,8 +12,10 @@ from typing import Any
 from bench.corpus import Corpus
 from bench.measure import Measurement, measure
 from bench.server import Request, Server
-from bench.settings import PEERS, ROOT, Settings
+from bench.settings import BEFORE, Settings
 
+# Cases that are not of the classic protocol, with the kind of server that they are synced from.
+KINDS = {"responses": "foundry-responses", "agents": "agents"}
 ENVIRONMENT = {"NO_PROXY": "127.0.0.1", "RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
 
 
@@ -51,20 +53,33 @@ def run_case(case: str, settings: Settings, corpus: Corpus, server: Server, out:
 
 
 def case_command(case: str, settings: Settings, corpus: Corpus, server: Server, out: Path) -> list[str]:
-    """The command line of a case; peers run in their own environment."""
-    python = settings.peers_python if case in PEERS else settings.product_python
-    command = [python, "-m", f"bench.cases.{case}", "--base-url", server.base_url, "--out", str(out)]
+    """The command line of a case, in the environment that it has."""
+    kind = KINDS.get(case)
+    module = "product_successors" if kind else "product" if case == BEFORE else case
+    command = [
+        settings.python_of(case),
+        "-m",
+        f"bench.cases.{module}",
+        "--base-url",
+        server.base_url,
+        "--out",
+        str(out),
+    ]
     command += ["--threads", str(corpus.threads_file), "--paths", str(corpus.paths_file)]
     if settings.connections is not None:
         command += ["--connections", str(settings.connections)]
     if case == "product" and settings.product_options:
         command += ["--", *settings.product_options]
+    if kind:
+        command += ["--", kind]
     return command
 
 
 def run_measured(command: Sequence[str], settings: Settings) -> Measurement:
     """Any command, in the environment that all cases share."""
-    return measure(command, env=os.environ | ENVIRONMENT, cwd=ROOT, timeout_s=settings.timeout_s)
+    before = settings.before_python
+    python = before if before is not None and before in command else settings.product_python
+    return measure(command, env=os.environ | ENVIRONMENT, cwd=settings.root_of(python), timeout_s=settings.timeout_s)
 
 
 def judge(measurement: Measurement, truth: dict[str, Any]) -> str:

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import venv
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.against import build_commit
 from bench.modes import MODES, Result
 from bench.report import describe_machine, list_versions
 from bench.rounds import say
@@ -20,6 +22,8 @@ def main() -> None:
     """Measure, print, and keep the figures where asked."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and children are ended too
     settings = read_settings(MODES)
+    if settings.against:
+        settings = replace(settings, before_python=build_commit(settings.against, settings.cache))
     if settings.has_peers:
         install_peers(settings.venv)
     peers = settings.peers_python if settings.has_peers else None

@@ -61,6 +61,19 @@ http {{
             {latency}
             try_files $uri$page =404;
         }}
+        # Foundry names a conversation's responses by a parameter, and a session is no list.
+        location = /v1/responses {{
+            {latency}
+            try_files /v1/conversations/$arg_conversation_id/responses$page =404;
+        }}
+        location /v1/conversations/ {{
+            {latency}
+            try_files $uri$page =404;
+        }}
+        location /v1/agents/ {{
+            {latency}
+            try_files $uri$page =404;
+        }}
         location @limited {{
             add_header retry-after 1 always;
             return 429 '{{"error":{{"message":"Too many requests","code":"rate_limit_exceeded"}}}}';

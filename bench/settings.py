@@ -12,7 +12,9 @@ from bench.corpus import SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ("openai_python", "openai_default", "dlt_best", "dlt_default")
-CASES = ("product", "curl_floor", *PEERS)
+# Another commit of ours, which `--against` names.
+BEFORE = "before"
+CASES = ("product", BEFORE, "curl_floor", *PEERS)
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class Settings:
     output: Path | None
     steps: tuple[int, ...]
     against: str | None
+    before_python: str | None = None
 
     @property
     def has_peers(self) -> bool:
-        return bool(set(self.cases) & set(PEERS))
+        """Whether their environment is needed; DuckDB's own command line is in it, too."""
+        return bool(set(self.cases) & set(PEERS)) or self.mode == "queries"
 
     @property
     def has_server(self) -> bool:
@@ -48,9 +52,18 @@ class Settings:
     def peers_python(self) -> str:
         return str(self.venv / "bin" / "python")
 
+    @property
+    def builds(self) -> dict[str, str]:
+        """The Pythons that have the product: of this tree, and of the commit that it is measured against."""
+        return {"product": self.product_python} | ({BEFORE: self.before_python} if self.before_python else {})
+
+    def python_of(self, case: str) -> str:
+        """The Python of a case: peers have an environment of their own."""
+        return self.peers_python if case in PEERS else self.builds.get(case, self.product_python)
+
     def root_of(self, python: str) -> Path:
-        """Where a Python runs: of this tree, or for one that has another build installed anywhere else."""
-        return ROOT if python == self.product_python else self.cache
+        """Where a Python runs: in this tree, or beside `bench` alone for one that has a build installed."""
+        return Path(python).parents[1] / "root" if python == self.before_python else ROOT
 
     def __str__(self) -> str:
         connections = self.connections or "default"
@@ -73,11 +86,13 @@ def read_settings(modes: Iterable[str]) -> Settings:
     parser.add_argument("--product-python", default=sys.executable)
     parser.add_argument("--product-options", type=shlex.split, default=[], help="more for `sync`, as one string")
     parser.add_argument("--steps", default="10000,250000", help="for `queries`: sizes of the warehouse")
-    parser.add_argument("--against", metavar="COMMIT", help="for `queries`: built and measured in turns with this tree")
+    parser.add_argument("--against", metavar="COMMIT", help="built and measured in turns with this tree")
     parser.add_argument("--output", type=Path, help="JSON Lines file that gets every figure")
     given = vars(parser.parse_args())
-    cases = given["cases"].split(",") if given["cases"] else CASES if given["mode"] == "compare" else CASES[:1]
-    if unknown := set(cases) - set(CASES):
+    known = [case for case in CASES if case != BEFORE or given["against"]]
+    ours = [case for case in ("product", BEFORE) if case in known]
+    cases = given["cases"].split(",") if given["cases"] else known if given["mode"] == "compare" else ours
+    if unknown := set(cases) - set(known):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     steps = tuple(map(int, given["steps"].split(",")))
     given |= {"cases": tuple(cases), "product_options": tuple(given["product_options"]), "steps": steps}

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 NAME = "run-steps"
@@ -27,7 +28,12 @@ _ROOT = Path(__file__).parents[1]
 def command(arguments: str) -> str:
     """A command line of this program as the person who started it would type it, on the same data and profile."""
     verb = arguments.split()[0]
-    given = [f"{name} {shlex.quote(value)}" for name, value in _given(sys.argv[1:]) if verb in REPEATED[name]]
+    # A value that looks like an option is one only behind an equals sign.
+    given = [
+        f"{name}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"
+        for name, value in _given(sys.argv[1:])
+        if verb in REPEATED[name]
+    ]
     return " ".join([_program(), arguments, *given])
 
 
@@ -66,7 +72,8 @@ def missing_package(error: ModuleNotFoundError) -> str | None:
 
 def _given(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The options that say what a command is about, each with its value."""
-    for place, argument in enumerate(arguments):
+    # Behind `--` there are no options.
+    for place, argument in enumerate(takewhile(lambda argument: argument != "--", arguments)):
         name, equals, value = argument.partition("=")
         if name in REPEATED and equals:
             yield name, value

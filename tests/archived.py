@@ -94,9 +94,11 @@ def lines_of(objects: Sequence[Any]) -> bytes:
     return b"".join(json.dumps(value).encode() + b"\n" for value in objects)
 
 
-def import_here(data_dir: Path, *paths: Path, source: str = "archive", now: datetime = NOW) -> ImportProgress:
+def import_here(
+    data_dir: Path, *paths: Path, source: str = "archive", now: datetime = NOW, odd_fields: Sequence[str] = ()
+) -> ImportProgress:
     """Import in this process."""
     progress = ImportProgress()
-    request = ImportRequest([str(path) for path in paths], source, data_dir)
+    request = ImportRequest([str(path) for path in paths], source, data_dir, odd_fields=odd_fields)
     run_import(request, progress=progress, now=lambda: now)
     return progress

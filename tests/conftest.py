@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pipeline.emulator import Corpus, RunningEmulator, running_emulator
-from tests.bare_schema import leave_out_comments
 from tests.forked import end_shared_python
+from tests.ready_schema import begin_with_copies, remove_originals
 
 settings.register_profile(
     "steady", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
-leave_out_comments()
+begin_with_copies()
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def pytest_sessionfinish(exitstatus: int | pytest.ExitCode) -> None:
 
 def _leave(code: int) -> None:
     end_shared_python()
+    remove_originals()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -43,6 +44,7 @@ class ForkingPython:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
+        self._asking = threading.Lock()
         self._control, theirs = socket.socketpair()
         with theirs:
             # Pipes, so that it takes no standard stream for a terminal or for a file in which one can seek.
@@ -65,7 +67,8 @@ class ForkingPython:
     ) -> subprocess.CompletedProcess[str]:
         """`python -m pipeline ARGUMENTS` in that folder, ended; `given` is its standard input."""
         command = [sys.executable, "-m", "pipeline", *arguments]
-        place = {"folder": str(folder), "environ": dict(environ), "umask": _umask()}
+        with self._asking:
+            place = {"folder": str(folder), "environ": dict(environ), "umask": _umask()}
         with _text_file(json.dumps({"arguments": arguments, **place})) as asked, _text_file(given) as stdin:
             (out, out_end), (err, err_end), (ours, theirs) = os.pipe(), os.pipe(), socket.socketpair()
             with theirs:
@@ -129,7 +132,9 @@ def _serve(control: socket.socket) -> None:
         if not any(word in module.name for word in _HEAVY):
             import_module(module.name)
     # Also what is imported by the first command line only. Standard output is a pipe that nobody reads.
-    import_module("tests.bare_schema").leave_out_comments()
+    ready_schema = import_module("tests.ready_schema")
+    ready_schema.begin_with_copies()
+    ready_schema.make_ready()
     import_module("pipeline.cli.main").app(["--version"], standalone_mode=False)
     sys.stdout.flush()
     # What is never looked at again is never copied for a fork.
@@ -191,4 +196,5 @@ def end_shared_python() -> None:
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as control:
         _serve(control)
+    import_module("tests.ready_schema").remove_originals()
     os._exit(0)

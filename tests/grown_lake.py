@@ -20,20 +20,22 @@ from tests.syncs import ROOT, environ_for
 ROWS_PER_FILE = 50_000
 RUNS_PER_THREAD = 10
 TEXT = "You are a helpful assistant. " * 17
-# Of the rows that others have published, the thread that is listed once more.
-THREAD = 777
 
 
-def grow_lake(folder: Path, rows: int) -> None:
-    """A data folder and a lake with so many further runs and their walks, and a part to publish that changes some."""
+def grow_lake(folder: Path, rows: int, *, grown: int = 0) -> None:
+    """A data folder and a lake with so many further runs and their walks, and a part to publish that changes some.
+
+    Of a lake that has `grown` to fewer, only the others are written.
+    """
     store, lake = raw_store(folder / "data"), folder / "lake"
-    listed = Listing(1, [run_of("run_0")]), Listing(1, [step_of("step_0")], run_id="run_0")
-    land(store, *listed, sync_id="sync_0")
-    publish(folder / "data", lake)
+    if not grown:
+        listed = Listing(1, [run_of("run_0")]), Listing(1, [step_of("step_0")], run_id="run_0")
+        land(store, *listed, sync_id="sync_0")
+        publish(folder / "data", lake)
     snapshot = Lake(str(lake)).open()
     for name in ("runs", "walks"):
         one = snapshot.scan(name).head(1).collect()
-        for start in range(0, rows, ROWS_PER_FILE):
+        for start in range(grown, rows, ROWS_PER_FILE):
             numbers = pl.DataFrame({"number": range(start, min(rows, start + ROWS_PER_FILE))})
             thread_ids = pl.format("thread_{}", pl.col("number") // RUNS_PER_THREAD)
             more = {"walk_id": pl.format("walk_{}", "number")} if name == "walks" else {"instructions": _texts()}
@@ -41,11 +43,16 @@ def grow_lake(folder: Path, rows: int) -> None:
                 run_id=pl.format("run_{}", "number"), thread_id=thread_ids, **more
             )
             write_deltalake(str(lake / name), many.drop("number"), mode="append")
-    first = THREAD * RUNS_PER_THREAD
-    thread_id = f"thread_{THREAD}"
+    thread = thread_at(rows)
+    first, thread_id = thread * RUNS_PER_THREAD, f"thread_{thread}"
     runs = [run_of(f"run_{number}", thread_id=thread_id) for number in range(first, first + RUNS_PER_THREAD)]
     steps = Listing(2, [step_of("step_1")], thread_id=thread_id, run_id=f"run_{first}")
-    land(store, Listing(2, runs, thread_id=thread_id), steps, sync_id="sync_1")
+    land(store, Listing(2, runs, thread_id=thread_id), steps, sync_id=f"sync_{rows}")
+
+
+def thread_at(rows: int) -> int:
+    """Of so many runs that others have published, the thread that is listed once more."""
+    return rows // RUNS_PER_THREAD // 2
 
 
 def _texts() -> pl.Expr:

@@ -11,9 +11,11 @@ from pipeline.raw.parts import RawStore
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.archived import JsonObject, function_step, import_here, run_object, step_object, write_json
+from tests.attached import looking_into
+from tests.copied_folders import make_copy
 from tests.landed import Listing, land
 from tests.money.test_bills import answer, cost, page, usage
 from tests.warehouse.test_load import HISTORY, land_history
@@ -23,6 +25,11 @@ Tables = dict[str, pl.DataFrame]
 
 def land_everything(data_dir: Path) -> RawStore:
     """Syncs, broken walks, imports of which three disagree, and a bill that is imported twice: loaded, too."""
+    make_copy(_land_everything, data_dir)
+    return raw_store(data_dir)
+
+
+def _land_everything(data_dir: Path) -> None:
     store = raw_store(data_dir)
     land_history(store, HISTORY)
     archives = [
@@ -39,7 +46,6 @@ def land_everything(data_dir: Path) -> RawStore:
         bill = page(answer(cost("1.25", project_id=None), usage(output_tokens=minute)), minute=minute)
         land_bills(store, [bill], source="main", now=bill.imported_at)
     load_new_parts(store, warehouse_path(data_dir), wait_s=5)
-    return store
 
 
 def tools_step(step_id: str, *, run_id: str) -> JsonObject:
@@ -63,7 +69,7 @@ def read_lake(lake: Path | str) -> Tables:
 def read_warehouse(path: Path) -> Tables:
     """Every table of a warehouse, sorted, JSON as text."""
     tables = {}
-    with open_for_reading(path) as connection:
+    with looking_into(path) as connection:
         for name, table in read_sql_files("tables").items():
             columns = [f"cast({c} as varchar) as {c}" if sql == "json" else c for c, sql in table.columns.items()]
             tables[name] = _sorted(name, read_frame(connection, f"select {', '.join(columns)} from {name}"))

@@ -55,9 +55,12 @@ def _read_walk(pages: Sequence[bytes], name: str, owner: Row, read: Callable[[No
     position = -1
     for page, item in places:
         one = Reading()
-        node = node_of(json.loads(pages[page])["data"][item], f"$.data[{item}]", one.rejects, set())
+        sent = json.loads(pages[page])["data"][item]
+        found = shortest(sent)
+        node = node_of(sent, f"$.data[{item}]", one.rejects, set())
+        node.write_ids("id", *owner)
         read(node, one)
-        item_id = _read_id(node)
+        item_id = _read_id(node, found)
         named = {name: node.fields.get(name) for name in owner if item_id is not None}
         others = {
             name: value for name, value in named.items() if isinstance(value, str) and value not in ("", owner[name])
@@ -85,20 +88,20 @@ def _read_walk(pages: Sequence[bytes], name: str, owner: Row, read: Callable[[No
     return whole
 
 
-def _read_id(node: Node) -> str | None:
-    """The id of an item. One without is kept aside as a whole."""
+def _read_id(node: Node, found: str) -> str | None:
+    """The id of an item. One without is kept aside as a whole, as it was `found`."""
     item_id = node.fields.get("id")
     if isinstance(item_id, str):
         return item_id
     if "id" in node.fields:
         node.reject("id", got(item_id))
     if node.is_there:
-        found = shortest(node.fields)
         node.rejects.append({"json_path": node.path, "reason": "it has no usable id", "found": found})
     return None
 
 
 def _read_run(run: Node, owner: Row) -> Row:
+    texts = {name: run.text(name) for name in _RUN_TEXTS}
     times = {name: run.time(name) for name in _RUN_TIMES}
     details = run.object("incomplete_details")
     error, error_rest = _read_error(run)
@@ -110,7 +113,7 @@ def _read_run(run: Node, owner: Row) -> Row:
         "run_id": run.fields.get("id"),
         "protocol": "assistants",
         **dict.fromkeys(_OF_SUCCESSORS),
-        **{name: run.text(name) for name in _RUN_TEXTS},
+        **texts,
         **{name: instant(time) for name, time in times.items()},
         **error,
         **usage,

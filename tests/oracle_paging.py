@@ -7,6 +7,7 @@ from typing import Any
 # Page number, cursor, limit and order, and for them a body, or the status of a refusal.
 Answer = Callable[[int, str | None, int, str], bytes | int]
 _CURSOR_REFUSED = (400, 404, 422)
+_USUAL_LENGTHS = (10, 20, 25, 50, 100, 200, 250, 500, 1000)
 
 
 def walk_pages(answer: Answer, *, after: str | None, whole_lists: bool, most: int) -> tuple[list[bytes], str | None]:
@@ -31,7 +32,7 @@ def _walk_once(
     said: dict[str, Any] = {}
     while True:
         body = answer(len(pages), cursors[-1], 100, "asc")
-        other = said.get("last_id")
+        other = _named(said.get("last_id"))
         has_other = not named and bool(pages) and _is_name(other) and other not in [*seen, *cursors]
         if isinstance(body, int):
             if has_other and body in _CURSOR_REFUSED:
@@ -66,11 +67,11 @@ def _walk_once(
         said = envelope
         fresh = [name for name in dict.fromkeys(names) if name not in seen]
         seen += fresh
-        wanted = (ids[-1] if ids else None, envelope.get("last_id"))
+        wanted = (ids[-1] if ids else None, _named(envelope.get("last_id")))
         wanted = wanted[::-1] if named else wanted
         last = next(filter(_is_name, wanted), None)
         if has_more is False:
-            is_full = len(ids) in (10, 20, 50, 100) or (len(pages) > 1 and len(ids) == lengths[0] > 10)
+            is_full = len(ids) in _USUAL_LENGTHS or (len(pages) > 1 and len(ids) == lengths[0] > 10)
             if not ids or last is None or whole_lists or not is_full or len(pages) >= most:
                 return pages, "has_more_false", named
         elif not ids:
@@ -95,7 +96,12 @@ def _judge_whole(answer: Answer, ids: list[Any], cursor: str | None, whole_lists
 
 
 def _ids(body: bytes) -> list[Any]:
-    return [item.get("id") for item in json.loads(body)["data"]]
+    return [_named(item.get("id")) for item in json.loads(body)["data"]]
+
+
+def _named(value: Any) -> Any:
+    """What an id is called: one that is a number by its digits."""
+    return str(value) if type(value) is int else value
 
 
 def _is_name(value: Any) -> bool:

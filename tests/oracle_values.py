@@ -29,8 +29,17 @@ class Node:
             {"json_path": f"{self.path}.{name}", "reason": reason, "found": shortest(self.fields[name])}
         )
 
+    def write_ids(self, *names: str) -> None:
+        """Make ids that came as numbers their digits."""
+        for name in names:
+            if type(value := self.fields.get(name)) is int:
+                self.notes.add("number as id")
+                self.fields[name] = str(value)
+
     def text(self, name: str) -> str | None:
         """A text, or nothing."""
+        if name == "id" or name.endswith("_id"):
+            self.write_ids(name)
         value = self.fields.get(name)
         if value is None or isinstance(value, str):
             return value

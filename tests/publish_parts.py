@@ -1,6 +1,5 @@
-"""Publishes a data folder in small batches: a process of its own, to be killed."""
+"""Publishes a data folder, in batches of any size: here, or in a process of its own that is to be killed."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,3 @@ def publish(
         cluster=cluster,
     )
     return publisher.publish()
-
-
-if __name__ == "__main__":
-    publish(Path(sys.argv[1]), Path(sys.argv[2]), batch_bytes=int(sys.argv[3]))

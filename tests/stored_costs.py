@@ -3,10 +3,9 @@
 import shutil
 from pathlib import Path
 
-import duckdb
-
 from pipeline.sqlfiles.catalog import read_sql_files
-from pipeline.sqlfiles.duck import quoted
+from pipeline.sqlfiles.held_views import holding_views
+from tests.attached import looking_into
 
 Views = dict[str, list[str]]
 # Those that read what is stored; all others are made from them.
@@ -15,21 +14,19 @@ READERS = ("usage_costs", "tool_call_costs", "tool_usage", "tool_failures")
 
 def read_views(warehouse: Path, *, stored: bool) -> Views:
     """The rows of views as sorted texts; without `stored` of a copy in which nothing is stored."""
-    copy = warehouse.with_name("copy.duckdb")
-    shutil.copy(warehouse, copy)
-    with duckdb.connect() as connection:
-        connection.execute(f"attach {quoted(str(copy))} as copy")
-        connection.execute("use copy")
-        connection.execute("set TimeZone = 'UTC'")
+    if not stored:
+        warehouse = Path(shutil.copy(warehouse, warehouse.with_name("copy.duckdb")))
+    with looking_into(warehouse, may_write=not stored) as connection:
         if not stored:
             for table in read_sql_files("stored"):
                 connection.execute(f"delete from {table}")
-        return {name: sorted(map(repr, connection.execute(f"from {name}").fetchall())) for name in READERS}
+        with holding_views(connection, [read_sql_files("views")[name] for name in READERS]):
+            return {name: sorted(map(repr, connection.execute(f"from {name}").fetchall())) for name in READERS}
 
 
 def count_stored(warehouse: Path) -> tuple[int, int, int]:
     """How many runs, steps and rests, and tool calls are stored."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with looking_into(warehouse) as connection:
         counts = "(select count(*) from stored_runs), (select count(*) from stored_costs)"
         [found] = connection.execute(f"select {counts}, (select count(*) from stored_calls)").fetchall()
         runs, costs, calls = found

@@ -15,16 +15,18 @@ import polars as pl
 
 from pipeline.emulator import RunningEmulator
 from pipeline.extract.fetching import ExtractOptions, Progress
-from pipeline.extract.protocols import list_thread_ids
+from pipeline.extract.protocols import list_threads
 from pipeline.http.client import ApiClient
-from pipeline.http.pacing import Pacer
+from pipeline.http.pacing import Clock, Pacer
 from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.endpoint import Endpoint
-from pipeline.protocol.pages import PART_SCHEMA, Protocol
+from pipeline.protocol.pages import Protocol
+from pipeline.raw.columns import PART_SCHEMA
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
+from tests.attached import looking_into
 from tests.forked import bare_environ, shared_python
 
 ROOT = Path(__file__).parents[1]
@@ -44,21 +46,25 @@ def sync_here(
     progress: Progress | None = None,
     protocol: Protocol = "assistants",
     source: str = SOURCE,
+    clock: Clock | None = None,
 ) -> SyncResult:
     """Sync threads of the emulator, all of them if none are named, in this process.
 
     Of the other protocols all that it lists: conversations and responses, sessions.
     """
     headers = {"Authorization": f"Bearer {server.api_key}", "OpenAI-Beta": "agents=v1"}
-    client = ApiClient(Endpoint(base_url=server.base_url, headers=headers), Pacer(concurrency=16))
+    clock = clock or Clock()
+    pacer = Pacer(concurrency=16, clock=clock)
+    client = ApiClient(Endpoint(base_url=server.base_url, headers=headers), pacer, clock=clock)
     extract = ExtractOptions(concurrency=16, content_key=content_key, protocol=protocol)
 
     async def run() -> SyncResult:
         async with client:
-            ids = thread_ids or (
-                server.corpus.thread_ids() if protocol == "assistants" else await list_thread_ids(client, protocol)
+            seen = {} if thread_ids or protocol == "assistants" else await list_threads(client, protocol)
+            ids = thread_ids or list(seen) or server.corpus.thread_ids()
+            options = SyncOptions(
+                source=source, data_dir=data_dir, thread_ids=ids, full=full, seen=seen, extract=extract
             )
-            options = SyncOptions(source=source, data_dir=data_dir, thread_ids=ids, full=full, extract=extract)
             return await run_sync(client, options, progress=progress or Progress())
 
     return asyncio.run(run())
@@ -127,8 +133,8 @@ def hold_back(server: RunningEmulator, *, after_requests: int, route: str = "lis
 
 def read_all(data_dir: Path, sql: str, parameters: object = None) -> Rows:
     """Rows of a query on the warehouse of a data folder."""
-    with open_for_reading(warehouse_path(data_dir)) as connection:
-        return read_frame(connection, sql, parameters).rows()
+    with looking_into(warehouse_path(data_dir)) as connection:
+        return connection.execute(sql, parameters).fetchall()
 
 
 def read_tables(
@@ -137,7 +143,7 @@ def read_tables(
     """Whole tables, sorted by all columns; `without` leaves columns out by table."""
     without = without or {}
     frames = {}
-    with open_for_reading(warehouse_path(data_dir)) as connection:
+    with looking_into(warehouse_path(data_dir)) as connection:
         for table, sql in read_sql_files("tables").items():
             if named is None or table in named:
                 columns = [name for name in sql.columns if name not in without.get(table, ())]

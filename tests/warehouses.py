@@ -7,6 +7,7 @@ import duckdb
 
 from pipeline.sqlfiles.duck import Connection
 from pipeline.warehouse.database import open_for_writing
+from tests.copied_folders import make_copy
 from tests.syncs import ROOT, run_cli
 from tests.warehouse_rows import add_call, add_run, add_step, add_thread, add_walk, post_ledger
 
@@ -70,8 +71,12 @@ def make_hostile(path: Path) -> Path:
 
 def make_sample(folder: Path) -> Path:
     """The warehouse that `sync --sample` leaves in a data folder."""
-    run_cli(ROOT, "sync", "--sample", "--quiet", "--data-dir", str(folder.absolute())).check_returncode()
+    make_copy(_sync_sample, folder)
     return folder / "warehouse.duckdb"
+
+
+def _sync_sample(folder: Path) -> None:
+    run_cli(ROOT, "sync", "--sample", "--quiet", "--data-dir", str(folder.absolute())).check_returncode()
 
 
 def make_large(sample: Path, path: Path) -> Path:

@@ -1,7 +1,8 @@
 """Responses and turns of archives with what stands beside them: outputs in later items, the session of a turn."""
 
+import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -49,6 +50,8 @@ class Companions:
 
     def take_walks(self, listed: Sequence[tuple[str, Listed]], *, now: datetime) -> Iterator[Walk]:
         """Walks of the responses and turns, each with what belongs to its thread; what belongs to none waits on."""
+        conversations = _conversations_of(found for _, found in self._found)
+        self._found = [(file, _told(found, conversations)) for file, found in self._found]
         taken = self._share_out()
         for walk in make_walks(self._found, now=now, listed=listed):
             loose = taken.pop(walk.certificate.thread_id, []) if walk.pages else []
@@ -62,11 +65,17 @@ class Companions:
         self._found, self._size_bytes = [], sum(len(item.body) for _, item in self._loose)
 
     def count_alone(self) -> Counter[str]:
-        """How many items of each file nobody had or called; messages and sessions say nothing of tools or costs."""
+        """How many items of each file nobody had or called.
+
+        Messages and sessions say nothing of tools or costs, and what was sent to a server was had from elsewhere.
+        """
         return Counter(
             file
             for file, item in self._loose
-            if item.type not in MESSAGES and item.type != SESSION and (file, item.context.list_place) not in self._used
+            if item.type not in MESSAGES
+            and item.type != SESSION
+            and not item.context.is_sent
+            and (file, item.context.list_place) not in self._used
         )
 
     def _share_out(self) -> dict[str, list[tuple[str, Loose]]]:
@@ -99,6 +108,21 @@ class Companions:
                 for item_type, call_id in output_calls(found):
                     callers.setdefault((base_of(item_type), call_id), set()).add(found.thread_id)
         return callers
+
+
+def _conversations_of(found: Iterable[Found]) -> dict[str, str]:
+    """The conversations that responses are of, where one state of them says so and another does not."""
+    return {
+        each.object_id: each.thread_id
+        for each in found
+        if each.protocol == "responses" and each.thread_id != each.object_id
+    }
+
+
+def _told(found: Found, conversations: Mapping[str, str]) -> Found:
+    thread_id = conversations.get(found.object_id)
+    is_alone = found.protocol == "responses" and found.thread_id == found.object_id
+    return found if thread_id is None or not is_alone else dataclasses.replace(found, thread_id=thread_id)
 
 
 def _only(callers: Set[str], near: Set[str] | None) -> str | None:

@@ -3,8 +3,8 @@
 import glob
 import io
 import json
+import os
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,7 @@ from pipeline.archives.shapes.cassettes import CASSETTE_SIGNS, YAML_ENDINGS, rea
 from pipeline.archives.shapes.event_streams import is_end, is_stream_line, read_stream_lines
 from pipeline.archives.shapes.foreign import is_json, is_python, why_not_json
 from pipeline.archives.shapes.log_lines import is_log_line
-from pipeline.archives.unpacking import CHUNK_BYTES, ForeignFileError, ZstdError, unpack
+from pipeline.archives.unpacking import CHUNK_BYTES, DAMAGED, ForeignFileError, unpack
 from pipeline.errors import ConfigurationError
 from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values, mask_numbers, repair_numbers
 
@@ -28,9 +28,10 @@ _NAMES = tuple(
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GLOB_SIGNS = frozenset("*?[")
 _SPACE = re.compile(r"\s*")
-_DAMAGED = (OSError, EOFError, zlib.error, ZstdError, UnicodeDecodeError)
-# Of a YAML file in a folder: only cassettes are archives.
-_LOOKED_AT_BYTES = 4096
+# Of a file in a folder that is not named as an archive.
+_LOOKED_AT_BYTES = 16_384
+_PACKED = (".zip", ".7z", ".bz2", ".xz", ".tar", ".tgz", ".gz", ".zst", ".zstd", ".parquet", ".arrow", ".feather")
+_OBJECT = re.compile(rb"object[\\\"']*\s*:\s*[\\\"']*(?:thread\.run|response[\\\"'\s]|agent\.session)")
 
 
 def find_archives(paths: Sequence[str]) -> list[Path]:
@@ -60,12 +61,15 @@ def read_documents(path: Path, *, whole_bytes: int = WHOLE_BYTES) -> Iterator[Do
         if _is_store(path):
             yield from read_store(path)
             return
-        with path.open("rb") as packed, unpack(packed) as stream:
+        damages: list[Exception] = []
+        with path.open("rb") as packed, unpack(packed, damages) as stream:
             read = _read_yaml if path.suffix.lower() in YAML_ENDINGS else _read_stream
             yield from read(stream, whole_bytes)
+        for damage in damages:
+            yield Damage("where it breaks off", f"the file cannot be read further ({damage})")
     except ForeignFileError as error:
         yield Damage("the file", f"{error}; nothing of it was read")
-    except _DAMAGED as error:
+    except DAMAGED as error:
         yield Damage("where it breaks off", f"the file cannot be read further ({error})")
 
 
@@ -77,7 +81,7 @@ def _is_store(path: Path) -> bool:
 def _files_of(named: str) -> list[Path]:
     path = Path(named)
     if path.is_dir():
-        return [file for file in path.rglob("*") if _has_archive_name(file) and file.is_file()]
+        return [file for file in _walk(path) if file.is_file() and _is_archive(file)]
     if path.exists():
         return [path]
     if not _GLOB_SIGNS.isdisjoint(named):
@@ -86,15 +90,28 @@ def _files_of(named: str) -> list[Path]:
     return []
 
 
-def _has_archive_name(file: Path) -> bool:
-    if file.suffix.lower() not in YAML_ENDINGS:
-        return file.name.lower().endswith(_NAMES)
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files of a folder at any depth, also behind links, each folder once."""
+    seen: set[Path] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        seen.add(Path(place).resolve())
+        folders[:] = [name for name in folders if (Path(place) / name).resolve() not in seen]
+        yield from (Path(place) / name for name in files)
+
+
+def _is_archive(file: Path) -> bool:
+    """By its name, or by how it begins: logs and exports have any. What is packed is named where it cannot be read."""
+    name = file.name.lower()
+    if name.endswith((*_NAMES, *_PACKED)):
+        return True
     try:
         with file.open("rb") as content:
             start = b"\n" + content.read(_LOOKED_AT_BYTES)
     except OSError:
         return False
-    return any(b"\n" + sign in start for sign in CASSETTE_SIGNS)
+    # Half of the bytes of UTF-16 are none.
+    has_object = _OBJECT.search(start.replace(b"\0", b"")) is not None
+    return has_object or any(b"\n" + sign in start for sign in CASSETTE_SIGNS)
 
 
 def read_beside(path: Path, name: str) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from pipeline.archives.companions import Companions
 from pipeline.archives.files import read_beside, read_documents
 from pipeline.archives.large import Damage, Document
 from pipeline.archives.progress import ImportProgress
-from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Listed, Loose, Unrecognised
+from pipeline.archives.proofs import ListEnd, is_followed
+from pipeline.archives.shapes.content import OF_SEVERAL, Content, Context, Found, LeftOut, Listed, Loose, Unrecognised
 from pipeline.archives.shapes.objects import read_content
 from pipeline.archives.unread import UnreadPlaces
 from pipeline.archives.walks import FileOrders, make_walks
@@ -57,7 +59,7 @@ def land_documents(
     """Land what documents of a file hold; the record of the file as if these were all of them."""
     counts = dict.fromkeys(COUNTS, 0)
     places = UnreadPlaces()
-    for content in _contents_of(documents, partial(read_beside, path)):
+    for content in _contents_of(documents, Context("", read_beside=partial(read_beside, path), odd_fields=lander.odd)):
         if isinstance(content, Listed):
             lander.note(str(path), content)
         elif lander.leaves_out(content):
@@ -95,12 +97,12 @@ def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
     return msgspec.structs.replace(records[0], first_unrecognised=places.lines(NAMED_PLACES), **counts)
 
 
-def _contents_of(documents: Iterable[Document | Damage], beside: Callable[[str], bytes | None]) -> Iterator[Content]:
+def _contents_of(documents: Iterable[Document | Damage], context: Context) -> Iterator[Content]:
     for document in documents:
         if isinstance(document, Damage):
             yield Unrecognised(document.where, document.reason)
         else:
-            yield from read_content(document.body, Context(document.where, read_beside=beside))
+            yield from read_content(document.body, replace(context, where=document.where))
 
 
 class ArchiveLander:
@@ -129,7 +131,7 @@ class ArchiveLander:
         self._writer = PartWriter(store, source=source, sync_id=sync_id, writer=writer, hide=hide)
         self._flat = flat
         self._landed = landed
-        self._odd_fields = list(odd_fields)
+        self.odd = frozenset(odd_fields)
         self._facts = facts or SourceFacts()
         self.content_key = content_key
         self.sync_id = sync_id
@@ -140,6 +142,9 @@ class ArchiveLander:
         self._found: list[tuple[str, Found]] = []
         self._newer = Companions()
         self._listed: list[tuple[str, Listed]] = []
+        self._of_several: list[tuple[str, Listed]] = []
+        self._cursors: set[str] = set()
+        self._ends: set[ListEnd] = set()
         self._orders: FileOrders = Counter()
         self._size_bytes = 0
         self._finished: list[ArchiveFile] = []
@@ -179,8 +184,22 @@ class ArchiveLander:
 
     def note(self, file: str, listed: Listed) -> None:
         """Take note of how a list was answered, unless it is of a forgotten thread."""
-        if not self._forgotten.has(self._source, listed.thread_id):
+        if not listed.has_more:
+            self._ends.add((listed.protocol, listed.resource, listed.ids[:1]))
+        if listed.context.cursor is not None:
+            self._cursors.add(listed.context.cursor)
+        if listed.thread_id == OF_SEVERAL:
+            self._of_several += [(file, listed)] if listed.has_more else []
+        elif not self._forgotten.has(self._source, listed.thread_id):
             self._listed.append((file, listed))
+
+    def open_lists(self) -> list[str]:
+        """A line for each page of several threads' items that goes on where nothing is."""
+        return [
+            f"{file}: {page.context.where}: the page says has_more, and what follows is not here"
+            for file, page in self._of_several
+            if not is_followed(page, cursors=self._cursors, ends=self._ends)
+        ]
 
     def with_items_alone(self, archives: Sequence[ArchiveFile]) -> list[ArchiveFile]:
         """The records of files that say, once all was landed, how many of their items belong to nothing."""
@@ -222,7 +241,7 @@ class ArchiveLander:
         return SyncSummary(
             started_at=self._now,
             pipeline_version=__version__,
-            odd_fields=self._odd_fields,
+            odd_fields=sorted(self.odd),
             **msgspec.structs.asdict(self._facts),
             **content_notes(self.content_key),
         )

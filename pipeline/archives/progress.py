@@ -8,7 +8,9 @@ from pipeline.protocol.pages import ArchiveFile
 
 @dataclass(slots=True)
 class ImportProgress:
-    """Counts of an import while it runs. `archives` are the files that it read or already knew."""
+    """Counts of an import while it runs. `archives` are the files that it read or already knew, `open_lists` pages of
+    several threads' items that go on where nothing is.
+    """
 
     files_total: int = 0
     files_done: int = 0
@@ -18,6 +20,7 @@ class ImportProgress:
     items: int = 0
     left_out: int = 0
     archives: list[ArchiveFile] = field(default_factory=list)
+    open_lists: list[str] = field(default_factory=list)
 
     @property
     def unrecognised(self) -> int:

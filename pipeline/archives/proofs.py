@@ -1,11 +1,13 @@
 """What recorded pages of a list prove: that it is here to its end, or that something of it is missing; pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.archives.shapes.content import Listed
 
+# What a page held that ended a list: its protocol, its resource, its first id.
+ListEnd = tuple[str, str, tuple[str, ...]]
 # How a list is cut, as `ended_by` of a walk says it.
 OLDER_MISSING, NEWER_MISSING, GAP, UNREAD = "older_missing", "newer_missing", "gap", "unread"
 
@@ -51,6 +53,15 @@ def find_cuts(pages: Sequence[tuple[str, Listed]], places: Mapping[str, int]) ->
             how = OLDER_MISSING if is_backwards else NEWER_MISSING
             ends.setdefault(how, (file, Cut(how, at_id, page)))
     yield from ends.values()
+
+
+def is_followed(page: Listed, *, cursors: Collection[str], ends: Collection[ListEnd]) -> bool:
+    """Whether a page that has more is one of those that were followed: of a recording by one that was asked for with
+    an id of it, else by one that ends a list of such items.
+    """
+    if page.context.order is not None:
+        return any(item_id in cursors for item_id in page.ids)
+    return any(end[:2] == (page.protocol, page.resource) and not set(end[2]) & set(page.ids) for end in ends)
 
 
 def begins_whole_list(pages: Sequence[Listed]) -> Listed | None:

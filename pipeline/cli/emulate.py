@@ -33,6 +33,7 @@ def emulate(
     dialect: Annotated[Dialect, typer.Option(help="What it lists and what it demands.")] = Dialect.PLAIN,
     auth: Annotated[AuthStyle, typer.Option(help="Where it wants the key.")] = AuthStyle.BEARER,
     base_path: Annotated[str, typer.Option(help="Path in front of /threads.")] = "/v1",
+    moves: Annotated[bool, typer.Option(help="Its responses are what threads of it went on as.")] = False,
     until_stdin_ends: Annotated[bool, typer.Option(help="Stop when standard input is closed.")] = False,
 ) -> None:
     """A local server of the protocol with made-up threads; one JSON line when it listens. Its key: EMULATOR_API_KEY."""
@@ -48,5 +49,6 @@ def emulate(
         dialect=dialect.value,
         auth=auth.value,
         base_path=base_path,
+        moves=moves,
         stop_on_stdin_eof=until_stdin_ends,
     )

@@ -1,11 +1,12 @@
 """Help as plain text: options by purpose, whole at 80 columns, and examples as this program was started."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from pipeline.errors import ConfigurationError
 from pipeline.program import command
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -54,6 +55,8 @@ PANELS = {
 }  # fmt: skip
 _PANEL_OF = {option: panel for panel, options in PANELS.items() for option in options}
 _TYPES = re.compile(r" <(\w[\w \[\]]*)>")
+# SQL may begin with a comment, which is no option.
+_COMMENT = re.compile(r"--\s")
 _WORDS = {"str": " TEXT", "path": " PATH", "int": " N", "float": " N", "list[str]": "", "list[path]": "", "bool": ""}
 EXAMPLES = {
     "sync": (
@@ -139,7 +142,11 @@ EXAMPLES = {
 
 
 class Verb(TyperCommand):
-    """A verb whose options stand by purpose, with examples behind them."""
+    """A verb whose options stand by purpose, with examples behind them; an option is no other option's value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _refuse_options_as_values(self.get_params(ctx), args)
+        return super().parse_args(ctx, [f" {argument}" if _COMMENT.match(argument) else argument for argument in args])
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}
@@ -172,9 +179,27 @@ GROUP: dict[str, Any] = {
 }
 
 
+def _refuse_options_as_values(parameters: Sequence[Any], arguments: Sequence[str]) -> None:
+    """Raises ConfigurationError for an option without its value, for which the next option would be taken."""
+    options = [each for each in parameters if each.param_type_name == "option"]
+    short = {name for each in options for name in each.opts if not name.startswith("--")}
+    taking = {name: each for each in options if not each.is_flag for name in each.opts}
+    rest = iter(arguments)
+    for name in rest:
+        if name == "--":
+            return
+        value = next(rest, "") if name in taking else ""
+        if value in short or (value.startswith("--") and not _COMMENT.match(value)):
+            long = max(taking[name].opts, key=len)
+            raise ConfigurationError(
+                f"{name} is given without its value: {value} follows it; write {long} {taking[name].metavar or 'VALUE'}"
+                f" (or, if that is the value, {long}={value})"
+            )
+
+
 def _word(found: re.Match[str]) -> str:
     """A type as people write it; of a flag there is nothing to say."""
-    return _WORDS.get(found[1].split(" ")[0], found[0])
+    return _WORDS.get(found[1].split(" ")[0].lower(), found[0])
 
 
 def _panel(parameter: Any) -> str:

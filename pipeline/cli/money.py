@@ -10,7 +10,7 @@ from pipeline.cli.options import DataDir, Json, LockWait, ProfileName, read_flag
 
 prices_app = typer.Typer(
     **GROUP,
-    help="The price book: what it says, why, and repricing of sealed runs.",
+    help="The price book: what it says, why, and repricing of runs that are whole.",
 )
 
 
@@ -58,7 +58,7 @@ def reprice(
     lock_wait: LockWait = 30.0,
     as_json: Json = False,
 ) -> None:
-    """Bring the costs of sealed runs to today's price book: shows the difference, asks, logs it in `repricings`."""
+    """Bring the costs of whole runs to today's price book: shows the difference, asks, logs it in `repricings`."""
     from pipeline.verbs.money import reprice_ledger
 
     settings = read_flags(data_dir=data_dir)
@@ -77,7 +77,7 @@ def check(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Run the checks, the grains of all tables and views, and the budgets; exit code 5 with a line for each breach."""
+    """Run the checks, look for rows that are there twice, judge budgets; exit code 5 with a line for each breach."""
     from pipeline.verbs.money import CheckRequest, check_warehouse
 
     request = CheckRequest(budgets, at, strict=strict)

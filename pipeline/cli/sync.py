@@ -84,7 +84,7 @@ class SyncFlags:
 
 @spread
 def sync(
-    thread_ids: Annotated[list[str] | None, typer.Argument(metavar="THREAD_ID...", help="Threads to sync.")] = None,
+    thread_ids: Annotated[list[str] | None, typer.Argument(metavar="THREAD_ID", help="Threads to sync.")] = None,
     *,
     threads: Annotated[
         list[str] | None,
@@ -135,7 +135,7 @@ def sync(
             help="Print the plan (threads, runs, requests, time); fetch nothing but the list of --all-threads.",
         ),
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Fetch sealed runs again as well.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Fetch runs that are whole again as well.")] = False,
     no_load: Annotated[
         bool,
         typer.Option(

@@ -1,6 +1,5 @@
 """The command line of what works on the warehouse without network: `load`, `status`, `query`, `report`."""
 
-import json
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import BaseUrl, DataDir, Json, LakePlace, LockWait, ProfileName, RawPlace, read_flags, spread
-from pipeline.errors import ConfigurationError, IncompleteError
+from pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from pipeline.raw.parts import RawStore
     from pipeline.verbs.query.output import Look
 
 
@@ -56,12 +54,11 @@ class LookOptions:
 
     def chosen(self) -> "Look":
         """What they come to."""
-        from pipeline.verbs.query.output import FORMATS, Look
+        from pipeline.verbs.query.output import Look, format_of
 
-        ending = "" if self.out is None else self.out.suffix.removeprefix(".").lower()
         output = Output.JSON.value if self.as_json else self.output and self.output.value
         return Look(
-            output=output or FORMATS.get(ending, Output.TABLE.value),
+            output=output or format_of(self.out),
             limit=self.limit,
             everything=self.everything,
             raw_csv=self.csv_raw,
@@ -88,62 +85,11 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load raw parts that have landed, here or in the data folders named; no network."""
-    from pipeline.raw.places import open_raw
-    from pipeline.raw.prune_record import forget_pruned as forget_record
-    from pipeline.upkeep.gathering import gather_parts, gathering_store, raw_folder
-    from pipeline.warehouse.database import warehouse_path
-    from pipeline.warehouse.loaded_parts import refuse_if_missed, sweep_leftovers
-    from pipeline.warehouse.lost_values import any_counted, held_parts, lost_since, summary_of, warnings_of
+    from pipeline.verbs.landed_parts import LoadRequest, load_landed
 
-    if forget_pruned and not rebuild:
-        raise ConfigurationError("--forget-pruned is for --rebuild: a load takes nothing out of the warehouse")
-    folder = read_flags(data_dir=data_dir, raw=raw).data_dir
-    store, warehouse = gathering_store(folder, folders or []), warehouse_path(folder)
-    sweep_leftovers(store)
-    gathered = gather_parts(store, folders or [], warehouse)
-    if forget_pruned and not store.list_parts() and not warehouse.exists():
-        forget_record(store)
-        print(f"there is nothing left of {folder}: pruned raw parts are forgotten, a sync begins anew")
-        return
-    if rebuild and not store.list_parts():
-        raise ConfigurationError(
-            f"there are no raw parts in {store.place}: nothing to rebuild from, {warehouse} is left"
-        )
-    held = frozenset[str]() if rebuild else held_parts(warehouse)
-    count = _load(store, warehouse, wait_s=lock_wait, rebuild=rebuild, forget_pruned=forget_pruned)
-    lost = lost_since(warehouse, held)
-    for warning in warnings_of(lost):
-        print(f"warning: {warning}", file=sys.stderr)
-    if as_json:
-        summary = {"warehouse": str(warehouse), "parts": count, "gathered": gathered, "rebuilt": rebuild}
-        print(json.dumps({**summary, **summary_of(lost)}))
-    elif not warehouse.exists():
-        print(f"there are no raw parts in {store.place} to load")
-    else:
-        print(f"{'rebuilt from' if rebuild else 'loaded'} {count:,} raw part{'' if count == 1 else 's'}: {warehouse}")
-    if folders:
-        refuse_if_missed([open_raw(raw_folder(other)) for other in folders], warehouse)
-    if any_counted(lost):
-        raise typer.Exit(IncompleteError.exit_code)
-
-
-def _load(store: "RawStore", warehouse: Path, *, wait_s: float, rebuild: bool, forget_pruned: bool) -> int:
-    """How many parts were loaded, or the warehouse rebuilt from."""
-    from pipeline.cluster.flatteners import flatteners
-    from pipeline.warehouse.load import load_new_parts
-    from pipeline.warehouse.load import rebuild as rebuild_warehouse
-
-    with flatteners(store, store.list_parts() if rebuild or not warehouse.exists() else []) as flattener:
-        if not rebuild:
-            return load_new_parts(store, warehouse, wait_s=wait_s, flattener=flattener)
-        return rebuild_warehouse(
-            store,
-            warehouse,
-            wait_s=wait_s,
-            without_pruned=forget_pruned,
-            no_ledger=_say_priced_anew,
-            flattener=flattener,
-        )
+    request = LoadRequest(folders or [], rebuild, forget_pruned, lock_wait)
+    if code := load_landed(read_flags(data_dir=data_dir, raw=raw).data_dir, request, as_json=as_json):
+        raise typer.Exit(code)
 
 
 def status(
@@ -240,10 +186,6 @@ def report(
     write_report(warehouse_path(folder), path, Scope(source, since_on, until_on, key), now=now)
     # What is no plain file may be where this would be printed.
     print(path, file=sys.stdout if path.is_file() and not path.is_symlink() else sys.stderr)
-
-
-def _say_priced_anew() -> None:
-    print("there was no ledger to keep: sealed runs are priced with the price book of today", file=sys.stderr)
 
 
 def _pairs(params: list[str]) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Exchange:
     """What faults may look at and change; `page` and `items` are None when the request was refused.
 
     `parents` are ids in the path as they were asked for, by the name that objects have for them;
-    `names_cursor`: the cursor was one of the server's own, not an object's id.
+    `names_cursor`: the cursor was one of the server's own, not an object's id; `own_cursors`: the list has no others.
     """
 
     route: str
@@ -92,6 +92,7 @@ class Exchange:
     page: Page | None = None
     parents: Mapping[str, str] = field(default_factory=dict)
     names_cursor: bool = False
+    own_cursors: bool = False
 
 
 class RefusedRequestError(Exception):

@@ -91,7 +91,10 @@ def _answer(emulation: Emulation, entry: RequestEntry, request: web.Request, fin
         exchange.names_cursor = request.query.get("after", "").startswith(CURSOR_PREFIX)
         find(emulation, exchange, entry)
         apply_page_faults(rules, exchange)
-        answer = Answer(200, cast(Page, exchange.page).encode())
+        page = cast(Page, exchange.page)
+        if exchange.own_cursors and page.last_id is not None:
+            page.last_id = CURSOR_PREFIX + page.last_id.removeprefix(CURSOR_PREFIX)
+        answer = Answer(200, page.encode())
     except RefusedRequestError as refused:
         answer = refused.answer
     except UnknownCursorError as unknown:

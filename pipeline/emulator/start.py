@@ -94,11 +94,12 @@ def running_emulator(
     auth: AuthStyle = "bearer",
     base_path: str = DEFAULT_BASE_PATH,
     conversations: int = DEFAULT_CONVERSATIONS,
+    moves: bool = False,
 ) -> Iterator[RunningEmulator]:
     """A server on a free port of 127.0.0.1 in a thread of its own, stopped and joined at the end."""
     corpus = corpus or generate_corpus(seed=seed, threads=threads)
     app = create_app(corpus, api_key=api_key, dialect=dialect, auth=auth, base_path=base_path, phase=phase)
-    app[EMULATION].conversations = conversations
+    app[EMULATION].conversations, app[EMULATION].moves = conversations, moves
     started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def main() -> None:
@@ -145,6 +146,7 @@ def run_emulator(
     auth: AuthStyle = "bearer",
     base_path: str = DEFAULT_BASE_PATH,
     corpus: Corpus | None = None,
+    moves: bool = False,
     ready: Callable[[str], None] | None = None,
     stop_on_stdin_eof: bool = False,
 ) -> None:
@@ -160,6 +162,7 @@ def run_emulator(
         base_path=base_path,
         phase=phase,
     )
+    app[EMULATION].moves = moves
 
     async def main() -> None:
         stop = asyncio.Event()

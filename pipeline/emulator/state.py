@@ -12,6 +12,7 @@ from pipeline.emulator.exchange import RequestLog
 from pipeline.emulator.faults.rules import FaultRule
 from pipeline.emulator.store import Store
 from pipeline.emulator.successors.account import SuccessorLists, Successors, generate_successors, lists_at
+from pipeline.emulator.successors.moved import tell_moves
 
 DEFAULT_CONVERSATIONS: Final = 12
 
@@ -28,6 +29,7 @@ class Emulation:
     rules: list[FaultRule] = field(default_factory=list)
     log: RequestLog = field(default_factory=RequestLog)
     conversations: int = DEFAULT_CONVERSATIONS
+    moves: bool = False
     _lists: SuccessorLists | None = None
 
     def advance(self) -> int:
@@ -38,7 +40,9 @@ class Emulation:
 
     @cached_property
     def successors(self) -> Successors:
-        """The account after it moved; made when somebody asks for it."""
+        """The account after it moved, as `moves` says from its threads; made when somebody asks for it."""
+        if self.moves:
+            return tell_moves(self.corpus)
         return generate_successors(seed=self.corpus.seed, conversations=self.conversations)
 
     def successor_lists(self) -> SuccessorLists:

@@ -1,15 +1,25 @@
 """What the list of a walk holds and proves: items of its own, the runs to go on with, its certificate; pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 
+from pipeline.console.tables import count_of
 from pipeline.errors import WalkError
 from pipeline.extract.plan import RunTask, ThreadTask
-from pipeline.protocol.cursors import ListWalk
-from pipeline.protocol.list_heads import ended_at, foreign_parent, is_settled, order_of, tokens_of, usable_id
+from pipeline.protocol.list_heads import (
+    ended_at,
+    foreign_parent,
+    is_settled,
+    order_of,
+    seconds_of,
+    tokens_of,
+    usable_id,
+)
+from pipeline.protocol.lists import ListWalk
 from pipeline.protocol.pages import Certificate, Verdict
-from pipeline.protocol.wire import ListHead
+from pipeline.protocol.wire import ItemHead, ListHead
 from pipeline.protocol.words import shown_id
 
 
@@ -49,6 +59,64 @@ def check_items(task: ThreadTask | RunTask, walk: ListWalk) -> None:
         )
     if run_id is None and (nameless := walk.items - len(walk.ids)):
         raise WalkError(f"{nameless:,} of its {walk.items:,} runs have no id: their steps cannot be asked for")
+
+
+@dataclass(frozen=True, slots=True)
+class NotListed:
+    """What a list lacks of the runs that are known of its thread: why it cannot be whole, or what is to be said."""
+
+    error: str | None = None
+    hints: frozenset[str] = frozenset()
+
+
+def runs_not_listed(task: ThreadTask, ids: Set[str]) -> NotListed:
+    """A whole list beside what is known. One that lacks some runs that it had may be true, one without any cannot."""
+    known, gone = task.listed_ids | task.told_ids, task.listed_ids - ids
+    lacks = f"{count_of(len(gone), 'runs')} that were listed before are not any more"
+    full = "if they were deleted there, sync it once with --full"
+    if task.seen_runs is not None and len(ids) < task.seen_runs:
+        among = f"{count_of(task.seen_runs, 'runs')} of it stand in the list of all"
+        return NotListed(f"{among}, its own list has {len(ids):,}: if some were deleted, sync again")
+    if known and known.isdisjoint(ids):
+        named = f"{count_of(len(known), 'runs')} that an archive or a call names (such as {shown_id(min(known))})"
+        none = f"{lacks}, and no other that is known" if gone else f"of {named} none is listed"
+        return NotListed(f"{none}: {full}")
+    if gone:
+        hint = f"{task.thread_id}: {lacks} (such as {shown_id(min(gone))}): they stay in the warehouse"
+        return NotListed(hints=frozenset({hint}))
+    return NotListed()
+
+
+def check_subagent_turns(subagent: str, listed: Sequence[ItemHead], before: Sequence[ItemHead]) -> None:
+    """Raises WalkError for turns of another than the subagent that was asked for, and for ids that two turns share.
+
+    A session's own list may have its subagents' turns as well; they say so, and are the same there.
+    """
+    known = {usable_id(turn.id): turn for turn in before}
+    for turn in listed:
+        named, turn_id = usable_id(turn.subagent_id), usable_id(turn.id)
+        if named not in (None, subagent):
+            raise WalkError(
+                f"turn {shown_id(str(turn_id))} says that it is of subagent {shown_id(str(named))}, not of the one that"
+                " was asked for: does a gateway drop ids from the path?"
+            )
+        other = known.get(turn_id)
+        if other is not None and not (
+            usable_id(other.subagent_id) in (named, subagent) and _began_together(turn, other)
+        ):
+            raise WalkError(
+                f"two turns have the id {shown_id(str(turn_id))}, one is of subagent {shown_id(subagent)}: within a"
+                " session ids do not tell them apart, one of them cannot be had"
+            )
+    if listed and {usable_id(turn.id) for turn in listed} == known.keys() and not any(t.subagent_id for t in before):
+        raise WalkError(
+            f"subagent {shown_id(subagent)} has the very turns that the session has, and none says whose it is: does a"
+            " gateway drop ids from the path?"
+        )
+
+
+def _began_together(turn: ItemHead, other: ItemHead) -> bool:
+    return seconds_of(turn.created_at) == seconds_of(other.created_at)
 
 
 def certify(

@@ -1,27 +1,23 @@
 """Threads to finished walks: runs are listed, then the steps of those that are not sealed, many at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from pipeline.console.tables import count_of
 from pipeline.errors import PipelineError, RequestError, WalkError
-from pipeline.extract.certifying import certify, check_items, run_tasks
+from pipeline.extract.certifying import certify, check_items, run_tasks, runs_not_listed
 from pipeline.extract.jobs import Job, Jobs
 from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.http.client import Answer, ApiClient
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, walk_list
-from pipeline.protocol.list_heads import (
-    decode_list,
-    falls_short,
-)
-from pipeline.protocol.lists import RUNS, STEPS, ListRule
+from pipeline.protocol.cursors import CursorProof, walk_list
+from pipeline.protocol.list_heads import falls_short
+from pipeline.protocol.lists import PAGE_LIMIT, RUNS, STEPS, Ask, ListAnswer, ListRule, ListWalk
 from pipeline.protocol.pages import Certificate, Page, Protocol, Verdict, Walk
-from pipeline.protocol.words import shown_id
 
 _NOT_FOUND = 404
 _FAILURES_SHOWN = 10
@@ -29,7 +25,7 @@ _FAILURES_SHOWN = 10
 
 @dataclass(slots=True)
 class Progress:
-    """Counts of a sync while it runs."""
+    """Counts of a sync while it runs; `is_named`: somebody named the threads, others only point to them."""
 
     threads_total: int | None = None
     threads_done: int = 0
@@ -46,11 +42,12 @@ class Progress:
     failures: list[str] = field(default_factory=list)
     # What such failures usually mean, each once.
     hints: set[str] = field(default_factory=set)
+    is_named: bool = True
 
     @property
     def found_nothing(self) -> bool:
-        """Whether the server knew none of the threads."""
-        return bool(self.threads_missing) and self.threads_missing == self.threads_total
+        """Whether the server knew none of the threads that were named."""
+        return self.is_named and bool(self.threads_missing) and self.threads_missing == self.threads_total
 
     def add(self, others: Iterable["Progress"]) -> None:
         """Become the sum of what others have counted; how many threads there are, or are not due, stays."""
@@ -127,6 +124,9 @@ class Extractor:
     ) -> None:
         self._client = client
         self._keep = keep
+        self._lists = client.endpoint.list_reader()
+        # By what is listed.
+        self._proofs = defaultdict[str, CursorProof](CursorProof)
         self._options = options or ExtractOptions()
         self.progress = progress or Progress()
 
@@ -172,22 +172,21 @@ class Extractor:
         if not begins_as_known and (certificate.verdict == "complete" or not walk.pages):
             task = task.from_start()
             walk, certificate = await self._walk_list_of(task)
-        if certificate.verdict == "complete" and task.after_id is None and (gone := task.listed_ids - walk.ids.keys()):
-            certificate = self._judge_gone(task, certificate, gone)
+        if certificate.verdict == "complete" and task.after_id is None:
+            certificate = self._bear_out(task, certificate, walk.ids.keys())
         return walk, certificate
 
     async def _walk_list_of(self, task: ThreadTask) -> tuple[ListWalk, Certificate]:
         """The runs of a thread."""
         return await self._walk(("threads", task.thread_id, "runs"), task, RUNS)
 
-    def _judge_gone(self, task: ThreadTask, certificate: Certificate, gone: frozenset[str]) -> Certificate:
-        """The certificate of a list that lacks runs which it had before; where it lacks all, nothing proves it."""
-        lacks = f"{task.thread_id}: {count_of(len(gone), 'runs')} that were listed before are not any more"
-        if gone < task.listed_ids:
-            self.progress.hints.add(f"{lacks} (such as {shown_id(min(gone))}): they stay in the warehouse")
+    def _bear_out(self, task: ThreadTask, certificate: Certificate, ids: Set[str]) -> Certificate:
+        """The certificate of a whole list of runs, beside what is known of them: broken where it cannot be true."""
+        found = runs_not_listed(task, ids)
+        self.progress.hints |= found.hints
+        if found.error is None:
             return certificate
-        error = f"{lacks}, and no other that is known: if they were deleted there, sync it once with --full"
-        return replace(certificate, verdict="broken", error=error, ended_by=None)
+        return replace(certificate, verdict="broken", error=found.error, ended_by=None)
 
     async def _walk_steps(self, task: RunTask) -> None:
         segments = ("threads", task.thread_id, "runs", task.run_id, "steps")
@@ -236,16 +235,21 @@ class Extractor:
         """Fetch the pages of a list into `walk`, and say how it ended."""
 
         async def fetch(ask: Ask) -> ListAnswer:
-            answer = await self._client.get(segments, [*params, *self._params(rule, ask)], decode=decode_list)
-            return ListAnswer(page_of(answer, ask.page_index, ask.after), answer.value)
+            answer = await self._client.get(segments, [*params, *self._params(rule, ask)], decode=self._lists.decode)
+            page = page_of(answer, ask.page_index, ask.after)
+            return ListAnswer(page, answer.value, self._lists.doubt_of(answer.value))
 
-        whole_lists = self._client.endpoint.whole_lists
+        proof, whole, by_last_id = self._proofs[segments[-1]], self._client.endpoint.whole_lists, rule.by_last_id
         try:
-            await walk_list(fetch, walk, whole_lists=whole_lists, by_last_id=rule.by_last_id, falls_short=falls_short)
+            await walk_list(fetch, walk, proof=proof, whole_lists=whole, by_last_id=by_last_id, falls_short=falls_short)
         except WalkError as error:
             return Ended("broken", f"{self._client.endpoint.path(segments)}: {error}")
         except RequestError as error:
             return self._ended_by(error, has_pages=bool(walk.pages))
+        if self._options.protocol != "assistants" and walk.items == PAGE_LIMIT:
+            # Seen from Microsoft's hosted agents: the oldest 100, has_more false, in either order.
+            doubt = f"has exactly {PAGE_LIMIT} items: some servers end every list there and do not say so"
+            self.progress.hints.add(f"{self._client.endpoint.path(segments)} {doubt}")
         return COMPLETE
 
     def _ended_by(self, error: RequestError, *, has_pages: bool = False) -> Ended:

@@ -13,7 +13,8 @@ RESUME_WITHIN = timedelta(hours=24)
 
 # Grain: one named thread. after_id, first_index, last_id: where its list is asked for from, and what it has to begin
 # with: the sealed beginning of the list, where its last list was complete and all its lists were seen to ascend.
-# listed, pending: what an interrupted sync has left of it.
+# listed, pending: what an interrupted sync has left of it. told_ids: its runs that archives and calls of connected
+# agents name, unless its last list was complete and had none: then somebody has asked for all of it once more.
 _THREAD_STATES = """
 with unfinished as (
     select sync_id from syncs
@@ -25,14 +26,19 @@ with unfinished as (
 ),
 listings as (
     select thread_id, verdict, sync_id in (select sync_id from unfinished) as is_unfinished, started_at,
-        first_index + items as run_count,
-        first_value(item_order ignore nulls) over (
-            partition by thread_id order by started_at desc, walk_id desc
-            rows between unbounded preceding and unbounded following
-        ) as item_order
+        -- A list that broke off says nothing of what was there.
+        coalesce(
+            first_value(case when verdict = 'complete' then first_index + items end ignore nulls) over newest,
+            first_index + items
+        ) as run_count,
+        first_value(item_order ignore nulls) over newest as item_order
     from walks
     where source = $source and resource = 'runs' and verdict <> 'imported'
         and thread_id in (select thread_id from named_threads)
+    window newest as (
+        partition by thread_id order by started_at desc, walk_id desc
+        rows between unbounded preceding and unbounded following
+    )
     qualify row_number() over (partition by thread_id order by started_at desc, walk_id desc) = 1
 ),
 walked as (
@@ -83,9 +89,22 @@ run_states as (
         -- An archive does not tell where in the server's list its runs are, nor that the server still has them.
         bool_or(not sealed and run_index is null) as has_unplaced,
         list(run order by run_index) filter (where sealed) as sealed_runs,
-        list(run_id) filter (where sealed and is_placed) as listed_ids,
+        list(run_id) filter (where is_placed) as listed_ids,
         list(run order by run_index) filter (where not sealed and not was_walked) as pending_runs
     from thread_runs
+    group by thread_id
+),
+told as (
+    select thread_id, list(distinct run_id) as run_ids
+    from (
+        select thread_id, run_id from thread_runs where coalesce(run_index, -1) < 0
+        union all
+        select child_thread_id, child_run_id
+        from tool_calls
+        where source = $source and child_run_id is not null
+            and child_thread_id in (select thread_id from named_threads)
+    ) as named_elsewhere
+    where thread_id not in (select thread_id from listings where verdict = 'complete' and run_count = 0)
     group by thread_id
 ),
 trusted as (
@@ -102,12 +121,14 @@ select named_threads.thread_id,
     if(shortcuts.after_id is null, null, shortcuts.last_id) as last_id,
     run_states.sealed_runs,
     run_states.listed_ids,
+    told.run_ids as told_ids,
     coalesce(listings.verdict = 'complete' and listings.is_unfinished, false)
         and not coalesce(run_states.has_unplaced, false) as is_listed,
     run_states.pending_runs
 from named_threads
 left join listings using (thread_id)
 left join run_states using (thread_id)
+left join told using (thread_id)
 left join trusted using (thread_id)
 left join shortcuts on shortcuts.thread_id = trusted.thread_id
 order by named_threads.position

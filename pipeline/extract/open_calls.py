@@ -83,6 +83,12 @@ def answered_by(bodies: Iterable[bytes]) -> set[str]:
     return found
 
 
+def responses_named(bodies: Iterable[bytes]) -> set[str]:
+    """The responses that items on these pages say that they are of."""
+    items = (item for body in bodies for item in _decode_items(body).data if isinstance(item, dict))
+    return {response_id for item in items if (response_id := usable_id(item.get("response_id")))}
+
+
 def _answered(items: Iterable[dict[str, object]]) -> set[str]:
     return {
         call_id

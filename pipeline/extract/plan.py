@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.protocol.list_heads import Tokens
-from pipeline.protocol.pages import INSTANT
 from pipeline.protocol.wire import TERMINAL_STATUSES
+from pipeline.raw.columns import INSTANT
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _RUNS = pl.List(
@@ -45,8 +45,9 @@ class ThreadTask:
     `after_id` is the run that its list is asked for after (None: from the start) and `first_index` the position that
     follows it. It is not the last run of the sealed beginning but the one before: the list has to begin with `last_id`,
     or the server does not know its cursors any more. `sealed_ids` are not walked again unless they say something else
-    than the `sealed` did; the `listed_ids` of them were in the last list. `pending` is set when an interrupted sync has
-    listed the runs: only these are left.
+    than the `sealed` did. The `listed_ids` were in the last list, `told_ids` are runs of the thread that something else
+    told of, and `seen_runs` is how many a list of all showed of it (None: there was none): its own list must have them.
+    `pending` is set when an interrupted sync has listed the runs: only these are left.
     Of a session: `whole_at` is when all of it was last known to be here, `settling` its turns that have ended and whose
     usage may change. Of a response: `next_id` is the one that goes on from it.
     """
@@ -59,6 +60,8 @@ class ThreadTask:
     last_id: str | None = None
     sealed: Mapping[str, RunTask] = field(default_factory=dict, compare=False)
     listed_ids: frozenset[str] = field(default=frozenset(), compare=False)
+    told_ids: frozenset[str] = field(default=frozenset(), compare=False)
+    seen_runs: int | None = field(default=None, compare=False)
     whole_at: datetime | None = None
     settling: Mapping[str, RunTask] = field(default_factory=dict, compare=False)
     next_id: str | None = None
@@ -80,7 +83,7 @@ def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
     for row in states.iter_rows(named=True):
         thread_id = row["thread_id"]
         if full:
-            yield ThreadTask(thread_id, next_id=row.get("next_id"))
+            yield ThreadTask(thread_id, next_id=row.get("next_id"), seen_runs=row.get("seen_runs"))
             continue
         sealed = {run["run_id"]: _run_task(thread_id, run) for run in row["sealed_runs"] or ()}
         yield ThreadTask(
@@ -92,6 +95,8 @@ def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
             last_id=row["last_id"],
             sealed=sealed,
             listed_ids=frozenset(row["listed_ids"] or ()),
+            told_ids=frozenset(row["told_ids"] or ()),
+            seen_runs=row.get("seen_runs"),
             whole_at=row.get("whole_at"),
             settling={run["run_id"]: _run_task(thread_id, run) for run in row.get("settling_runs") or ()},
             next_id=row.get("next_id"),
@@ -101,6 +106,12 @@ def thread_tasks(states: pl.DataFrame, *, full: bool) -> Iterator[ThreadTask]:
 def _run_task(thread_id: str, run: Mapping[str, Any]) -> RunTask:
     tokens = Tokens(run["prompt_tokens"], run["completion_tokens"], run["total_tokens"])
     return RunTask(thread_id, run["run_id"], run["status"], run["ended_at"], tokens)
+
+
+def with_seen(states: pl.DataFrame, seen: Mapping[str, int]) -> pl.DataFrame:
+    """The states with how many runs a list of all showed of each thread, where it did."""
+    counts = [seen.get(thread_id) for thread_id in states["thread_id"]]
+    return states.with_columns(pl.Series("seen_runs", counts, pl.Int64))
 
 
 def fresh_states(thread_ids: Sequence[str]) -> pl.DataFrame:
@@ -114,6 +125,7 @@ def fresh_states(thread_ids: Sequence[str]) -> pl.DataFrame:
         last_id=pl.lit(None, pl.String),
         sealed_runs=pl.lit(None, _RUNS),
         listed_ids=pl.lit(None, pl.List(pl.String)),
+        told_ids=pl.lit(None, pl.List(pl.String)),
         is_listed=pl.lit(False),
         pending_runs=pl.lit(None, _RUNS),
     )

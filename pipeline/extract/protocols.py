@@ -1,17 +1,18 @@
 """Who walks the threads of a server, by the protocol that it speaks; and the list of these threads."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, WalkError
 from pipeline.extract.fetching import ExtractOptions, Extractor, Outcome, Progress
 from pipeline.extract.plan import ThreadTask
 from pipeline.extract.responses import ResponseExtractor
 from pipeline.extract.sessions import SessionExtractor
 from pipeline.http.client import ApiClient
-from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, walk_list
-from pipeline.protocol.list_heads import decode_list, usable_id
-from pipeline.protocol.lists import THREADS, THREADS_OF
+from pipeline.protocol.cursors import CursorProof, walk_list
+from pipeline.protocol.list_heads import usable_id
+from pipeline.protocol.lists import THREADS, THREADS_OF, Ask, ListAnswer, ListWalk
 from pipeline.protocol.pages import Page, Protocol
 from pipeline.protocol.wire import ItemHead
 from pipeline.raw.landing import Lander
@@ -40,38 +41,62 @@ async def extract_threads(
     return Outcome()
 
 
-async def list_thread_ids(client: ApiClient, protocol: Protocol = "assistants") -> list[str]:
-    """Ids of all threads, conversations or sessions that the server lists, where it has such a list.
+async def list_threads(client: ApiClient, protocol: Protocol = "assistants") -> dict[str, int]:
+    """All threads, conversations or sessions that the server lists, where it has such a list, by their ids.
 
+    With each stands how many runs were seen of it: where these have a list of all, its own list must have as many.
     Raises RequestError or WalkError: half a list would be taken for all.
     """
-    ids = await _walk_ids(client, THREADS_OF[protocol])
+    seen = dict.fromkeys(await _walk_ids(client, THREADS_OF[protocol]), 0)
     if protocol == "responses":
         # A response without a conversation is a thread of its own; a conversation may be listed only through what is of
-        # it.
+        # it. A page may come twice.
+        thread_of: dict[str, str] = {}
+
         def note(item: ItemHead) -> None:
-            conversation_id = usable_id(item.conversation.get("id") if isinstance(item.conversation, dict) else None)
-            if (thread_id := conversation_id or usable_id(item.id)) is not None:
-                ids[thread_id] = None
+            named = item.conversation
+            conversation_id = usable_id(named.get("id") if isinstance(named, dict) else named)
+            if (response_id := usable_id(item.id)) is not None:
+                thread_of[response_id] = sys.intern(conversation_id or response_id)
 
         await _walk_ids(client, ("responses",), note)
-    return list(ids)
+        for thread_id in thread_of.values():
+            seen[thread_id] = seen.get(thread_id, 0) + 1
+    return seen
+
+
+async def list_thread_ids(client: ApiClient, protocol: Protocol = "assistants") -> list[str]:
+    """The ids of all that the server lists, as `list_threads`."""
+    return list(await list_threads(client, protocol))
 
 
 async def _walk_ids(
     client: ApiClient, segments: Sequence[str], note: Callable[[ItemHead], None] = lambda _: None
 ) -> dict[str, None]:
-    walk = ListWalk()
+    walk, reader = ListWalk(), client.endpoint.list_reader()
 
     async def fetch(ask: Ask) -> ListAnswer:
         params = [("limit", str(ask.limit)), ("order", ask.order), *([("after", ask.after)] if ask.after else [])]
-        answer = await client.get(segments, params, decode=decode_list)
+        answer = await client.get(segments, params, decode=reader.decode)
         for item in answer.value.data:
             note(item)
             item.usage = item.conversation = None
         # Nothing of it lands, and the bodies of a long list would fill the memory.
-        return ListAnswer(Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, b""), answer.value)
+        page = Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, b"")
+        return ListAnswer(page, answer.value, reader.doubt_of(answer.value))
 
-    rule, whole_lists = THREADS, client.endpoint.whole_lists
-    await walk_list(fetch, walk, max_pages=MAX_THREAD_PAGES, whole_lists=whole_lists, by_last_id=rule.by_last_id)
+    path = client.endpoint.path(segments)
+    try:
+        await walk_list(
+            fetch,
+            walk,
+            proof=CursorProof(),
+            max_pages=MAX_THREAD_PAGES,
+            whole_lists=client.endpoint.whole_lists,
+            by_last_id=THREADS.by_last_id,
+        )
+    except WalkError as error:
+        raise WalkError(f"{path}: {error}") from None
+    if nameless := walk.items - len(walk.ids):
+        raise WalkError(f"{path}: {nameless:,} of its {walk.items:,} items have no id: they cannot be asked for")
     return walk.ids

@@ -4,7 +4,7 @@ A walk has whole responses, and where these leave calls open the items that may 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -15,18 +15,35 @@ from pipeline.errors import PipelineError, RequestError
 from pipeline.extract.certifying import run_tasks
 from pipeline.extract.fetching import COMPLETE, Ended, Extractor, page_of
 from pipeline.extract.jobs import Job
-from pipeline.extract.open_calls import ResponseHead, answered_by, decode_response, needs_of, read_responses
+from pipeline.extract.open_calls import (
+    ResponseHead,
+    answered_by,
+    decode_response,
+    needs_of,
+    read_responses,
+    responses_named,
+)
 from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.http.client import Answer
-from pipeline.protocol.cursors import PAGE_LIMIT, ListWalk
 from pipeline.protocol.list_heads import usable_id
-from pipeline.protocol.lists import CONVERSATION_ITEMS, INPUT_ITEMS, ONE_RESPONSE, RESPONSES, ListRule
+from pipeline.protocol.lists import (
+    CONVERSATION_ITEMS,
+    INPUT_ITEMS,
+    ONE_RESPONSE,
+    PAGE_LIMIT,
+    RESPONSES,
+    ListRule,
+    ListWalk,
+)
 from pipeline.protocol.pages import Certificate, Page
+from pipeline.protocol.words import shown_id
 
 # What is asked for by its id stands in no list.
 NO_PLACE = -1
 _CONVERSATION = "conv"
 _UNDER_WAY = frozenset({"queued", "in_progress"})
+# Of responses that items name and no list has: most are gone, and each is a request.
+_NAMED_ASKED = 3
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 30.0
 
 
@@ -63,6 +80,8 @@ class ResponseExtractor(Extractor):
         self._waiting: list[_Named] = []
         # Which response goes on from which, by what either was asked for.
         self._next_of: dict[str, str] = {}
+        # By the id that an answer has: what it was asked for by.
+        self._asked_of: dict[str, str] = {}
         await super().run(threads)
         waiting = sorted(self._waiting, key=lambda named: named.group)
         groups = [list(named) for _, named in groupby(waiting, key=lambda named: named.group)]
@@ -93,12 +112,35 @@ class ResponseExtractor(Extractor):
         self.progress.runs_sealed += len(known)
         pages = list(walk.pages)
         ended = Ended(certificate.verdict, certificate.error)
-        if ended == COMPLETE and len(known) < len(runs):
+        if ended == COMPLETE and not runs and task.seen_runs is None:
+            ended = await self._find_unlisted(task.thread_id)
+        elif ended == COMPLETE and len(known) < len(runs):
             heads = [head for page in walk.pages for head in read_responses(page.body) if head.id not in known]
-            ended = await self._complete(task.thread_id, heads, pages)
+            ended = await self._complete(task.thread_id, heads, pages, walk.ids)
         await self._finish_with(pages, replace(certificate, known_ids=known), ended)
 
-    async def _complete(self, conversation_id: str, heads: Sequence[ResponseHead], pages: list[Page]) -> Ended:
+    async def _find_unlisted(self, conversation_id: str) -> Ended:
+        """Whether a conversation that lists no response has none: its items may name one that is there."""
+        walk = ListWalk()
+        ended = await self._read_list(("conversations", conversation_id, "items"), CONVERSATION_ITEMS, walk)
+        # What cannot be asked proves nothing.
+        return COMPLETE if ended.verdict == "missing" else await self._check_named(conversation_id, walk.pages, ())
+
+    async def _check_named(self, conversation_id: str, pages: Sequence[Page], listed: Collection[str]) -> Ended:
+        """Whether the responses that items of a conversation are of stand in its list, or are gone from the server."""
+        for response_id in sorted(responses_named(page.body for page in pages) - set(listed))[:_NAMED_ASKED]:
+            try:
+                answer = await self._get(response_id)
+            except RequestError:
+                continue
+            if answer.value.conversation_id == conversation_id:
+                lacks = f"an item of the conversation is of response {shown_id(response_id)}, which is there and not"
+                return Ended("broken", f"{self._client.endpoint.path(('responses',))}: {lacks} listed")
+        return COMPLETE
+
+    async def _complete(
+        self, conversation_id: str, heads: Sequence[ResponseHead], pages: list[Page], listed: Collection[str]
+    ) -> Ended:
         """Add to the pages what responses of a list leave open."""
         needs = [(head, needs_of(head)) for head in heads]
         for head, need in needs:
@@ -110,7 +152,9 @@ class ResponseExtractor(Extractor):
                     return self._ended_by(error, has_pages=True)
                 pages.append(page_of(answer, len(pages)))
         outputs = frozenset[str]().union(*(need.outputs for _, need in needs))
-        return await self._add_items(("conversations", conversation_id, "items"), CONVERSATION_ITEMS, outputs, pages)
+        before, segments = len(pages), ("conversations", conversation_id, "items")
+        ended = await self._add_items(segments, CONVERSATION_ITEMS, outputs, pages)
+        return ended if ended != COMPLETE else await self._check_named(conversation_id, pages[before:], listed)
 
     async def _add_items(
         self, segments: Sequence[str], rule: ListRule, outputs: frozenset[str], pages: list[Page]
@@ -161,6 +205,12 @@ class ResponseExtractor(Extractor):
             await self._finish_with([], certificate, self._ended_by(error))
             return
         head = answer.value
+        if (other := self._asked_of.setdefault(str(head.id), task.thread_id)) != task.thread_id:
+            path = self._client.endpoint.path(("responses", task.thread_id))
+            certificate = self._certificate(task.thread_id, started_at, asked_id=task.thread_id)
+            ended = Ended("broken", f"{path}: the answer is {shown_id(str(head.id))}, as it was to {shown_id(other)}")
+            await self._finish_with([], certificate, ended)
+            return
         self.progress.runs += 1
         if task.next_id is not None:
             self._next_of.setdefault(task.thread_id, task.next_id)

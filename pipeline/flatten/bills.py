@@ -13,7 +13,8 @@ import polars as pl
 from msgspec import Struct
 
 from pipeline.errors import PipelineError
-from pipeline.protocol.pages import INSTANT, BilledPage
+from pipeline.protocol.pages import BilledPage
+from pipeline.raw.columns import INSTANT
 
 BILLED_SCHEMA: dict[str, pl.DataType] = {
     "source": pl.String(),

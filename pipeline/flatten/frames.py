@@ -12,9 +12,10 @@ from pipeline.flatten.items import Items, RejectRows, read_items
 from pipeline.flatten.successors.walks import FlatRun, flatten_walks
 from pipeline.flatten.tool_calls import CALL_COLUMNS, CallRows
 from pipeline.protocol.json_text import raw_text
-from pipeline.protocol.pages import INSTANT, LandedWalk
+from pipeline.protocol.pages import LandedWalk
 from pipeline.protocol.spellings import MILLISECONDS_ABOVE
 from pipeline.protocol.wire import LastError, ReasoningTokens, Run, Step, StepDetails, Usage
+from pipeline.raw.columns import INSTANT
 from pipeline.sqlfiles.catalog import read_sql_files
 
 FLAT_TABLES = (

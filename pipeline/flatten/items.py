@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
-from pipeline.flatten.salvage import Reject, salvage
+from pipeline.flatten.salvage import Reject, find_emptied, salvage
 from pipeline.protocol.json_text import repair_json, repair_numbers
 from pipeline.protocol.pages import LandedWalk, Page
 from pipeline.protocol.wire import RawPage, Run, RunsPage, Step, StepsPage
@@ -114,6 +114,8 @@ def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: RejectRows)
     try:
         _check_utf8(page.body)
         decoded: Sequence[W] = _DECODERS[kind].decode(page.body).data
+        if any(item.usage is None and item.status == "completed" for item in decoded):
+            _note_emptied(walk, page, decoded, rejects)
         return decoded
     except _UNREADABLE:
         raws, notes = _split_page(walk, page, rejects)
@@ -123,6 +125,14 @@ def _read_page(walk: LandedWalk, page: Page, kind: type[W], rejects: RejectRows)
         rejects.add(walk, page, item_index, None if item is None else item.id, found)
         items.append(item)
     return items
+
+
+def _note_emptied(walk: LandedWalk, page: Page, items: Sequence[Step] | Sequence[Run], rejects: RejectRows) -> None:
+    """Add what items say and take back further on: a member that stands twice and is empty the last time."""
+    if page.body.count(b'"usage"') <= len(items):
+        return
+    for index, raw in enumerate(_RAW_DECODER.decode(page.body).data):
+        rejects.add(walk, page, index, items[index].id, find_emptied(bytes(raw), f"$.data[{index}]"))
 
 
 def _split_page(walk: LandedWalk, page: Page, rejects: RejectRows) -> tuple[list[Raw], tuple[str, ...]]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline.flatten.bills import billed_frame
 from pipeline.flatten.frames import flatten
-from pipeline.protocol.pages import INSTANT
+from pipeline.raw.columns import INSTANT
 from pipeline.raw.parts import Part
 from pipeline.sqlfiles.catalog import read_sql_files
 

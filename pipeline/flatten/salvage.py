@@ -1,5 +1,7 @@
 """Read what can be read of a broken record: field by field, with a reject for each value that cannot."""
 
+import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +12,7 @@ import msgspec
 from msgspec import NODEFAULT, Raw
 from msgspec.structs import FieldInfo
 
+from pipeline.protocol.json_text import emptied_members
 from pipeline.protocol.spellings import STYLES, read_instant, read_number, read_whole, snake_case, with_own_names
 from pipeline.protocol.wire import Instant, Token, Wire
 
@@ -36,6 +39,8 @@ class _Parts:
 
 # What a note of an instant is called: it tells the unit that it came in, as for milliseconds.
 _UNIT_NOTES = frozenset({"iso", "us", "ns"})
+# Of servers that number what they have.
+_DIGITS = re.compile(rb"-?[0-9]{1,40}")
 _NAMED = ("status", "type")
 _UNIT, _SPELLINGS = "timestamp_unit", "spellings"
 
@@ -56,6 +61,14 @@ def salvage(raw: bytes, kind: type[W], *, path: str = "$", notes: Iterable[str] 
         told = {name: Raw(msgspec.json.encode(value)) for name, value in {**said, **spelled}.items()}
         item = msgspec.structs.replace(item, unknown={**told, **(item.unknown or {})})
     return item, rejects
+
+
+def find_emptied(raw: bytes, path: str) -> list[Reject]:
+    """A reject for each member of an object that stands in it twice, the last time empty: what it said before."""
+    return [
+        Reject(f"{path}.{name}", "it stands twice, the last time empty", json.dumps(value))
+        for name, value in emptied_members(raw).items()
+    ]
 
 
 def _salvage(raw: bytes, kind: type[W], path: str, notes: set[str]) -> tuple[W | None, list[Reject]]:
@@ -88,6 +101,9 @@ def _read_field(raw: bytes, info: FieldInfo, path: str, notes: set[str]) -> tupl
         return msgspec.json.decode(raw, type=info.type), []
     except msgspec.DecodeError as error:
         parts = _parts(info.type)
+        if _is_id(info.name) and _DIGITS.fullmatch(raw):
+            notes.add("number as id")
+            return raw.decode(), []
         if parts.read is not None and (found := _read_spelled(raw, info, parts.read, notes)) is not NODEFAULT:
             return found, []
         if (parts.struct or parts.item) and (inner := _json_in_text(raw)):
@@ -99,6 +115,10 @@ def _read_field(raw: bytes, info: FieldInfo, path: str, notes: set[str]) -> tupl
         if parts.item is not None and raw.startswith(b"["):
             return _salvage_items(raw, parts.item, path, notes)
         return NODEFAULT, [_reject(path, error, raw)]
+
+
+def _is_id(name: str) -> bool:
+    return name == "id" or name.endswith("_id")
 
 
 def _read_spelled(raw: bytes, info: FieldInfo, read: Callable[[object], tuple[object, str]], notes: set[str]) -> Any:

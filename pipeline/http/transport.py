@@ -4,7 +4,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -162,6 +162,13 @@ def _find_trusted() -> tuple[str | None, str | None]:
     if not file and not folder:
         return certifi.where(), None
     file, folder = (file, None) if file else (None, folder)
+    _check_trusted(file, folder)
+    return file, folder
+
+
+@cache
+def _check_trusted(file: str | None, folder: str | None) -> None:
+    """Once for all connections: to read them takes longer than a request."""
     try:
         ssl.create_default_context(cafile=file, capath=folder)
     except OSError as error:
@@ -169,7 +176,6 @@ def _find_trusted() -> tuple[str | None, str | None]:
         raise ConfigurationError(
             f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read ({reason})"
         ) from error
-    return file, folder
 
 
 def find_proxy(base_url: str) -> str | None:

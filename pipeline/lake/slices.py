@@ -6,10 +6,10 @@ import polars as pl
 
 from pipeline.flatten.part_frames import Frames
 from pipeline.lake.delta_tables import key_of
-from pipeline.lake.store import PART_TABLES, Snapshot
+from pipeline.lake.store import PART_TABLES, WITH_PART, Snapshot
 from pipeline.lake.table_writes import Change
 from pipeline.sqlfiles.catalog import read_sql_files
-from pipeline.sqlfiles.duck import Connection, read_frame, register, unregister
+from pipeline.sqlfiles.duck import Connection, has_rows, read_frame, register, unregister
 
 _RUN = ["source", "thread_id", "run_id"]
 _OF_THREADS = ("walks", "runs", "rejects", "threads")
@@ -93,8 +93,12 @@ def put_slices(connection: Connection, slices: Frames, batch: Frames) -> None:
     """Fill a warehouse in memory with slices, without what they have of the batch itself; `lake_TABLE` keeps them."""
     for name, frame in slices.items():
         _copy(connection, f"lake_{name}", frame)
-        connection.execute(f"insert into {name} by name select columns(*) from lake_{name}")
-    _copy(connection, "new_loaded_parts", batch["loaded_parts"])
+        if not frame.is_empty():
+            connection.execute(f"insert into {name} by name select columns(*) from lake_{name}")
+    parts = batch["loaded_parts"].select("part")
+    if all(slices[name].join(parts, on="part", how="semi").is_empty() for name in WITH_PART):
+        return
+    _copy(connection, "new_loaded_parts", parts)
     for statement in _FORGET_BEGUN:
         connection.execute(statement)
     connection.execute("drop table temp.new_loaded_parts")
@@ -115,6 +119,9 @@ def read_change(connection: Connection, name: str) -> Change:
     key = ", ".join(key_of(table))
     is_same = " and ".join(f"before.{column} is not distinct from now.{column}" for column in key_of(table))
     is_there = f"exists (select 1 from lake_{name} as before where {is_same})"
+    if not has_rows(connection, f"lake_{name}"):
+        everything = read_frame(connection, f"select {columns} from main.{name}")
+        return Change(everything, everything.select(key_of(table)).clear(), only_new=True)
     rows = f"select {columns} from main.{name} as now where"
     # Only rows whose key the lake has are compared: of long texts that takes as long as loading them.
     changed = read_frame(connection, f"{rows} {is_there} except all select {columns} from lake_{name}")

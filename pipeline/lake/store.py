@@ -53,7 +53,8 @@ PART_TABLES = (
     "cost_ledger",
     "loaded_parts",
 )
-_OF_PARTS = ("walks", "billed_usage")
+# Their rows say which part they are from.
+WITH_PART = ("walks", "billed_usage")
 # A transaction of every commit that removes forgotten threads, and the first and the last table that get one.
 FORGETTING = f"{APPLICATION}/forgetting"
 FORGOTTEN_FIRST = "code_interpreter_outputs"
@@ -220,7 +221,7 @@ class Snapshot:
             return True
         with naming_place(self.place):
             whole = self._parts_of("loaded_parts")
-            return any(not self._parts_of(name) <= whole for name in _OF_PARTS)
+            return any(not self._parts_of(name) <= whole for name in WITH_PART)
 
     def _forgotten_in(self, name: str) -> int | None:
         return self.tables[name].transaction_version(FORGETTING)

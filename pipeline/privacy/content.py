@@ -55,7 +55,7 @@ def hide_walk(walk: Walk, key: ContentKey) -> Walk:
     """The walk with the contents of its pages hidden, and what a server may have put beside them."""
     certificate = walk.certificate
     asked = asking(key, certificate.thread_id, certificate.run_id)
-    pages = [_hide_page(page, certificate.resource, asked) for page in walk.pages]
+    pages = [_hide_page(page, certificate, asked) for page in walk.pages]
     return replace(walk, certificate=hide_certificate(certificate, key), pages=pages)
 
 
@@ -88,12 +88,13 @@ def hide_object(body: bytes, resource: Resource, key: ContentKey) -> bytes:
     return _hide(body, _ITEMS[resource], key)
 
 
-def _hide_page(page: Page, resource: Resource, key: ContentKey) -> Page:
+def _hide_page(page: Page, certificate: Certificate, key: ContentKey) -> Page:
     return replace(
         page,
+        origin=page.origin if certificate.verdict == "imported" else hide_id(page.origin, key),
         cursor=hide_id(page.cursor, key),
         request_id=hide_id(page.request_id, key),
-        body=hide_list(page.body, resource, key),
+        body=hide_list(page.body, certificate.resource, key),
     )
 
 

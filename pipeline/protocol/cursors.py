@@ -1,77 +1,24 @@
 """Walks along cursors to an honest end, or to an error that names what the server did."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
-
-from msgspec import Struct
 
 from pipeline.errors import RequestError, WalkError
 from pipeline.protocol.list_heads import usable_id
-from pipeline.protocol.pages import Page
-from pipeline.protocol.wire import ItemHead, ListHead
+from pipeline.protocol.lists import PAGE_LIMIT, Ask, Fetch, ListAnswer, ListWalk
+from pipeline.protocol.wire import ListHead
 
-PAGE_LIMIT = 100
-# Our limit, and those that servers are known to have whatever limit they are asked for: 20 is the protocol's default.
-USUAL_LIMITS = frozenset({10, 20, 50, PAGE_LIMIT})
+# Our limit, and those that servers have whatever limit they are asked for: 20 is the protocol's default.
+USUAL_LIMITS = frozenset({10, 20, 25, 50, PAGE_LIMIT, 200, 250, 500, 1000})
 # A million items in one list: beyond any run or thread that was ever seen, so the server makes them up.
 MAX_PAGES = 10_000
+_SKIPS = (
+    "after an item the server goes on with another than the next one: its cursor skips items, at the edge of each page"
+    " one at least is missing"
+)
 # Answers to a cursor that the server does not know (any more).
 _CURSOR_REFUSED = frozenset({400, 404, 422})
-
-
-class ListAnswer(Struct, frozen=True):
-    """One page of a list: what landed of it and what the pager needs of it."""
-
-    page: Page
-    head: ListHead
-
-
-class Ask(Struct, frozen=True):
-    """What to ask a list for."""
-
-    page_index: int
-    after: str | None
-    limit: int = PAGE_LIMIT
-    order: Literal["asc", "desc"] = "asc"
-
-
-Fetch = Callable[[Ask], Awaitable[ListAnswer]]
-
-
-@dataclass(slots=True)
-class ListWalk:
-    """A walk so far: its pages and ids in order, and once it ended well, how.
-
-    `ended_by`: has_more_false, empty_page (a server that never says has_more), whole_answer (one that ignores limit
-    and cursor and answers everything at once).
-    """
-
-    after: str | None = None
-    pages: list[Page] = field(default_factory=list)
-    heads: list[ListHead] = field(default_factory=list)
-    ids: dict[str, None] = field(default_factory=dict)
-    ended_by: str | None = None
-
-    @property
-    def found(self) -> list[ItemHead]:
-        """Each item as it came last, in the order of its first coming; one without a usable id as often as it comes."""
-        named = {item_id: item for head in self.heads for item in head.data if (item_id := usable_id(item.id))}
-        return [
-            *named.values(),
-            *(item for head in self.heads for item in head.data if usable_id(item.id) is None),
-        ]
-
-    @property
-    def items(self) -> int:
-        """Distinct items; those without a usable id count one by one."""
-        return len(self.ids) + sum(usable_id(item.id) is None for head in self.heads for item in head.data)
-
-    def forget(self) -> None:
-        """Start over from the first cursor."""
-        self.pages.clear()
-        self.heads.clear()
-        self.ids.clear()
 
 
 @dataclass(slots=True)
@@ -118,10 +65,68 @@ class _Trail:
         self.cursor = cursor
 
 
+@dataclass(slots=True)
+class CursorProof:
+    """Whether the list of a server goes on with the next item after one: asked once, of the first list of two pages.
+
+    One that counts its cursors wrong leaves out an item at the edge of every page, and nothing else shows it.
+    """
+
+    skips: bool = False
+    _questions: int = 3
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def check(self, fetch: Fetch, walk: ListWalk, *, by_last_id: bool = False) -> None:
+        """Ask at the edge of the first page, where that has told nothing yet. Raises WalkError if the cursor skips."""
+        async with self._asking:
+            if self._questions and not self.skips:
+                told = await (_skips_from_start(fetch, walk) if by_last_id else _skips(fetch, walk, 0))
+                self.skips = told is True
+                # What is refused tells nothing.
+                self._questions = self._questions - 1 if told is None else 0
+        if self.skips:
+            raise WalkError(_SKIPS)
+
+    async def check_edges(self, fetch: Fetch, walk: ListWalk) -> None:
+        """Ask at the edge of each page of a list that is short of something. Raises WalkError if its cursor skips."""
+        for number in range(len(walk.heads) - 1):
+            if await _skips(fetch, walk, number):
+                raise WalkError(_SKIPS)
+
+
+async def _skips(fetch: Fetch, walk: ListWalk, number: int) -> bool | None:
+    """Whether after the last item but one of a page comes another than the last one; None if that tells nothing."""
+    ids = [item_id for item in walk.heads[number].data if (item_id := usable_id(item.id))]
+    found = await _first_after(fetch, ids[-2], len(walk.pages)) if len(ids) > 1 else None
+    return None if found is None else found not in ids
+
+
+async def _skips_from_start(fetch: Fetch, walk: ListWalk) -> bool | None:
+    """The same where cursors are the server's own: a page of the first items alone names that of the next one."""
+    ids = [usable_id(item.id) for item in walk.heads[0].data]
+    count = next((n for n in range(1, len(ids)) if ids[n - 1] and ids[n] not in (None, ids[n - 1])), 0)
+    head = (await fetch(Ask(len(walk.pages), None, limit=count))).head if count else None
+    if head is None or [usable_id(item.id) for item in head.data] != ids[:count]:
+        return None
+    found = await _first_after(fetch, cursor, len(walk.pages)) if (cursor := usable_id(head.last_id)) else None
+    return None if found is None else found not in ids[count - 1 : count + 1]
+
+
+async def _first_after(fetch: Fetch, item_id: str, page_index: int) -> str | None:
+    try:
+        head = (await fetch(Ask(page_index, item_id, limit=1))).head
+    except RequestError as error:
+        if error.status not in _CURSOR_REFUSED:
+            raise
+        return None
+    return usable_id(head.data[0].id) if head.data else None
+
+
 async def walk_list(
     fetch: Fetch,
     walk: ListWalk,
     *,
+    proof: CursorProof | None = None,
     max_pages: int = MAX_PAGES,
     whole_lists: bool = False,
     by_last_id: bool = False,
@@ -133,7 +138,7 @@ async def walk_list(
     before. A cursor that the server refuses or forgets in the middle (it expired, its item was deleted) starts the walk
     over once. `whole_lists`: the server is known to answer lists whole, where no answer of its own can show it.
     `by_last_id`: the list's cursors are its last_id, which need be no item's id.
-    `falls_short`: something else tells that there must be more than was walked.
+    `falls_short`: something else tells that there must be more than was walked. `proof` is of lists of this kind.
     """
     trail = _Trail(walk.after, by_last_id=by_last_id)
     trail.begin(walk)
@@ -151,7 +156,7 @@ async def walk_list(
             continue
         if _repeats_first_page(walk, head):
             await _prove_whole(fetch, walk, trail.cursor, whole_lists=whole_lists)
-            return
+            break
         if not head.data and not head.has_more and not await _is_over(fetch, walk, trail):
             if not trail.start_over(walk):
                 raise WalkError(
@@ -160,8 +165,14 @@ async def walk_list(
                 )
             continue
         _check_repeats(walk, head)
+        if proof is not None and len(walk.pages) == 1 and head.data and trail.by_last_id == by_last_id:
+            await proof.check(fetch, walk, by_last_id=by_last_id)
         new_ids = _take_page(walk, answer)
         _end_or_follow(walk, trail, new_ids, max_pages=max_pages, asks_on=not whole_lists, falls_short=falls_short)
+    if walk.doubts:
+        raise WalkError(walk.doubts[0])
+    if proof is not None and not trail.by_last_id and falls_short(walk):
+        await proof.check_edges(fetch, walk)
 
 
 def _check_repeats(walk: ListWalk, head: ListHead) -> None:
@@ -185,6 +196,8 @@ def _take_page(walk: ListWalk, answer: ListAnswer) -> int:
     before = len(walk.ids)
     walk.pages.append(answer.page)
     walk.heads.append(answer.head)
+    if answer.doubt is not None:
+        walk.doubts.append(f"page {len(walk.pages)} may not be all: {answer.doubt}")
     walk.ids.update((item_id, None) for item in answer.head.data if (item_id := usable_id(item.id)))
     return len(walk.ids) - before
 
@@ -246,7 +259,7 @@ async def _is_over(fetch: Fetch, walk: ListWalk, trail: _Trail) -> bool:
         if error.status not in _CURSOR_REFUSED:
             raise
         return False
-    return _brings_nothing(walk, head) and any(item.id == ids[-1] for item in head.data)
+    return _brings_nothing(walk, head) and any(usable_id(item.id) == ids[-1] for item in head.data)
 
 
 def _brings_nothing(walk: ListWalk, head: ListHead) -> bool:
@@ -284,4 +297,4 @@ async def _prove_whole(fetch: Fetch, walk: ListWalk, cursor: str | None, *, whol
 
 
 def _ids(head: ListHead) -> list[object]:
-    return [item.id for item in head.data]
+    return [usable_id(item.id) or item.id for item in head.data]

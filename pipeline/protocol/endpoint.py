@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from pipeline.errors import ConfigurationError
 from pipeline.protocol.kinds import Hint
+from pipeline.protocol.list_heads import ListReader
 
 # A URL normaliser along the way would take these for folders, whatever the escaping.
 # Ids as the protocol's own servers make them; others may call a thread what they like.
@@ -26,7 +27,8 @@ class Endpoint:
     """One server: `headers` hold the credentials and are never shown, `params` go with every request.
 
     Errors repeat none of the `secrets`, and what the server sends none of the `keys`.
-    `hints` explain what it may answer. `whole_lists`: it is known to answer lists whole, if it has no cursors.
+    `hints` explain what it may answer. `whole_lists`: it is known to answer lists whole, if it has no cursors;
+    `odd_fields`: what it says of lists, or of what is in them, and means nothing.
     """
 
     base_url: str
@@ -40,6 +42,11 @@ class Endpoint:
     # Whether errors may repeat what the server says of them: it may repeat what it was told.
     quotes_server: bool = True
     whole_lists: bool = False
+    odd_fields: frozenset[str] = frozenset()
+
+    def list_reader(self) -> ListReader:
+        """How its lists are read."""
+        return ListReader(self.odd_fields, quotes=self.quotes_server)
 
     def url(self, segments: Sequence[str], params: Sequence[tuple[str, str]] = ()) -> str:
         """The URL of a resource; each segment is escaped as one. Raises ValueError for a folder, or too long."""

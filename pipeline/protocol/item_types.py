@@ -4,6 +4,7 @@ Types that are published; what servers make up beside them is told by how it end
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Types that are known and no calls; messages stay raw, the rest is kept with the step.
 MESSAGES = frozenset({"message"})
@@ -56,6 +57,8 @@ PUBLISHED = frozenset(
 )
 # Two names of one tool.
 _SAME = {"computer_use": "computer"}
+# Each item is asked about several times, and there are few types; a server may make up any.
+_TYPES = 1024
 # Whose type is what they name.
 NAMES_ITS_TYPE = "remote_function"
 
@@ -94,26 +97,31 @@ def kind_of(name: str) -> Kind:
     return _KINDS.get(name, _OTHER_KIND)
 
 
+@lru_cache(maxsize=_TYPES)
 def is_output(item_type: str) -> bool:
     """Whether an item is the output of a call that is another item."""
     return item_type.endswith(_CALL + _OUTPUT) or item_type in _OTHER_OUTPUTS
 
 
+@lru_cache(maxsize=_TYPES)
 def is_call(item_type: str) -> bool:
     """Whether an item is a call, which it is too where nobody knows its type."""
     return not (is_output(item_type) or item_type in MESSAGES or item_type in OTHERS)
 
 
+@lru_cache(maxsize=_TYPES)
 def is_known(item_type: str) -> bool:
     """Whether the type of a call says that it is one."""
     return item_type.endswith(_CALL) or item_type in _OTHER_CALLS
 
 
+@lru_cache(maxsize=_TYPES)
 def base_of(item_type: str) -> str:
     """What a call and its output have in common: their type without `_call` and `_output`."""
     return item_type.removesuffix(_OUTPUT).removesuffix(_CALL)
 
 
+@lru_cache(maxsize=_TYPES)
 def tool_of(item_type: str) -> str:
     """The tool that a call is of, under the name that it has in steps of assistants."""
     name = item_type.removesuffix(_CALL).removesuffix(_PREVIEW)

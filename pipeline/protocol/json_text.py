@@ -1,5 +1,6 @@
 """JSON as text: building objects from pieces that were never decoded, and decoding what servers send."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -9,6 +10,10 @@ import msgspec
 from msgspec import Raw
 
 T = TypeVar("T")
+
+# Made once: what is told by its type only is looked into anew at each call.
+decode_text = msgspec.json.Decoder(str).decode
+decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 _NULL = Raw(b"null")
 # One escape at a time, so that a backslash that is itself escaped is never taken for the start of one.
@@ -61,7 +66,7 @@ def text_of(value: Any) -> str | None:
         return msgspec.json.encode(value).decode()
     if value == _NULL:
         return None
-    return msgspec.json.decode(value, type=str) if bytes(value).startswith(b'"') else raw_text(value)
+    return decode_text(value) if bytes(value).startswith(b'"') else raw_text(value)
 
 
 def join_fields(fields: Mapping[str, Raw | str]) -> str | None:
@@ -93,13 +98,20 @@ def repair_numbers(body: bytes) -> bytes:
     return _NO_NUMBER.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", body)
 
 
+_MASKED_HALF = re.compile(rb"\xff(u[dD][89a-fA-F][0-9a-fA-F]{2})")
 # Texts of the same length that no body holds that is UTF-8.
 _MASKS = ((b'"\xff"', b"NaN"), (b'"\xffinfin"', b"Infinity"), (b'"\xff-infin"', b"-Infinity"))
 
 
 def mask_numbers(body: bytes) -> bytes:
-    """The body with texts in place of NaN and Infinity, so that it can be taken apart; `unmask_numbers` undoes it."""
-    if (b"NaN" not in body and b"Infinity" not in body) or any(mask in body for mask, _ in _MASKS):
+    """The body without NaN, Infinity and halves of surrogate pairs, so that it can be taken apart; `unmask_numbers`
+    brings them back.
+    """
+    if any(mask in body for mask, _ in _MASKS) or _MASKED_HALF.search(body):
+        return body
+    if b"\\ud" in body or b"\\uD" in body:
+        body = _ESCAPE.sub(_mask_half, body)
+    if b"NaN" not in body and b"Infinity" not in body:
         return body
     masks = {number: mask for mask, number in _MASKS}
     return _NO_NUMBER.sub(lambda match: masks.get(match[0], match[0]), body)
@@ -108,6 +120,7 @@ def mask_numbers(body: bytes) -> bytes:
 def unmask_numbers(body: bytes) -> bytes:
     """A piece of a masked body as it was sent."""
     if b"\xff" in body:
+        body = _MASKED_HALF.sub(rb"\\\1", body)
         for mask, number in _MASKS:
             body = body.replace(mask, number)
     return body
@@ -121,6 +134,28 @@ def repair_json(body: bytes) -> bytes:
 def drop_huge_numbers(body: bytes) -> bytes:
     """The body with null in place of numbers that no float holds: for heads only, as the values themselves are lost."""
     return _HUGE_NUMBER.sub(lambda match: match[0] if match[0].startswith(b'"') else b"null", body)
+
+
+def emptied_members(body: bytes) -> dict[str, object]:
+    """Members of a JSON object that stand in it more than once and are empty the last time, as they were before.
+
+    The last one is the value, for every reader; most have no way to tell. This one does, and takes its time.
+    """
+    of_objects: list[list[tuple[str, object]]] = []
+
+    def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        of_objects.append(pairs)
+        return dict(pairs)
+
+    try:
+        value = json.loads(body.decode("utf-8", errors="replace"), object_pairs_hook=note)
+    except (ValueError, RecursionError):
+        return {}
+    # The outermost object ends last.
+    said: dict[str, object] = {}
+    for name, member in of_objects[-1] if isinstance(value, dict) else ():
+        said[name] = said.get(name) or member
+    return {name: member for name, member in said.items() if member and not value[name]}
 
 
 def has_too_many_values(body: bytes) -> bool:
@@ -151,9 +186,15 @@ def _plain_escape(match: re.Match[bytes]) -> bytes:
 
 
 def _repair_escape(match: re.Match[bytes]) -> bytes:
-    escape = match[0]
-    lone = len(escape) == _LONE_SURROGATE_BYTES and escape[2:3] in b"dD" and escape[3:4] in b"89abcdefABCDEF"
-    return rb"\ufffd" if lone else escape
+    return rb"\ufffd" if _is_half(match[0]) else match[0]
+
+
+def _mask_half(match: re.Match[bytes]) -> bytes:
+    return b"\xff" + match[0][1:] if _is_half(match[0]) else match[0]
+
+
+def _is_half(escape: bytes) -> bool:
+    return len(escape) == _LONE_SURROGATE_BYTES and escape[2:3] in b"dD" and escape[3:4] in b"89abcdefABCDEF"
 
 
 def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:

@@ -110,6 +110,12 @@ _LITELLM = (
     Hint(405, _LITELLM_ROUTE, (b'{"detail":"Method Not Allowed"}',)),
     Hint(400, "a LiteLLM proxy without a database knows only its master key: is this it?", (b"No connected db",)),
 )
+# Seen with LiteLLM 1.100.0 and 1.108.7: on the way through it, only assistants=v2 is put back.
+_LOST_BETA = Hint(
+    400,
+    "this program sends OpenAI-Beta: agents=v1; a gateway may leave it out, as LiteLLM does: name the server itself",
+    (b"OpenAI-Beta", b"invalid_beta"),
+)
 _FAILURE = (b'"status":"failure"', b'"status": "failure"')
 _GATEWAY = '{"status":"failure"} comes from the Portkey gateway itself, not from the server behind it: '
 _PORTKEY = (
@@ -200,6 +206,7 @@ KINDS: dict[str, Kind] = {
         protocol="agents",
         # What a turn used is recorded as well as can be, and may be corrected.
         settle_after="3d",
+        hints=(_LOST_BETA,),
     ),
 }
 

@@ -1,11 +1,13 @@
 """What the envelope and the items of a list say of themselves: errors, instants, tokens, parents, order. Pure."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeGuard
 
-from pipeline.protocol.json_text import decode_with
+from pipeline.protocol.json_text import decode_with, emptied_members
 from pipeline.protocol.spellings import LATEST_MILLISECONDS, MILLISECONDS_ABOVE
 from pipeline.protocol.wire import TERMINAL_STATUSES, ItemHead, ListHead
 from pipeline.protocol.words import known_code, shown_id
@@ -15,6 +17,13 @@ ItemOrder = Literal["asc", "desc", "mixed"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_ERROR_STATUS = 400
 _FAILED = frozenset({"error", "failed", "failure"})
+_NOT_ALL = frozenset({"partial", "partial_success", "incomplete", "truncated", "degraded", "timeout", "timed_out"})
+# What a list may say of itself; where it is whole it says nothing, or one of these words.
+REMARKS = ListHead.__struct_fields__[ListHead.__struct_fields__.index("status") :]
+_SAID_WHERE_TRUE = frozenset({"success", "complete", "is_complete"})
+_NOTHING_WRONG = frozenset({"", "ok", "okay", "success", "successful", "succeeded", "none", "null", "no", "false", "0"})
+_SHOWN_SIGNS = 80
+_DATA, _LAST_BYTES = b'"data"', 512
 
 _decode_envelope = decode_with(ListHead, "a list of the protocol")
 
@@ -22,13 +31,47 @@ _decode_envelope = decode_with(ListHead, "a list of the protocol")
 def decode_list(body: bytes) -> ListHead:
     """The head of a list. Raises ValueError for what is none, and for one that tells of an error."""
     head = _decode_envelope(body)
+    # A second list shows in the last bytes if it is empty, or nearly: to look through all costs more than to decode.
+    begin = max(body.find(_DATA) + len(_DATA), len(body) - _LAST_BYTES)
+    if body.find(_DATA, begin) >= 0 and "data" in emptied_members(body):
+        raise ValueError("data stands in it twice, the last time empty")
     if fault := _error_of(head):
         raise ValueError(f"with an error ({fault}) beside a list of {len(head.data):,} items")
     return head
 
 
+@dataclass(frozen=True, slots=True)
+class ListReader:
+    """Lists of one server: `odd_fields` are what it always says and means nothing, `quotes` whether it is repeated."""
+
+    odd_fields: frozenset[str] = frozenset()
+    quotes: bool = True
+
+    def decode(self, body: bytes) -> ListHead:
+        """The head of a list. Raises ValueError as `decode_list`, and for an empty one with a remark beside it."""
+        head = decode_list(body)
+        if not head.data and (doubt := self.doubt_of(head)):
+            raise ValueError(f"an empty list that is doubtful: {doubt}")
+        return head
+
+    def doubt_of(self, head: ListHead) -> str | None:
+        """What a list says of itself that speaks against its being whole, with what to do about it."""
+        return self.doubt_in({name: value for name in REMARKS if (value := getattr(head, name)) is not None})
+
+    def doubt_in(self, said: Mapping[str, object]) -> str | None:
+        """The same of what stands beside its items, by name."""
+        for name, value in said.items():
+            if name in REMARKS and name not in self.odd_fields and _is_remark(name, value):
+                text = json.dumps(value, default=str) if self.quotes else _published(value)
+                shown = text if len(text) <= _SHOWN_SIGNS else f"{text[:_SHOWN_SIGNS]}..."
+                return f'it says {name}: {shown}; where that means nothing: odd_fields = ["{name}"] in the profile'
+        return None
+
+
 def usable_id(value: object) -> str | None:
-    """The value if it can serve as an id or a cursor."""
+    """The value if it can serve as an id or a cursor; some servers number theirs, and are asked with the digits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     return value if isinstance(value, str) and value else None
 
 
@@ -113,17 +156,50 @@ def _error_of(head: ListHead) -> str | None:
 
     What says only that something is wrong is believed of an empty list alone.
     """
-    said = head.error or head.errors
-    if said:
+    said = next((said for said in (head.error, head.errors) if _says_something(said)), None)
+    if said is not None:
         named = [said.get("code"), said.get("type")] if isinstance(said, dict) else []
         return next((word for word in named if isinstance(word, str) and known_code(word)), "error")
     if head.kind == "error":
         return "object: error"
-    if head.data:
-        return None
+    return None if head.data else _failure_of(head)
+
+
+def _failure_of(head: ListHead) -> str | None:
     numbers = [value for value in (head.code, head.status) if _is_count(value) and value >= _LEAST_ERROR_STATUS]
     if numbers:
         return f"code {numbers[0]}"
     if isinstance(head.status, str) and head.status.lower() in _FAILED:
         return f"status: {head.status.lower()}"
     return "success: false" if head.success is False else None
+
+
+def _is_remark(name: str, value: object) -> bool:
+    """Whether this beside a list speaks against its being whole."""
+    if name in _SAID_WHERE_TRUE:
+        return value is False or (isinstance(value, str) and value.strip().lower() == "false")
+    if name == "code":
+        return _is_count(value) and value >= _LEAST_ERROR_STATUS
+    if name == "status":
+        if isinstance(value, str):
+            return value.strip().lower() in _FAILED | _NOT_ALL
+        return _is_count(value) and value >= _LEAST_ERROR_STATUS
+    return _says_something(value)
+
+
+def _says_something(value: object) -> bool:
+    """Whether anything in a value is more than nothing: null, false, 0, no text, or a word that all is well."""
+    if isinstance(value, dict):
+        return any(map(_says_something, value.values()))
+    if isinstance(value, list):
+        return any(map(_says_something, value))
+    if isinstance(value, str):
+        return value.strip(" .!").lower() not in _NOTHING_WRONG
+    return bool(value)
+
+
+def _published(value: object) -> str:
+    """A value without words of anybody: published codes and what is no text."""
+    if isinstance(value, str):
+        return known_code(value) or "a text"
+    return json.dumps(value) if isinstance(value, bool | int | float) else "an object or a list"

@@ -1,11 +1,16 @@
-"""The lists of a server as data: where their items' cursors stand, and what can be asked for beside an item."""
+"""The lists of a server: where their items' cursors stand, what is asked of them, and what was walked of one."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
-from pipeline.protocol.pages import Protocol
+from msgspec import Struct
 
+from pipeline.protocol.list_heads import usable_id
+from pipeline.protocol.pages import Page, Protocol
+from pipeline.protocol.wire import ItemHead, ListHead
+
+PAGE_LIMIT = 100
 _RESPONSE_CONTENTS = ("file_search_call.results", "code_interpreter_call.outputs")
 
 
@@ -37,3 +42,60 @@ THREADS_OF: Final[Mapping[Protocol, tuple[str, ...]]] = {
     "responses": ("conversations",),
     "agents": ("agents", "sessions"),
 }
+
+
+class ListAnswer(Struct, frozen=True):
+    """One page of a list: what landed of it, what the pager needs of it, and what it says against its being whole."""
+
+    page: Page
+    head: ListHead
+    doubt: str | None = None
+
+
+class Ask(Struct, frozen=True):
+    """What to ask a list for."""
+
+    page_index: int
+    after: str | None
+    limit: int = PAGE_LIMIT
+    order: Literal["asc", "desc"] = "asc"
+
+
+Fetch = Callable[[Ask], Awaitable[ListAnswer]]
+
+
+@dataclass(slots=True)
+class ListWalk:
+    """A walk so far: its pages and ids in order, and once it ended well, how.
+
+    `ended_by`: has_more_false, empty_page (a server that never says has_more), whole_answer (one that ignores limit
+    and cursor and answers everything at once).
+    """
+
+    after: str | None = None
+    pages: list[Page] = field(default_factory=list)
+    heads: list[ListHead] = field(default_factory=list)
+    ids: dict[str, None] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+    ended_by: str | None = None
+
+    @property
+    def found(self) -> list[ItemHead]:
+        """Each item as it came last, in the order of its first coming; one without a usable id as often as it comes."""
+        named = {item_id: item for head in self.heads for item in head.data if (item_id := usable_id(item.id))}
+        return [
+            *named.values(),
+            *(item for head in self.heads for item in head.data if usable_id(item.id) is None),
+        ]
+
+    @property
+    def items(self) -> int:
+        """Distinct items; those without a usable id count one by one."""
+        return len(self.ids) + sum(usable_id(item.id) is None for head in self.heads for item in head.data)
+
+    def forget(self) -> None:
+        """Start over from the first cursor."""
+        self.pages.clear()
+        self.heads.clear()
+        self.ids.clear()
+        self.doubts.clear()

@@ -1,11 +1,10 @@
-"""What landed: pages as received, the certificates of walks, and the frame both are stored in."""
+"""What landed: pages as received, the certificates of walks, archives and syncs."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import msgspec
-import polars as pl
 from msgspec import Struct
 
 from pipeline.protocol.list_heads import ItemOrder
@@ -14,30 +13,12 @@ Resource = Literal["runs", "steps"]
 Verdict = Literal["complete", "missing", "broken", "failed", "imported"]
 Protocol = Literal["assistants", "responses", "agents"]
 
-INSTANT = pl.Datetime("us", "UTC")
-
-# grain: one page, one walk's certificate, one plan, one archive file or one sync summary; kind says which.
-PART_SCHEMA: dict[str, pl.DataType] = {
-    "kind": pl.String(),
-    "source": pl.String(),
-    "sync_id": pl.String(),
-    "walk_id": pl.String(),
-    "resource": pl.String(),
-    "thread_id": pl.String(),
-    "run_id": pl.String(),
-    "page_index": pl.Int64(),
-    "cursor": pl.String(),
-    "fetched_at": INSTANT,
-    "request_id": pl.String(),
-    "origin": pl.String(),
-    "body": pl.Binary(),
-}
-
 
 class Page(Struct, frozen=True):
     """One answer, its body untouched; `cursor` is the `after` it was asked with.
 
     A page of an archive holds one object: `origin` is its file and position, `fetched_at` the latest instant it tells.
+    Of a page that was fetched, `origin` is the turn whose items were asked for.
     """
 
     page_index: int

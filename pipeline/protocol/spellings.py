@@ -61,6 +61,13 @@ def snake_case(name: str) -> str:
     return _WORD.sub("_", name).lower()
 
 
+def in_own_style(fields: dict[str, V]) -> dict[str, V]:
+    """Fields under names in the protocol's spelling, where these are free; the same where all are."""
+    if all(map(str.islower, fields)):
+        return fields
+    return {own if (own := snake_case(name)) == name or own not in fields else name: fields[name] for name in fields}
+
+
 def own_name(name: str, known: Collection[str]) -> str | None:
     """The name among the `known` ones that another spelling stands for; None if there is none."""
     snake = snake_case(name)

@@ -5,9 +5,10 @@ What the structs hold as `Free` goes to `extra`; items of an output are read fie
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from pipeline.protocol.json_text import decode_fields, decode_text
+from pipeline.protocol.spellings import in_own_style
 from pipeline.protocol.wire import Free, IncompleteDetails, Instant, LastError, Token, Wire
 
 RESPONSE, TURN, SESSION, CONVERSATION, SUBAGENT = (
@@ -120,9 +121,9 @@ def text_field(raw: Raw | UnsetType | None, *path: str) -> str | None:
     for name in path:
         if not body.startswith(b"{"):
             return None
-        found = msgspec.json.decode(body, type=dict[str, Raw]).get(name)
+        found = in_own_style(decode_fields(body)).get(name)
         body = b"" if found is None else bytes(found)
-    return (msgspec.json.decode(body, type=str) or None) if body.startswith(b'"') else None
+    return (decode_text(body) or None) if body.startswith(b'"') else None
 
 
 def thread_of(fields: Mapping[str, Raw]) -> str | None:

@@ -261,7 +261,10 @@ class ItemHead(Struct, gc=False):
 
 
 class ListHead(Struct, gc=False):
-    """What the pager needs of a list envelope; the last six are where servers put an error beside a list."""
+    """What the pager needs of a list envelope.
+
+    From `error` on it is where servers say beside a list that it is none, from `status` on also that it is not all.
+    """
 
     data: list[ItemHead]
     has_more: bool | None = None
@@ -273,3 +276,21 @@ class ListHead(Struct, gc=False):
     status: object = None
     success: object = None
     code: object = None
+    message: object = None
+    messages: object = None
+    detail: object = None
+    details: object = None
+    warning: object = None
+    warnings: object = None
+    notice: object = None
+    reason: object = None
+    failures: object = None
+    degraded: object = None
+    partial: object = None
+    is_partial: object = None
+    incomplete: object = None
+    truncated: object = None
+    is_truncated: object = None
+    timed_out: object = None
+    complete: object = None
+    is_complete: object = None

@@ -4,7 +4,7 @@ import hashlib
 
 import polars as pl
 
-from pipeline.protocol.pages import PART_SCHEMA
+from pipeline.raw.columns import PART_SCHEMA
 
 # Bodies that are hashed at once: between two calls another thread may take the interpreter's lock for a while.
 _BODIES = 64

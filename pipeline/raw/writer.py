@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 import polars as pl
 
-from pipeline.protocol.pages import PART_SCHEMA, ArchiveFile, BilledPage, Certificate, SyncSummary, Walk
+from pipeline.protocol.pages import ArchiveFile, BilledPage, Certificate, SyncSummary, Walk
+from pipeline.raw.columns import PART_SCHEMA
 from pipeline.raw.parts import PartName, PartRow, RawStore
 
 

@@ -23,6 +23,6 @@ def write_report(warehouse: Path, out: Path, scope: Scope, *, now: datetime) -> 
     Raises ConfigurationError if there is no such warehouse, source or folder.
     """
     check_output(out, _REPORT)
-    with open_for_reading(warehouse) as connection:
+    with open_for_reading(warehouse, bounded=True) as connection:
         facts = read_facts(connection, scope, now=now)
     write_output(out, render_page(facts, now=now), _REPORT)

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline import __version__
 from pipeline.money.shapley import round_parts
+from pipeline.program import command
 from pipeline.report.chart import draw_spend
 from pipeline.report.dearest import explain_days
 from pipeline.report.facts import Facts
@@ -40,6 +41,7 @@ def render_page(facts: Facts, *, now: datetime) -> str:
     }
     return environment.get_template("page.html").render(
         facts=facts,
+        command=command,
         totals=totals | calls,
         parts=_split_spent(totals),
         unpriced=_name_unpriced(totals),

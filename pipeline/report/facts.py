@@ -10,6 +10,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.report.period_change import PeriodChange, compare_periods, no_parts
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
+from pipeline.sqlfiles.held_views import holding_views
 
 # Made first, in this order; the other files read them.
 _SCOPED = ("report_spending", "report_calls", "report_runs", "report_days")
@@ -45,6 +46,11 @@ def read_facts(connection: Connection, scope: Scope, *, now: datetime) -> Facts:
     if scope.source is not None and scope.source not in sources:
         known = ", ".join(sources) or "none"
         raise ConfigurationError(f"there is no source {scope.source!r} in the warehouse; it holds: {known}")
+    with holding_views(connection, read_sql_files("report").values()):
+        return _read_facts(connection, scope, sources, now=now)
+
+
+def _read_facts(connection: Connection, scope: Scope, sources: list[str], *, now: datetime) -> Facts:
     files = dict(read_sql_files("report"))
     given = {"source": scope.source, "since": scope.since, "until": scope.until}
     _create(connection, files.pop("report_spending"), given)

@@ -48,6 +48,7 @@ _FEES = Column("fee_usd", "Fees in it", "money", adds_up=True, when_null="–")
 _A_RUN = Column("run_usd", "Per run", "money")
 _TOKENS = Column("total_tokens", "Tokens", adds_up=True)
 _UNPRICED = Column("unpriced_tokens", "Unpriced tokens", adds_up=True)
+_SPEND = (_SPENT, _SHARE, _FEES, _RUNS, _A_RUN, _TOKENS)
 _TOOL = Column("name", "Tool", "name")
 _TYPE = Column("type", "Type", "name")
 _COST = Column("cost_usd", "Cost", "money", adds_up=True)
@@ -60,12 +61,7 @@ SPEND = (
         "By customer",
         (
             Column("customer", "Customer", "name", when_null="without one"),
-            _SPENT,
-            _SHARE,
-            _FEES,
-            _RUNS,
-            _A_RUN,
-            _TOKENS,
+            *_SPEND,
             _UNPRICED,
         ),
         has_total=True,
@@ -77,12 +73,7 @@ SPEND = (
             _ASSISTANT,
             Column("name", "Called", "text"),
             _SOURCE,
-            _SPENT,
-            _SHARE,
-            _FEES,
-            _RUNS,
-            _A_RUN,
-            _TOKENS,
+            *_SPEND,
             _UNPRICED,
         ),
         has_total=True,
@@ -93,13 +84,20 @@ SPEND = (
         (
             _MODEL,
             Column("stands_for", "Stands for", "text"),
-            _SPENT,
-            _SHARE,
-            _FEES,
-            _RUNS,
-            _A_RUN,
-            _TOKENS,
+            *_SPEND,
             Column("cached_share", "Cached prompt", "share"),
+            _UNPRICED,
+        ),
+        has_total=True,
+    ),
+    TableLayout(
+        "spend_by_protocol",
+        "By protocol",
+        (
+            Column("protocol", "Protocol", "name"),
+            Column("first_day", "From", "day"),
+            Column("last_day", "To", "day"),
+            *_SPEND,
             _UNPRICED,
         ),
         has_total=True,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipeline.protocol.pages import Protocol, SourceFacts
 
 SAMPLE_SOURCE = "sample"
+# What threads of the sample went on as when they moved; as a user would have it, in a profile of its own.
+MOVED_SOURCE = "sample-responses"
 SAMPLE_KEY = "emulator-key"
 _MASKED = "(set, not shown)"
 _PUBLIC_PARAMS = frozenset({"api-version", "api_version"})
@@ -88,11 +90,11 @@ class Settings:
             return None
         return SourceFacts(**{name: self[name] or None for name in SourceFacts.__struct_fields__})
 
-    def for_sample(self, base_url: str) -> "Settings":
-        """The same settings for the sample server."""
+    def for_sample(self, base_url: str, *, source: str) -> "Settings":
+        """The same settings for one of the two sources of the sample server."""
         sample: dict[str, Any] = {
-            "profile": SAMPLE_SOURCE,
-            "kind": "compatible",
+            "profile": source,
+            "kind": "foundry-responses" if source == MOVED_SOURCE else "compatible",
             "base_url": base_url,
             "api_key": SAMPLE_KEY,
             "api_key_file": None,
@@ -137,6 +139,7 @@ class Settings:
             timeout_s=self["timeout_s"],
             hints=(*kind.hints, *COMMON_HINTS),
             whole_lists=self["whole_lists"],
+            odd_fields=frozenset(self["odd_fields"]),
         )
 
     def no_server(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.errors import ConfigurationError
 from pipeline.protocol.kinds import KINDS
-from pipeline.settings.invocation import SAMPLE_SOURCE, Setting, Settings
+from pipeline.settings.invocation import MOVED_SOURCE, SAMPLE_SOURCE, Setting, Settings
 from pipeline.settings.profiles import (
     CONFIG_FILE,
     CONTENT_KEY_SOURCES,
@@ -162,7 +162,7 @@ def _flag(name: str) -> str:
 
 
 def _profile_of(file: ConfigFile, name: str) -> Profile:
-    if name in file.profiles or name in (DEFAULT_PROFILE, SAMPLE_SOURCE):
+    if name in file.profiles or name in (DEFAULT_PROFILE, SAMPLE_SOURCE, MOVED_SOURCE):
         return file.profiles.get(name, Profile())
     known = ", ".join(sorted(file.profiles)) or "none"
     raise ConfigurationError(f"{CONFIG_FILE} has no profile {name!r} (there is: {known}): add [profiles.{name}]")

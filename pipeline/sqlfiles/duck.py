@@ -31,7 +31,7 @@ def read_frame(connection: Connection, sql: str, parameters: object = None) -> "
 
 def has_rows(connection: Connection, relation: str) -> bool:
     """Whether a relation, with a condition or not, has any row."""
-    return connection.execute(f"select 1 from {relation} limit 1").fetchone() is not None
+    return connection.execute(f"select 1 from {relation} limit 1").fetchall() != []
 
 
 def register(connection: Connection, name: str, frame: HasArrowStream) -> None:

@@ -1,5 +1,6 @@
 """What is charged beside tokens: the fees that ship with the package and those of the user's own file."""
 
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -43,19 +44,30 @@ def own_fees_path(data_dir: Path) -> Path:
 
 def read_fees(own: Path | None = None) -> pl.DataFrame:
     """Grain: fee_id. The shipped fees with the user's own. Raises ConfigurationError naming file, line and column."""
-    shipped_path = resource_path("data", "fees.csv")
-    fees = [_fee_of(row, f"{shipped_path.name}:{line}", origin="shipped") for line, row in read_rows(shipped_path)]
+    if own is None or not own.exists():
+        return _shipped_fees()
+    fees = list(_read_shipped())
     kinds = {fee["kind"] for fee in fees}
-    if own is not None and own.exists():
-        written = read_rows(own, columns=_OWN_COLUMNS)
-        own_fees = [_fee_of(row, f"{own}:{line}", origin="own") for line, row in written]
-        for (line, _), fee in zip(written, own_fees, strict=True):
-            if fee["kind"] not in kinds:
-                known = ", ".join(sorted(kinds))
-                raise ConfigurationError(f"{own}:{line}: no fee is of the kind {fee['kind']!r}; there are: {known}")
-        fees += own_fees
-        check_ids([fee["fee_id"] for fee in fees], own)
+    written = read_rows(own, columns=_OWN_COLUMNS)
+    own_fees = [_fee_of(row, f"{own}:{line}", origin="own") for line, row in written]
+    for (line, _), fee in zip(written, own_fees, strict=True):
+        if fee["kind"] not in kinds:
+            known = ", ".join(sorted(kinds))
+            raise ConfigurationError(f"{own}:{line}: no fee is of the kind {fee['kind']!r}; there are: {known}")
+    fees += own_fees
+    check_ids([fee["fee_id"] for fee in fees], own)
     return frame_of(fees, FEES_SCHEMA)
+
+
+@cache
+def _shipped_fees() -> pl.DataFrame:
+    return frame_of(_read_shipped(), FEES_SCHEMA)
+
+
+@cache
+def _read_shipped() -> tuple[Row, ...]:
+    path = resource_path("data", "fees.csv")
+    return tuple(_fee_of(row, f"{path.name}:{line}", origin="shipped") for line, row in read_rows(path))
 
 
 def _fee_of(row: Row, where: str, *, origin: str) -> Row:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -82,23 +83,31 @@ def read_price_book(own: Path | None = None) -> PriceBook:
 
     Raises ConfigurationError naming file, line and column.
     """
-    shipped_path = resource_path("data", "prices.csv")
-    shipped = read_rows(shipped_path)
-    prices = [_price_of(row, f"{shipped_path.name}:{line}", origin="shipped") for line, row in shipped]
+    if own is None or not own.exists():
+        fees = read_fees(None if own is None else own_fees_path(own.parent))
+        return PriceBook(_shipped_prices(), pl.DataFrame(schema=DISCOUNTS_SCHEMA), fees)
+    prices = list(_read_shipped())
     discounts = list[Row]()
-    if own is not None and own.exists():
-        for line, row in read_rows(own, columns=_OWN_COLUMNS):
-            where = f"{own}:{line}"
-            if row.get("input_usd_per_mtok") or row.get("output_usd_per_mtok"):
-                prices.append(_price_of(row, where, origin="own"))
-            else:
-                discounts.append(_discount_of(row, where))
-        check_ids([row["price_id"] for row in prices] + [row["discount_id"] for row in discounts], own)
-    return PriceBook(
-        frame_of(prices, PRICES_SCHEMA),
-        frame_of(discounts, DISCOUNTS_SCHEMA),
-        read_fees(None if own is None else own_fees_path(own.parent)),
-    )
+    for line, row in read_rows(own, columns=_OWN_COLUMNS):
+        where = f"{own}:{line}"
+        if row.get("input_usd_per_mtok") or row.get("output_usd_per_mtok"):
+            prices.append(_price_of(row, where, origin="own"))
+        else:
+            discounts.append(_discount_of(row, where))
+    check_ids([row["price_id"] for row in prices] + [row["discount_id"] for row in discounts], own)
+    fees = read_fees(own_fees_path(own.parent))
+    return PriceBook(frame_of(prices, PRICES_SCHEMA), frame_of(discounts, DISCOUNTS_SCHEMA), fees)
+
+
+@cache
+def _read_shipped() -> tuple[Row, ...]:
+    path = resource_path("data", "prices.csv")
+    return tuple(_price_of(row, f"{path.name}:{line}", origin="shipped") for line, row in read_rows(path))
+
+
+@cache
+def _shipped_prices() -> pl.DataFrame:
+    return frame_of(_read_shipped(), PRICES_SCHEMA)
 
 
 def _price_of(row: Row, where: str, *, origin: str) -> Row:

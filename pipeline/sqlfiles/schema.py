@@ -13,7 +13,7 @@ import duckdb
 
 from pipeline import __version__
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files, read_stand_ins, views_in_order
-from pipeline.sqlfiles.duck import Connection, quoted, register, unregister
+from pipeline.sqlfiles.duck import Connection, quoted, read_frame, register, unregister
 
 if TYPE_CHECKING:
     from pipeline.sqlfiles.price_book import PriceBook
@@ -56,8 +56,10 @@ _UNITS = {
 
 
 def refresh_prices(connection: Connection, book: "PriceBook") -> None:
-    """Make the price book the one that the views read; the ledger stays as it is."""
+    """Make the price book the one that the views read, where it is another; the ledger stays as it is."""
     for table, frame in (("prices", book.prices), ("price_discounts", book.discounts), ("fees", book.fees)):
+        if read_frame(connection, f"select {', '.join(frame.columns)} from {table}").equals(frame):
+            continue
         register(connection, "price_book", frame)
         connection.execute(f"delete from {table}")
         connection.execute(f"insert into {table} by name select columns(*) from price_book")

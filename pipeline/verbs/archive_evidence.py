@@ -1,12 +1,13 @@
 """What imported archives prove, read from the warehouse: what is missing, and of what nothing tells either way."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.console.tables import count_of
 from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.checks import Finding, run_check
 from pipeline.warehouse.database import open_for_reading
 
 # Of what is missing, these many are named.
@@ -46,6 +47,40 @@ select
     count(*) filter (where state = 'open') as open_runs
 from completeness where source = $source and coalesce(walk_verdict, 'imported') = 'imported' and {_IS_ASKED}
 """
+# What landed and is in no table, whatever was the matter with it.
+_DROPPED = """
+with landed as (
+    select source, resource, thread_id, run_id, max(items) as items
+    from walks
+    where source = $source and verdict = 'imported' and ($imports is null or list_contains($imports, sync_id))
+    group by source, resource, thread_id, run_id
+),
+kept as (
+    select 'runs' as resource, source, thread_id, null as run_id, count(*) as items
+    from runs where source = $source group by source, thread_id
+    union all
+    select 'steps' as resource, source, thread_id, run_id, count(*) as items
+    from run_steps where source = $source group by source, thread_id, run_id
+)
+select coalesce(landed.run_id || ' in ', '') || landed.thread_id || ': ' || (landed.items - coalesce(kept.items, 0))
+    || ' of ' || landed.items || ' ' || landed.resource || ' that were found are in no table' as gap
+from landed
+left join kept on kept.resource = landed.resource and kept.thread_id = landed.thread_id
+    and kept.run_id is not distinct from landed.run_id
+where landed.items > coalesce(kept.items, 0)
+order by gap
+"""
+_TWICE = """
+select run_id || ' is in ' || array_to_string(list(thread_id order by thread_id), ' and in ')
+    || ': one response, counted ' || count(*) || ' times' as gap
+from runs where source = $source and protocol = 'responses'
+group by run_id having count(*) > 1
+order by run_id
+"""
+# Steps whose run is not here make a run as well.
+_SOURCES = """
+select count(distinct source) as sources from (select source from runs union all select source from run_steps)
+"""
 _WORDS = {
     "runs_without_steps": ("run has no steps here", "runs have no steps here"),
     "runs_without_usage": ("run has steps and no usage to compare", "runs have steps and no usage to compare"),
@@ -56,27 +91,33 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of archives: lists that are cut, runs whose steps do not reach their usage, and what nothing tells of."""
+    """Of archives: lists that are cut, runs whose steps do not reach their usage, what nothing tells of, what was found
+    and is in no table, and responses that are there under two threads.
+    """
 
     cut_lists: list[str]
     differences: list[str]
     unproven: dict[str, int]
+    dropped: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
 
     @property
     def is_broken(self) -> bool:
         """Whether something is missing for certain."""
-        return bool(self.cut_lists or self.differences)
+        return bool(self.gaps)
 
     @property
     def gaps(self) -> list[str]:
         """A line for each place where something is missing."""
-        return [*self.cut_lists, *self.differences]
+        return [*self.cut_lists, *self.differences, *self.dropped, *self.twice]
 
     def values(self) -> dict[str, Any]:
         """For machines."""
         return {
             "cut_lists": len(self.cut_lists),
             "usage_differs": len(self.differences),
+            "dropped": len(self.dropped),
+            "runs_in_two_threads": len(self.twice),
             "missing": self.gaps[:NAMED_GAPS],
             "unproven": self.unproven,
         }
@@ -86,6 +127,8 @@ class Evidence:
         counts = [
             (count_of(len(self.cut_lists), "lists"), "cut", self.cut_lists),
             (count_of(len(self.differences), "runs"), "with other usage than their steps", self.differences),
+            (count_of(len(self.dropped), "lists"), "that lost something on their way into the tables", self.dropped),
+            (count_of(len(self.twice), "responses"), "in two threads", self.twice),
         ]
         return "archives are not whole: " + ", ".join(f"{count} {what}" for count, what, found in counts if found)
 
@@ -110,4 +153,16 @@ def read_evidence(warehouse: Path, *, source: str, imports: Collection[str] | No
         cuts = read_frame(connection, _CUT_LISTS, asked)["gap"].to_list()
         differences = read_frame(connection, _DIFFERENCES, asked)["gap"].to_list()
         unproven = read_frame(connection, _UNPROVEN, asked).row(0, named=True)
-    return Evidence(cuts, differences, unproven)
+        dropped = read_frame(connection, _DROPPED, asked)["gap"].to_list()
+        twice = read_frame(connection, _TWICE, {"source": source})["gap"].to_list()
+    return Evidence(cuts, differences, unproven, dropped, twice)
+
+
+def find_shared_runs(warehouse: Path) -> Finding | None:
+    """Runs that the archives have and another source, too."""
+    if not warehouse.exists():
+        return None
+    with open_for_reading(warehouse) as connection:
+        # Most warehouses have one source: to plan the check takes longer than most imports.
+        [(sources,)] = connection.execute(_SOURCES).fetchall()
+        return run_check(connection, "runs_in_two_sources") if sources > 1 else None

@@ -28,12 +28,11 @@ from pipeline.protocol.pages import ArchiveFile, SourceFacts
 from pipeline.raw.parts import IMPORT_KIND, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.prune_record import read_imported
-from pipeline.verbs.archive_evidence import Evidence, read_evidence
+from pipeline.verbs.archive_evidence import Evidence, find_shared_runs, read_evidence
 from pipeline.verbs.progress import LogFormat, Reporter
 from pipeline.verbs.status import print_outcome
 from pipeline.warehouse.background import loading_meanwhile
-from pipeline.warehouse.checks import Finding, run_check
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import staying_open, warehouse_path
 from pipeline.warehouse.loaded_parts import sweep_leftovers
 from pipeline.warehouse.lost_values import LostValue, any_counted, held_parts, lost_since, summary_of, warnings_of
 
@@ -112,13 +111,15 @@ def _import(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: L
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
-    lost = lost_since(warehouse_path(request.data_dir), held)
-    imports = {archive.sync_id for archive in progress.archives}
-    evidence = read_evidence(warehouse_path(request.data_dir), source=request.source, imports=imports)
-    is_whole = not (progress.unrecognised or progress.items_alone or any_counted(lost) or evidence.is_broken)
-    code = 0 if is_whole else IncompleteError.exit_code
-    seconds = clock.monotonic() - started_s
-    _report(reporter, request, progress, (lost, evidence), exit_code=code, as_json=as_json, seconds=seconds)
+    with staying_open(warehouse_path(request.data_dir)):
+        lost = lost_since(warehouse_path(request.data_dir), held)
+        imports = {archive.sync_id for archive in progress.archives}
+        evidence = read_evidence(warehouse_path(request.data_dir), source=request.source, imports=imports)
+        evidence.cut_lists.extend(progress.open_lists)
+        is_whole = not (progress.unrecognised or progress.items_alone or any_counted(lost) or evidence.is_broken)
+        code = 0 if is_whole else IncompleteError.exit_code
+        seconds = clock.monotonic() - started_s
+        _report(reporter, request, progress, (lost, evidence), exit_code=code, as_json=as_json, seconds=seconds)
     return code
 
 
@@ -158,10 +159,11 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
                 new.append(archive)
             else:
                 progress.files_known += 1
-            progress.archives.append(archive)
+            # Under its own name, also where another file had the same content.
+            progress.archives.append(msgspec.structs.replace(archive, file=str(path)))
             progress.files_done += 1
         lander.close(now(), unread=unread_of(new, imported))
-        progress.archives = lander.with_items_alone(progress.archives)
+        progress.archives, progress.open_lists = lander.with_items_alone(progress.archives), lander.open_lists()
 
 
 def _import_on_ray(
@@ -214,13 +216,13 @@ def _report(
     seconds: float,
 ) -> None:
     warehouse = warehouse_path(request.data_dir)
-    _report_unrecognised(reporter, progress)
+    _report_unrecognised(reporter, progress, would="would be" if request.dry_run else "was")
     _report_alone(reporter, progress)
     lost, evidence = found
     for warning in warnings_of(lost):
         reporter.say(warning, level="warning")
     _report_evidence(reporter, evidence)
-    shared = _find_shared_runs(warehouse)
+    shared = find_shared_runs(warehouse)
     if shared is not None:
         reporter.say(shared.message, level="warning")
     if as_json:
@@ -245,19 +247,12 @@ def _report(
     left_out = f", {count_of(progress.left_out, 'other objects')} left out" if progress.left_out else ""
     done = "dry run, nothing was written: would be imported" if request.dry_run else "imported"
     reporter.say(f"{done} into {request.source!r}: {counts}{items}{known}{left_out} in {seconds:.1f} s")
-    if not reporter.quiet and not request.dry_run and warehouse.exists():
-        print_outcome(warehouse, source=request.source)
+    is_something = progress.runs or progress.steps or progress.items or progress.files_known
+    if is_something and not reporter.quiet and not request.dry_run and warehouse.exists():
+        print_outcome(warehouse, sources=[request.source])
 
 
-def _find_shared_runs(warehouse: Path) -> Finding | None:
-    """Runs that the archives have and another source, too."""
-    if not warehouse.exists():
-        return None
-    with open_for_reading(warehouse) as connection:
-        return run_check(connection, "runs_in_two_sources")
-
-
-def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
+def _report_unrecognised(reporter: Reporter, progress: ImportProgress, *, would: str) -> None:
     empty = [
         one.file
         for one in progress.archives
@@ -272,11 +267,9 @@ def _report_unrecognised(reporter: Reporter, progress: ImportProgress) -> None:
         reporter.say(place, level="warning")
     if progress.unrecognised:
         more = f" (the first {_SHOWN} of {len(named):,} reasons are shown; --json has them)" if named[_SHOWN:] else ""
-        rest = "; everything else was imported" if progress.runs or progress.steps or progress.files_known else ""
-        reporter.say(
-            f"not recognised: {count_of(progress.unrecognised, 'places')}{more}{rest or '; nothing was imported'}",
-            level="warning",
-        )
+        rest = "everything else" if progress.runs or progress.steps or progress.files_known else "nothing"
+        places = count_of(progress.unrecognised, "places")
+        reporter.say(f"not recognised: {places}{more}; {rest} {would} imported", level="warning")
 
 
 def _report_alone(reporter: Reporter, progress: ImportProgress) -> None:

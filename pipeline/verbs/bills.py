@@ -163,7 +163,8 @@ def print_day(settings: Settings, on: str, *, as_json: bool) -> None:
         return
     console = stdout_console()
     for line in _day_lines(found, day):
-        console.print(line)
+        # What can be pasted is not folded.
+        console.print(line, soft_wrap=isinstance(line, str))
 
 
 def _read_day(connection: Connection, day: date) -> dict[str, pl.DataFrame]:
@@ -198,9 +199,10 @@ def _day_lines(found: dict[str, pl.DataFrame], day: date) -> list[Any]:
         )
         lines.append(
             f"   in the ledger: {_entries(prices, 'posted_')};"
-            " a new price book does not change them, `prices reprice` does"
+            f" a new price book does not change them, `{command('prices reprice')}` does"
         )
-        lines += ["", "2. How: tokens times price, by price row (`prices explain MODEL --at DATE` shows a row)"]
+        row = command("prices explain MODEL --at DATE")
+        lines += ["", f"2. How: tokens times price, by price row (`{row}` shows one)"]
         lines.append(frame_table(prices))
     if not found["fees"].is_empty():
         lines += [
@@ -210,7 +212,8 @@ def _day_lines(found: dict[str, pl.DataFrame], day: date) -> list[Any]:
         ]
     lines += ["", "3. What the bill says"]
     if bill.is_empty():
-        lines.append("   nothing: import it with `import-usage FILE...` or `import-usage --admin`")
+        either = " or ".join(f"`{command(f'import-usage {what}')}`" for what in ("FILE...", "--admin"))
+        lines.append(f"   nothing: import it with {either}")
     else:
         lines.append(frame_table(bill.drop("explanations")))
         lines += ["", "4. What could explain a difference"]

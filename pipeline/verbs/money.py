@@ -33,10 +33,13 @@ from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.fees import own_fees_path
 from pipeline.sqlfiles.price_book import PriceBook, own_prices_path, read_price_book
 from pipeline.sqlfiles.schema import TABLE_KINDS
-from pipeline.warehouse.checks import Finding, check_grains, run_checks
+from pipeline.warehouse.checks import Finding, check_grains, checking, run_checks
 from pipeline.warehouse.database import open_for_reading, open_for_writing, warehouse_path
 
-_LISTED = ("valid_from", "valid_to", "tier", "sku", "min_input_tokens", "match")
+# What tells most rows of one model apart and what goes in and out come first: the rest may have no room.
+_WHICH = ("tier", "sku", "valid_from")
+_LISTED = ("min_input_tokens", "valid_to", "match")
+_ASKED = ("input", "output", "cached input", "cache write")
 # What is charged for, and the name of its column.
 _RATES = {
     "input": "input_usd_per_mtok",
@@ -64,8 +67,8 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
         print_json({"prices": prices.to_dicts(), "discounts": discounts, "fees": book.fees.to_dicts()})
         return
     console = stdout_console()
-    rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in _RATES.values()]
-    listed = prices.select("model", *rates, *_LISTED, "discount", "origin")
+    rates = [pl.col(name).alias(name.removesuffix("_per_mtok")) for name in map(_RATES.__getitem__, _ASKED)]
+    listed = prices.select("model", *_WHICH, *rates[:2], "provider", *rates[2:], *_LISTED, "discount", "origin")
     console.print(frame_table(listed, title="US dollars per million tokens"))
     if not book.discounts.is_empty():
         console.print(frame_table(book.discounts, title="Discounts on shipped prices"))
@@ -75,7 +78,9 @@ def print_prices(settings: Settings, text: str, *, as_json: bool) -> None:
     console.print(
         f"({count_of(prices.height, 'prices')};"
         f" your own rows and discounts belong into {own_prices_path(settings.data_dir)},"
-        f" your own fees into {own_fees_path(settings.data_dir)})"
+        f" your own fees into {own_fees_path(settings.data_dir)})",
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -126,7 +131,7 @@ def check_warehouse(settings: Settings, request: CheckRequest, *, as_json: bool)
     """Exit code of `check`: 0, or that of CheckFailedError; findings go to stdout, a line each."""
     path = request.budgets or Path(BUDGETS_FILE)
     budgets = read_budgets(path) if request.budgets or path.exists() else []
-    with open_for_reading(warehouse_path(settings.data_dir)) as connection:
+    with open_for_reading(warehouse_path(settings.data_dir), bounded=True) as connection, checking(connection):
         findings = [
             *run_checks(connection),
             *check_grains(connection),

@@ -13,11 +13,10 @@ from pipeline.http.client import ApiClient
 from pipeline.http.event_loop import run_in_loop
 from pipeline.privacy.content import hide_object
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.cursors import PAGE_LIMIT, Ask, ListAnswer, ListWalk, walk_list
+from pipeline.protocol.cursors import CursorProof, walk_list
 from pipeline.protocol.endpoint import check_id
 from pipeline.protocol.json_text import decode_with, repair_json
-from pipeline.protocol.list_heads import decode_list
-from pipeline.protocol.lists import STEPS
+from pipeline.protocol.lists import PAGE_LIMIT, STEPS, Ask, ListAnswer, ListWalk
 from pipeline.protocol.pages import Page, Resource
 from pipeline.protocol.wire import RawPage
 
@@ -101,23 +100,27 @@ def print_list(connected: Connected, segments: Sequence[str], query: ListQuery) 
 
 
 async def _walk(client: ApiClient, segments: Sequence[str], query: ListQuery, walk: ListWalk) -> None:
+    reader = client.endpoint.list_reader()
+
     async def fetch(ask: Ask) -> ListAnswer:
         # limit 1 is the pager's probe; otherwise a person's limit is the size of pages.
         limit = ask.limit if ask.limit != PAGE_LIMIT else query.limit or (PAGE_LIMIT if query.everything else None)
         # The pager asks from the other end; without an order the server's is desc.
         order = query.order if ask.order == "asc" else "desc" if query.order == "asc" else "asc"
         params = replace(query, limit=limit, after=ask.after, order=order).params()
-        answer = await client.get(segments, params, decode=decode_list)
+        answer = await client.get(segments, params, decode=reader.decode)
         page = Page(ask.page_index, ask.after, answer.fetched_at, answer.request_id, answer.body)
-        return ListAnswer(page, answer.value)
+        return ListAnswer(page, answer.value, reader.doubt_of(answer.value))
 
     async with client:
         if query.everything:
-            await walk_list(fetch, walk, whole_lists=client.endpoint.whole_lists)
+            await walk_list(fetch, walk, proof=CursorProof(), whole_lists=client.endpoint.whole_lists)
             return
         answer = await fetch(Ask(0, query.after))
         walk.pages.append(answer.page)
         walk.heads.append(answer.head)
+        if answer.doubt is not None:
+            raise WalkError(f"{client.endpoint.path(segments)}: this page may not be all: {answer.doubt}")
 
 
 def _items_of(page: Page) -> list[bytes]:

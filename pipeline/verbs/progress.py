@@ -74,7 +74,7 @@ class Reporter:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
 
     def say(self, message: str, *, level: str = "info", **fields: Any) -> None:
-        """One message; with --quiet only warnings and errors."""
+        """One message; with --quiet only warnings and errors. It is one line, but for errors that list what to do."""
         if self.quiet and level == "info":
             return
         if self._json:
@@ -82,7 +82,8 @@ class Reporter:
             self._stream.write(json.dumps(record | fields) + "\n")
             self._stream.flush()
         else:
-            self._console.print(plain_text(message if level == "info" else f"{level}: {message}"), markup=False)
+            line = message if level == "error" else message.replace("\n", "\N{REPLACEMENT CHARACTER}")
+            self._console.print(plain_text(line if level == "info" else f"{level}: {line}"), markup=False)
 
     @contextmanager
     def watching(self, meter: Watched) -> Iterator[None]:

@@ -1,17 +1,18 @@
 """What a data folder holds and which settings are in force, told to a person or a machine on stdout."""
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.console.tables import format_decimal, frame_table, stdout_console
+from pipeline.console.tables import count_of, format_decimal, frame_table, stdout_console
 from pipeline.program import command
 from pipeline.raw.places import raw_store
 from pipeline.settings.invocation import Settings
-from pipeline.warehouse.database import warehouse_path
+from pipeline.warehouse.database import open_for_reading, warehouse_path
 from pipeline.warehouse.overview import (
     next_commands,
     read_row_counts,
@@ -21,28 +22,32 @@ from pipeline.warehouse.overview import (
 )
 
 
-def print_outcome(warehouse: Path, *, source: str) -> None:
+def print_outcome(warehouse: Path, *, sources: Sequence[str]) -> None:
     """What came out of a sync: tables, tools, and what to type next, on stdout."""
+    with open_for_reading(warehouse) as connection:
+        counts, tools = read_row_counts(connection), read_top_tools(connection, sources=sources)
+        spent = read_spent(connection, sources=sources)
     console = stdout_console()
     console.print()
-    console.print(frame_table(read_row_counts(warehouse), title="Tables"))
-    console.print()
-    console.print(frame_table(read_top_tools(warehouse, source=source), title="Tools called most"))
-    console.print(f"\n[bold]Spent[/bold]  {_spent(read_spent(warehouse, source=source))}")
+    console.print(frame_table(counts, title="Tables"))
+    if tools.height:
+        console.print()
+        console.print(frame_table(tools, title="Tools called most"))
+    console.print(f"\n[bold]Spent[/bold]  {_spent(spent)}")
     console.print(f"\n[bold]DuckDB file[/bold]  {warehouse}\n\n[bold]Next[/bold]")
-    for line in next_commands():
+    for line in next_commands(moved=len(sources) > 1):
         console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def _spent(spent: dict[str, Any]) -> str:
     """In words: money for tokens, fees beside it, and what is in neither."""
     cost, fees = (_usd(spent[name]) for name in ("cost_usd", "fee_usd"))
-    unknown = {
-        "steps": spent["unpriced_steps"],
-        "rests of runs": spent["unpriced_rests"],
-        "fees": spent["unknown_fees"],
-    }
-    counts = ", ".join(f"{number:,} {noun}" for noun, number in unknown.items() if number)
+    unknown = [
+        (spent["unpriced_steps"], "steps", ""),
+        (spent["unpriced_rests"], "rests", " of runs"),
+        (spent["unknown_fees"], "fees", ""),
+    ]
+    counts = ", ".join(f"{count_of(number, nouns)}{of}" for number, nouns, of in unknown if number)
     return f"{cost} for tokens, {fees} of fees beside it" + (f"; of unknown cost: {counts}" if counts else "")
 
 

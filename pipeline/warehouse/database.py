@@ -1,9 +1,7 @@
 """The DuckDB warehouse: opened only to load or to read, by whichever process may."""
 
 import contextlib
-import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +15,16 @@ from pipeline.errors import ConfigurationError, WarehouseLockedError
 from pipeline.program import command
 from pipeline.sqlfiles.duck import Connection, first_line, quoted
 from pipeline.sqlfiles.schema import SCHEMA_VERSION, make_warehouse, refresh_prices, renew_views
-from pipeline.storage.private_files import keep_private, make_private_folder
+from pipeline.storage.private_files import keep_private
 from pipeline.storage.writer_lock import only_writer
+from pipeline.warehouse.spilling import (
+    BACKGROUND_MEMORY,
+    LOADING_MEMORY,
+    MEMORY_VARIABLE,
+    bounding,
+    connect_bounded,
+    sweep_spilled,
+)
 
 # A duckdb 1.5 command line opens files of this version, whichever library wrote them.
 STORAGE_VERSION = "v1.5.0"
@@ -28,11 +34,6 @@ _STORAGE = f"storage_version '{STORAGE_VERSION}', row_group_size 8192"
 DAMAGED = ".damaged"
 _RETRY_WAIT_S = 0.2
 _READ_WAIT_S = 5.0
-# What a load may hold of DuckDB's, beside its frames: more is somewhat faster, and grows with the warehouse. Less while
-# others fetch: what finds that too small, the load at the end of a sync takes.
-_MEMORY = "256MB"
-_BACKGROUND_MEMORY = "128MB"
-MEMORY_VARIABLE = "PIPELINE_LOAD_MEMORY"
 _INTERRUPTED = "Query interrupted"
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -54,8 +55,8 @@ def warehouse_path(data_dir: Path) -> Path:
 
 
 @contextlib.contextmanager
-def open_for_reading(path: Path) -> Iterator[Connection]:
-    """A read-only connection in UTC.
+def open_for_reading(path: Path, *, bounded: bool = False) -> Iterator[Connection]:
+    """A read-only connection in UTC; `bounded` for what reads all of it, in little memory.
 
     Raises ConfigurationError if there is no warehouse of this version, WarehouseLockedError if a process writes to it.
     """
@@ -69,7 +70,15 @@ def open_for_reading(path: Path) -> Iterator[Connection]:
     with _heeding_interruption(), _retrying(path, wait_s=_READ_WAIT_S, attempt=attach) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check_version(connection, path)
-        yield connection
+        with bounding(connection, path) if bounded else contextlib.nullcontext():
+            yield connection
+
+
+@contextlib.contextmanager
+def staying_open(path: Path) -> Iterator[None]:
+    """Inside the block a warehouse, where there is one, costs little to open for reading: it is opened once."""
+    with open_for_reading(path) if path.exists() else contextlib.nullcontext():
+        yield
 
 
 @contextlib.contextmanager
@@ -126,20 +135,10 @@ def find_holder(message: str) -> Holder | None:
     return Holder(int(match["pid"]), match["program"]) if match else None
 
 
-def _connect(path: Path, memory: str = _MEMORY) -> Connection:
-    """A connection for a load: in bounded memory, with a folder of its owner's to put aside what does not fit."""
-    make_private_folder(_spill_folder(path))
-    limit = os.environ.get(MEMORY_VARIABLE, memory)
-    try:
-        return duckdb.connect(config={"memory_limit": limit, "temp_directory": str(_spill_folder(path))})
-    except duckdb.Error as error:
-        raise ConfigurationError(f"{MEMORY_VARIABLE} = {limit!r}: {first_line(error)}; an example is 512MB") from error
-
-
 def _attach(path: Path, *, unlogged: bool = False, in_background: bool = False) -> Connection:
     """The warehouse attached for writing; `unlogged` for a file that nobody sees before it is whole."""
     is_new = not path.exists()
-    connection = _connect(path, _BACKGROUND_MEMORY if in_background else _MEMORY)
+    connection = connect_bounded(path, BACKGROUND_MEMORY if in_background else LOADING_MEMORY)
     options = f"{_STORAGE}, recovery_mode no_wal_writes" if unlogged else _STORAGE
     try:
         connection.execute(f"attach {quoted(str(path))} as warehouse ({options})")
@@ -154,7 +153,7 @@ def _attach(path: Path, *, unlogged: bool = False, in_background: bool = False) 
 
 def _attach_copy(path: Path) -> Connection:
     """A copy beside the warehouse. The original stays attached, so that no process writes to it meanwhile."""
-    connection = _connect(path)
+    connection = connect_bounded(path, LOADING_MEMORY)
     try:
         connection.execute(f"attach {quoted(str(path))} as original (read_only)")
         connection.execute(f"attach {quoted(str(_beside(path)))} as warehouse ({_STORAGE})")
@@ -237,11 +236,11 @@ def _only_writer(path: Path, *, wait_s: float) -> Iterator[None]:
     with only_writer(path, wait_s=wait_s):
         for left in (_beside(path), _wal(_beside(path))):
             left.unlink(missing_ok=True)
-        _sweep_spilled(path)
+        sweep_spilled(path, _beside(path))
         try:
             yield
         finally:
-            _sweep_spilled(path)
+            sweep_spilled(path, _beside(path))
 
 
 @contextlib.contextmanager
@@ -275,15 +274,6 @@ def _heeding_interruption() -> Iterator[None]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
-
-
-def _sweep_spilled(path: Path) -> None:
-    for folder in (_spill_folder(path), _spill_folder(_beside(path))):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _spill_folder(path: Path) -> Path:
-    return path.with_name(f"{path.name}.spill")
 
 
 def _replace(path: Path) -> None:

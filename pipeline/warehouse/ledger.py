@@ -77,7 +77,7 @@ posted as (
 )
 select posted.source, posted.thread_id, posted.run_id
 from posted
-left join price_periods
+left join price_periods_of('named_runs') as price_periods
     on price_periods.source = posted.source
     and price_periods.model = posted.model
     and price_periods.tier = posted.tier

@@ -15,7 +15,7 @@ from pipeline.flatten.part_frames import Frames, frames_of
 from pipeline.raw.parts import Part, PartName, RawStore, batches_of
 from pipeline.raw.prune_record import forget_pruned
 from pipeline.sqlfiles.duck import Connection, frame_views, let_go, read_frame
-from pipeline.warehouse.database import open_for_reading, open_for_writing, open_new
+from pipeline.warehouse.database import open_for_reading, open_for_writing, open_new, staying_open
 from pipeline.warehouse.ledger import drop_unfinished, keep_ledger
 from pipeline.warehouse.loaded_parts import each_walk_once, refuse_if_parts_are_gone, refuse_if_pruned
 from pipeline.warehouse.part_rewriting import leave_out_again
@@ -69,6 +69,21 @@ def load_new_parts(
             if loaded is not None:
                 loaded(count)
     return count
+
+
+@contextlib.contextmanager
+def all_loaded(store: RawStore, path: Path, *, wait_s: float) -> Iterator[None]:
+    """Inside the block the warehouse has every part that had landed, and costs little to open for reading.
+
+    Raises as `load_new_parts`.
+    """
+    with staying_open(path):
+        if not find_new_parts(store, path):
+            yield
+            return
+    load_new_parts(store, path, wait_s=wait_s)
+    with staying_open(path):
+        yield
 
 
 @contextlib.contextmanager

@@ -26,6 +26,20 @@ group by all
 order by is_counted desc, rejects desc, resource, place
 """
 _TABLES = ("rejects", "walks", "syncs")
+# What the walks of a sync lost, and what earlier ones lost of the same threads that was not fetched again since: of
+# steps all that stands, of runs what is in the last list that had any.
+_VISITED = """
+source = $source and (
+    sync_id = $sync_id
+    or (resource = 'steps' and thread_id in (select thread_id from walks where sync_id = $sync_id))
+    or walk_id in (
+        select arg_max(walk_id, started_at) from walks
+        where source = $source and resource = 'runs' and verdict <> 'imported' and items > 0
+            and thread_id in (select thread_id from walks where sync_id = $sync_id)
+        group by thread_id
+    )
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +65,10 @@ class LostValue:
         )
 
 
-def lost_by_sync(warehouse: Path, sync_id: str) -> list[LostValue]:
-    """What walks of a sync lost."""
+def lost_by_sync(warehouse: Path, sync_id: str, *, source: str) -> list[LostValue]:
+    """What is lost of the threads that a sync visited, by itself or by those before it."""
     with open_for_reading(warehouse) as connection:
-        return read_lost(connection, "sync_id = $sync_id", {"sync_id": sync_id})
+        return read_lost(connection, _VISITED, {"sync_id": sync_id, "source": source})
 
 
 def lost_since(warehouse: Path, parts: Collection[str]) -> list[LostValue]:

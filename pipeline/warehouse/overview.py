@@ -12,7 +12,7 @@ from pipeline.program import command
 from pipeline.protocol.wire import TERMINAL_SQL
 from pipeline.raw.parts import RawStore
 from pipeline.sqlfiles.catalog import read_sql_files
-from pipeline.sqlfiles.duck import read_frame
+from pipeline.sqlfiles.duck import Connection, read_frame
 from pipeline.warehouse.database import open_for_reading
 
 # Tables of interest to a person, in the order of the flow.
@@ -65,9 +65,11 @@ order by source
 """
 
 _TOP_TOOLS = """
-select name, type, calls, failures, round(cost_usd, 4) as cost_usd
+select name, type, cast(sum(calls) as bigint) as calls, cast(sum(failures) as bigint) as failures,
+    round(sum(cost_usd), 4) as cost_usd
 from tool_usage
-where source = $source
+where source in (select unnest($sources))
+group by name, type
 order by calls desc, name
 limit 10
 """
@@ -78,7 +80,7 @@ select sum(cost_usd) as cost_usd, sum(fee_usd) as fee_usd,
     count(*) filter (where unpriced_reason is not null and kind = 'run_rest') as unpriced_rests,
     count(*) filter (where kind = 'fee' and fee_usd is null) as unknown_fees
 from spending
-where source = $source
+where source in (select unnest($sources))
 """
 
 
@@ -118,32 +120,30 @@ def read_status(store: RawStore, warehouse: Path) -> Status:
     return Status(warehouse, warehouse.stat().st_size, len(parts), waiting, sources)
 
 
-def read_row_counts(warehouse: Path) -> pl.DataFrame:
+def read_row_counts(connection: Connection) -> pl.DataFrame:
     """Tables with their rows and what they are; grain: table."""
     tables = read_sql_files("tables")
     selects = [f"select '{name}' as table_name, count(*) as rows from {name}" for name in _TABLES]
-    with open_for_reading(warehouse) as connection:
-        counts = read_frame(connection, " union all ".join(selects))
+    counts = read_frame(connection, " union all ".join(selects))
     summaries = [re.split("[;:,.]", tables[name].summary)[0] for name in counts["table_name"]]
     return counts.with_columns(pl.Series("what", summaries))
 
 
-def read_top_tools(warehouse: Path, *, source: str) -> pl.DataFrame:
+def read_top_tools(connection: Connection, *, sources: Sequence[str]) -> pl.DataFrame:
     """The ten tools called most, with their failures and cost; grain: name, type."""
-    with open_for_reading(warehouse) as connection:
-        return read_frame(connection, _TOP_TOOLS, {"source": source})
+    return read_frame(connection, _TOP_TOOLS, {"sources": list(sources)})
 
 
-def read_spent(warehouse: Path, *, source: str) -> dict[str, Any]:
-    """What a source has cost, the fees beside it, and how much of both is unknown."""
-    with open_for_reading(warehouse) as connection:
-        return read_frame(connection, _SPENT, {"source": source}).row(0, named=True)
+def read_spent(connection: Connection, *, sources: Sequence[str]) -> dict[str, Any]:
+    """What sources have cost, the fees beside it, and how much of both is unknown."""
+    return read_frame(connection, _SPENT, {"sources": list(sources)}).row(0, named=True)
 
 
-def next_commands(named: Sequence[str] = ("spend_by_model", "top_tools", "completeness_summary")) -> list[str]:
-    """What to type after a sync."""
+def next_commands(*, moved: bool = False) -> list[str]:
+    """What to type after a sync; `moved`: it brought what was before a move and what came after it."""
+    named = ("spend_by_model", "top_tools", "completeness_summary")
     return [
-        *(command(f"query {name}") for name in named),
+        *(command(f"query {name}") for name in (("spend_by_protocol", *named) if moved else named)),
         command('query "select model, sum(cost_usd) as usd from run_costs group by model order by usd desc"'),
         command("status"),
     ]

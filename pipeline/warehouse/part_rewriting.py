@@ -11,7 +11,8 @@ from pipeline.flatten.cache import FlatStore
 from pipeline.privacy.content import HASHED, asking, hide_certificate, hide_id, hide_list
 from pipeline.privacy.forget_record import Forgotten, read_forgotten
 from pipeline.privacy.hiding import ContentKey
-from pipeline.protocol.pages import PART_SCHEMA, ArchiveFile, Certificate, Resource, SyncSummary
+from pipeline.protocol.pages import ArchiveFile, Certificate, Resource, SyncSummary
+from pipeline.raw.columns import PART_SCHEMA
 from pipeline.raw.parts import PartName, RawStore
 
 # What answers are known by.

@@ -33,9 +33,12 @@ _STORE = (
     "insert into stored_runs select source, thread_id, run_id from runs_of_slice",
     # They were worked out before the ledger had them.
     "insert into stored_costs by name select columns(* exclude (is_posted)), true as is_posted from costs_at_work",
-    "insert into stored_calls by name select columns(*)"
-    " from worked_calls('calls_at_work', 'steps_at_work', 'runs_at_work', 'costs_at_work')",
 )
+# Mostly planning, which is for nothing where there are no calls.
+_STORE_CALLS = """
+insert into stored_calls by name
+select columns(*) from worked_calls('calls_at_work', 'steps_at_work', 'runs_at_work', 'costs_at_work')
+"""
 
 
 def work_out(connection: Connection, runs: str) -> Iterator[None]:
@@ -62,6 +65,8 @@ def store_work(connection: Connection) -> None:
     """Store what `work_out` has just worked out, of runs of which nothing is stored and all is in the ledger."""
     for statement in _STORE:
         connection.execute(statement)
+    if has_rows(connection, "calls_at_work"):
+        connection.execute(_STORE_CALLS)
 
 
 def drop_stored(connection: Connection, runs: str) -> None:

@@ -1,6 +1,6 @@
 -- Runs whose stored costs are not what their steps and the ledger make them: `load --rebuild` stores them anew.
 -- severity: fail
--- reads: stored_runs, stored_costs, runs, run_steps, price_periods, cost_ledger
+-- reads: stored_runs, stored_costs, runs, run_steps, prices, price_discounts, model_names, source_providers, cost_ledger
 with both_rows as (
     select columns(*), 1 as side
     from stored_costs

@@ -41,20 +41,46 @@ carrying_steps as (
         rows between 1 following and unbounded following
     )
 ),
+-- Texts become sizes and signs before anything is joined: a join would carry them.
+read_calls as (
+    select
+        source,
+        thread_id,
+        run_id,
+        step_id,
+        call_index,
+        tool_call_id,
+        type,
+        name,
+        text_bytes(arguments) as arguments_bytes,
+        text_bytes(output) as output_bytes,
+        child_thread_id,
+        child_run_id,
+        error is not null or coalesce(status in ('failed', 'incomplete'), false) as says_failed,
+        -- Parsing every output would be slow: only text that can be such an object is parsed.
+        case
+            when starts_with(ltrim(output), '{') and contains(output, '"error"')
+            then json_extract_string(try_cast(output as json), '$.error')
+        end not in ('', 'false', '0', '[]', '{}')
+        or is_hidden_as(output, 'error') as is_error,
+        contains(output, 'Traceback (most recent call last)') or is_hidden_as(output, 'traceback') as is_traceback,
+        output is null as is_unanswered
+    from query_table(calls_of)
+),
 sized_calls as materialized (
     select
-        tool_calls.source,
-        tool_calls.thread_id,
-        tool_calls.run_id,
-        tool_calls.step_id,
-        tool_calls.call_index,
-        tool_calls.tool_call_id,
-        tool_calls.type,
-        tool_calls.name,
-        text_bytes(tool_calls.arguments) as arguments_bytes,
-        text_bytes(tool_calls.output) as output_bytes,
-        tool_calls.child_thread_id,
-        tool_calls.child_run_id,
+        calls.source,
+        calls.thread_id,
+        calls.run_id,
+        calls.step_id,
+        calls.call_index,
+        calls.tool_call_id,
+        calls.type,
+        calls.name,
+        calls.arguments_bytes,
+        calls.output_bytes,
+        calls.child_thread_id,
+        calls.child_run_id,
         run_steps.step_index,
         case
             when run_steps.type in ('response', 'turn') then null
@@ -63,42 +89,29 @@ sized_calls as materialized (
                 - epoch(run_steps.created_at)
         end as duration_s,
         coalesce(runs.protocol, 'assistants') = 'assistants' as is_classic,
-        not is_classic
-        and (
-            tool_calls.error is not null
-            or coalesce(tool_calls.status in ('failed', 'incomplete'), false)
-        ) as has_failed,
-        -- Parsing every output would be slow: only text that can be such an object is parsed.
         case
-            when starts_with(ltrim(tool_calls.output), '{') and contains(tool_calls.output, '"error"')
-            then json_extract_string(try_cast(tool_calls.output as json), '$.error')
-        end as output_error,
-        case
-            when has_failed then 'call_failed'
+            when not is_classic and calls.says_failed then 'call_failed'
             when is_classic and (run_steps.status = 'failed' or run_steps.last_error_code is not null) then 'step_failed'
             when is_classic and run_steps.status = 'expired' then 'step_expired'
-            when tool_calls.type = 'code_interpreter' and contains(tool_calls.output, 'Traceback (most recent call last)')
-            then 'traceback'
-            when tool_calls.type = 'code_interpreter' and is_hidden_as(tool_calls.output, 'traceback') then 'traceback'
-            when output_error not in ('', 'false', '0', '[]', '{}') then 'error_output'
-            when is_hidden_as(tool_calls.output, 'error') then 'error_output'
+            when calls.type = 'code_interpreter' and calls.is_traceback then 'traceback'
+            when calls.is_error then 'error_output'
             when
                 is_classic
-                and tool_calls.type in ('function', 'mcp')
-                and tool_calls.output is null
+                and calls.type in ('function', 'mcp')
+                and calls.is_unanswered
                 and runs.status in ('expired', 'failed', 'incomplete')
             then 'unanswered'
         end as failure
-    from query_table(calls_of) as tool_calls
+    from read_calls as calls
     left join query_table(steps_of) as run_steps
-        on run_steps.source = tool_calls.source
-        and run_steps.thread_id = tool_calls.thread_id
-        and run_steps.run_id = tool_calls.run_id
-        and run_steps.step_id = tool_calls.step_id
+        on run_steps.source = calls.source
+        and run_steps.thread_id = calls.thread_id
+        and run_steps.run_id = calls.run_id
+        and run_steps.step_id = calls.step_id
     left join query_table(runs_of) as runs
-        on runs.source = tool_calls.source
-        and runs.thread_id = tool_calls.thread_id
-        and runs.run_id = tool_calls.run_id
+        on runs.source = calls.source
+        and runs.thread_id = calls.thread_id
+        and runs.run_id = calls.run_id
 ),
 step_calls as (
     select

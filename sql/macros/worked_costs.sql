@@ -1,7 +1,7 @@
 -- What the usage of some runs and steps cost, worked out: `runs_of` and `steps_of` name relations with the columns of runs and of run_steps.
 -- grain: source, thread_id, run_id, step_id
 -- units: US dollars, exact to 12 decimals; tokens as the server counted them; created_on is a UTC date
--- reads: price_periods, cost_ledger
+-- reads: prices, price_discounts, model_names, source_providers, cost_ledger
 -- The steps of a run must all be there: its rest is what they do not tell. usage_costs says what the columns mean.
 create or replace macro worked_costs(runs_of, steps_of) as table
 with step_sums as (
@@ -193,7 +193,7 @@ step_prices as (
         and cost_ledger.thread_id = steps.thread_id
         and cost_ledger.run_id = steps.run_id
         and cost_ledger.step_id = steps.step_id
-    left join price_periods
+    left join price_periods_of(runs_of) as price_periods
         on price_periods.source = steps.source
         and price_periods.model = steps.model
         and price_periods.tier = steps.tier

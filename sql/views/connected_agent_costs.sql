@@ -1,6 +1,6 @@
 -- Calls of connected agents, each beside the run it started and what that run cost.
 -- grain: source, thread_id, run_id, step_id, call_index
--- units: US dollars, exact to 12 decimals
+-- units: US dollars, exact to 12 decimals; created_on is a UTC date
 -- reads: tool_call_costs, tool_calls, lone_runs, run_costs
 -- A child's tokens are not in the parent's step: call_cost_usd is the parent's own share, child_cost_usd is the child's run,
 -- which counts as a run of its own everywhere else. Adding the two here and the runs there would charge it twice. A child
@@ -34,6 +34,7 @@ select
     tool_call_costs.assistant_id,
     tool_call_costs.name,
     tool_call_costs.created_at,
+    tool_call_costs.created_on,
     tool_call_costs.cost_usd as call_cost_usd,
     agent_calls.child_thread_id,
     agent_calls.child_run_id,

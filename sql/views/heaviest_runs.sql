@@ -1,6 +1,6 @@
 -- The dearest one per cent of each source's runs, at least one.
 -- grain: source, thread_id, run_id
--- units: US dollars, exact to 12 decimals; cost_rank from 1, the dearest
+-- units: US dollars, exact to 12 decimals; cost_rank from 1, the dearest; created_on is a UTC date
 -- reads: run_costs
 -- One per cent of the runs whose cost is known and above 0 (priced_runs), rounded up. cost_share is the run's part of
 -- the source's whole cost, from 0 to 1.
@@ -13,6 +13,7 @@ select
     model,
     status,
     created_at,
+    created_on,
     row_number() over (partition by source order by cost_usd desc, thread_id, run_id) as cost_rank,
     count(*) over (partition by source) as priced_runs,
     steps,

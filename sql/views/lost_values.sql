@@ -47,7 +47,7 @@ select
     (places.field = '' and places.reason not like 'text that is not Unicode%')
     or regexp_matches(places.field, '^usage(\.|$)')
     or regexp_matches(places.field, '(^|\.)(id|[a-z_]+_id|[a-z_]+_at|model|service_tier|status|type|name)$')
-    or regexp_matches(places.field, '^step_details(\.tool_calls(\[\*\])?)?$') as is_counted,
+    or regexp_matches(places.field, '^(step_details(\.tool_calls(\[\*\])?)?|output(\[\*\])?)$') as is_counted,
     exists (
         select 1
         from odd_fields

@@ -1,6 +1,6 @@
 -- Tool calls that repeat an earlier call of the same run: same tool, same arguments, text for text.
 -- grain: source, thread_id, run_id, step_id, call_index
--- units: US dollars, exact to 12 decimals; repetition counts from 1 for the second call
+-- units: US dollars, exact to 12 decimals; repetition counts from 1 for the second call; created_on is a UTC date
 -- reads: tool_calls, run_steps, tool_call_costs
 -- Calls without arguments (file search, retrieval) cannot be compared and are left out.
 create or replace view repeated_tool_calls as
@@ -45,6 +45,7 @@ select
     tool_call_costs.name,
     ordered_calls.arguments,
     tool_call_costs.created_at,
+    tool_call_costs.created_on,
     ordered_calls.repetition,
     ordered_calls.first_step_id,
     ordered_calls.first_call_index,

@@ -1,11 +1,12 @@
 -- What each run cost: the exact sum of its steps and of the rest that no step tells, beside what says how much of it is known.
 -- grain: source, thread_id, run_id
--- units: US dollars, exact to 12 decimals; tokens are the sums over the steps and the rest
+-- units: US dollars, exact to 12 decimals; tokens are the sums over the steps and the rest; created_on is a UTC date
 -- reads: usage_costs, tool_fees, runs
 -- cost_usd sums what is known; unpriced_steps have no cost (usage unknown, or no price for the model), and unpriced_rests is 1
 -- where the rest has none. A step that tells only a total is neither priced nor unpriced where the rest has its tokens by kind. unattributed_tokens and unattributed_cost_usd are the rest's part: the run's own usage beyond its
 -- steps' (null: the steps tell all). They are in the run's tokens and in cost_usd.
 -- fee_usd, what tools cost beside tokens, is not; unknown_fees counts those that nobody knows.
+-- created_on is the run's day: spend by the day of each step is in daily_spend.
 -- Steps whose run is not in the warehouse still make a run here, so that no money is lost.
 create or replace view run_costs as
 with usage_sums as (
@@ -47,6 +48,7 @@ select
     runs.model,
     runs.status,
     coalesce(runs.created_at, usage_sums.first_used_at) as created_at,
+    cast(coalesce(runs.created_at, usage_sums.first_used_at) at time zone 'UTC' as date) as created_on,
     -- A run without a row of sums has no steps: here 0 is the count, not a missing value.
     coalesce(usage_sums.steps, 0) as steps,
     coalesce(usage_sums.priced_steps, 0) as priced_steps,

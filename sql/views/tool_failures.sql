@@ -1,6 +1,6 @@
 -- Tool calls that failed, each with the reason.
 -- grain: source, thread_id, run_id, step_id, call_index
--- units: instants are UTC
+-- units: instants are UTC; created_on is a UTC date
 -- reads: tool_call_costs, tool_calls, run_steps, runs
 -- reason: step_failed, step_expired, traceback (code interpreter logs), error_output (the output is a JSON object with a
 -- filled `error`), unanswered (a function, or an mcp call that waited for approval, whose run
@@ -20,6 +20,7 @@ select
     tool_call_costs.type,
     tool_call_costs.name,
     run_steps.created_at,
+    tool_call_costs.created_on,
     tool_call_costs.failure as reason,
     run_steps.status as step_status,
     runs.status as run_status,

@@ -1,6 +1,6 @@
 -- Runs that were paid for and came to nothing: expired, failed, cancelled or incomplete.
 -- grain: source, thread_id, run_id
--- units: US dollars, exact to 12 decimals; tokens are the sums over the steps and the rest
+-- units: US dollars, exact to 12 decimals; tokens are the sums over the steps and the rest; created_on is a UTC date
 -- reads: run_costs, runs
 -- Runs that used tokens without a known price are here too, with no cost.
 create or replace view unfinished_run_costs as
@@ -12,6 +12,7 @@ select
     run_costs.model,
     run_costs.status,
     run_costs.created_at,
+    run_costs.created_on,
     runs.last_error_code,
     runs.last_error_message,
     runs.incomplete_reason,

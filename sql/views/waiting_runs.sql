@@ -1,6 +1,6 @@
 -- Runs that waited for tool outputs, and turns that waited for anybody, when they were last seen.
 -- grain: source, thread_id, run_id
--- units: US dollars, exact to 12 decimals; instants are UTC
+-- units: US dollars, exact to 12 decimals; instants are UTC; created_on is a UTC date
 -- reads: runs, run_costs, tool_calls
 -- waiting_calls are the calls of functions, and of mcp tools that wait for approval, that have no output yet; also those that only
 -- the run's required_action names. waiting_names are their names in order of the alphabet.
@@ -68,6 +68,7 @@ select
     runs.assistant_id,
     runs.model,
     runs.created_at,
+    run_costs.created_on,
     runs.expires_at,
     runs.observed_at,
     coalesce(waiting_calls.calls, 0) as waiting_calls,

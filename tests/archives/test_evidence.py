@@ -1,21 +1,27 @@
 """What archives prove: that a list is whole, or that something is missing, which is named, counted, and exit 4."""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from duckdb import connect
 
 from pipeline.archives.landing import ArchiveLander
 from pipeline.archives.ranges import hash_file
 from pipeline.archives.unread import unread_of
 from pipeline.protocol.pages import ArchiveFile
 from pipeline.raw.parts import IMPORT_KIND, RawStore, new_sync_id
+from pipeline.raw.places import raw_store
 from pipeline.verbs.archive_evidence import Evidence, read_evidence
+from pipeline.verbs.archive_import import ImportRequest, import_archives
 from pipeline.warehouse.checks import run_check, run_checks
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts, rebuild
+from pipeline.warehouse.overview import read_status
+from tests.answered import response
 from tests.archived import (
     NOW,
     JsonObject,
@@ -28,6 +34,7 @@ from tests.archived import (
     step_object,
     write_json,
 )
+from tests.attached import looking_into
 from tests.syncs import read_all, run_cli
 
 RUN = run_object()
@@ -44,14 +51,44 @@ def evidence_of(folder: Path, *documents: Any, apart: bool = False) -> Evidence:
     return read_evidence(warehouse_path(folder / "data"), source="archive")
 
 
+def exit_code_of(folder: Path, *names: str) -> int:
+    """Of an import of these files; what it says to a machine is on stdout, what it warns of on stderr."""
+    request = ImportRequest([str(folder / name) for name in names], "archive", folder / "data")
+    return import_archives(request, quiet=False, as_json=True, log_format="text")
+
+
+def of_thread(document: Any, number: int) -> Any:
+    """The same of another thread and run."""
+    text = json.dumps(document).replace("thread_1", f"thread_{number}_").replace("run_1", f"run_{number}_")
+    return json.loads(text)
+
+
+def import_kinds(folder: Path, kinds: Mapping[str, Sequence[Any]], *, apart: bool = False) -> Evidence:
+    """Of an import of the documents of all kinds, each of a thread of its own; `apart` of the first of each, ..."""
+    rounds = max(map(len, kinds.values())) if apart else 1
+    for turn in range(rounds):
+        files = [
+            write_json(folder / f"{turn}-{number}-{place}.json", of_thread(document, number))
+            for number, documents in enumerate(kinds.values())
+            for place, document in enumerate(documents[turn : turn + 1] if apart else documents)
+        ]
+        import_here(folder / "data", *files, now=NOW + timedelta(minutes=turn))
+    return read_evidence(warehouse_path(folder / "data"), source="archive")
+
+
+def states(folder: Path) -> dict[str, str]:
+    """Of each run by its id."""
+    return dict(read_all(folder / "data", "select run_id, state from completeness"))
+
+
 def is_failing(folder: Path, check: str) -> bool:
-    with open_for_reading(warehouse_path(folder / "data")) as connection:
+    with looking_into(warehouse_path(folder / "data")) as connection:
         finding = run_check(connection, check)
     return finding is not None and finding.level == "fail"
 
 
 def failing_checks(folder: Path) -> set[str]:
-    with open_for_reading(warehouse_path(folder / "data")) as connection:
+    with looking_into(warehouse_path(folder / "data")) as connection:
         return {finding.name for finding in run_checks(connection) if finding.level == "fail"}
 
 
@@ -65,19 +102,30 @@ CUT: dict[str, list[Any]] = {
     "no run": [envelope(NEWEST, has_more=True)],
     "a recording": [RUN, recording(exchange(PATH, envelope(NEWEST, has_more=True)))],
     "an empty page that says more": [RUN, recording(exchange(PATH, envelope([], has_more=True)))],
-    "an item that could not be read": [RUN, envelope([*STEPS, {"id": 1}])],
+    "an item that could not be read": [RUN, envelope([*STEPS, {"id": [1]}])],
+    "an error in place of an item": [
+        RUN,
+        envelope([*STEPS, {"error": {"message": "timed out", "type": "server_error"}}]),
+    ],
     "a page after one that is not here": [RUN, recording(exchange(f"{PATH}?after=step_z", envelope(STEPS)))],
 }
 
 
-@pytest.mark.parametrize("kind", CUT)
-def test_a_list_of_steps_that_goes_on_where_nothing_is_is_cut(tmp_path: Path, kind: str) -> None:
-    evidence = evidence_of(tmp_path, *CUT[kind])
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evidence]:
+    folder = tmp_path_factory.mktemp("cut")
+    return folder, import_kinds(folder, CUT)
 
-    assert len(evidence.cut_lists) == 1
-    assert "steps of run_1 in thread_1" in evidence.cut_lists[0]
-    assert is_failing(tmp_path, "lists_cut")
-    assert read_all(tmp_path / "data", "select distinct state from completeness") in ([("list_cut",)], [])
+
+@pytest.mark.parametrize("kind", CUT)
+def test_a_list_of_steps_that_goes_on_where_nothing_is_is_cut(cut: tuple[Path, Evidence], kind: str) -> None:
+    folder, evidence = cut
+    number = list(CUT).index(kind)
+
+    assert len(evidence.cut_lists) == len(CUT)
+    assert len([line for line in evidence.cut_lists if f"steps of run_{number}_ in thread_{number}_" in line]) == 1
+    assert is_failing(folder, "lists_cut")
+    assert states(folder).get(f"run_{number}_", "list_cut") == "list_cut"
 
 
 FOLLOWED: dict[str, list[Any]] = {
@@ -93,13 +141,12 @@ FOLLOWED: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "one after another"])
-@pytest.mark.parametrize("kind", FOLLOWED)
-def test_a_list_that_goes_on_in_another_page_is_not_cut(tmp_path: Path, kind: str, apart: bool) -> None:
-    evidence = evidence_of(tmp_path, *FOLLOWED[kind], apart=apart)
+def test_a_list_that_goes_on_in_another_page_is_not_cut(tmp_path: Path, apart: bool) -> None:
+    evidence = import_kinds(tmp_path, FOLLOWED, apart=apart)
 
     assert evidence.gaps == []
     assert failing_checks(tmp_path) == set()
-    assert read_all(tmp_path / "data", "select state from completeness") == [("complete",)]
+    assert states(tmp_path) == {f"run_{number}_": "complete" for number in range(len(FOLLOWED))}
 
 
 @pytest.mark.parametrize(
@@ -139,28 +186,35 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("entries", "state"),
-    [
-        (WHOLE, "no_usage"),
-        ([at(exchange(PATH, envelope(STEPS)), 5)], "no_usage"),
-        ([at(exchange(PATH, envelope([])), 5)], "no_usage"),
-        (WHOLE[:1], "list_cut"),
-        (WHOLE[1:], "list_cut"),
-        ([at(exchange(PATH, envelope(STEPS, has_more=None)), 5)], "steps_missing"),
-        ([at(exchange(PATH, envelope([*STEPS, {"id": 1}])), 5)], "list_cut"),
-        ([at(exchange(PATH, envelope(STEPS)), 5) | {"startedDateTime": "2023-11-14T22:13:30Z"}], "steps_missing"),
-    ],
-    ids=["two pages", "one page", "no steps", "the first page", "the last page", "no word", "unreadable", "too early"],
-)
+RECORDED: dict[str, tuple[list[JsonObject], str]] = {
+    "two pages": (WHOLE, "no_usage"),
+    "one page": ([at(exchange(PATH, envelope(STEPS)), 5)], "no_usage"),
+    "no steps": ([at(exchange(PATH, envelope([])), 5)], "no_usage"),
+    "the first page": (WHOLE[:1], "list_cut"),
+    "the last page": (WHOLE[1:], "list_cut"),
+    "no word": ([at(exchange(PATH, envelope(STEPS, has_more=None)), 5)], "steps_missing"),
+    "unreadable": ([at(exchange(PATH, envelope([*STEPS, {"id": [1]}])), 5)], "list_cut"),
+    "too early": (
+        [at(exchange(PATH, envelope(STEPS)), 5) | {"startedDateTime": "2023-11-14T22:13:30Z"}],
+        "steps_missing",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The states of runs that were asked for once more after their steps."""
+    folder = tmp_path_factory.mktemp("recorded")
+    run = at(exchange("/threads/thread_1/runs/run_1", NO_USAGE), 9)
+    import_kinds(folder, {kind: [recording(*entries, run)] for kind, (entries, _) in RECORDED.items()})
+    return states(folder)
+
+
+@pytest.mark.parametrize("kind", RECORDED)
 def test_a_recording_from_the_start_to_the_end_after_the_run_had_ended_is_proof_without_usage(
-    tmp_path: Path, entries: list[JsonObject], state: str
+    recorded: dict[str, str], kind: str
 ) -> None:
-    har = write_json(tmp_path / "a.har", recording(*entries, at(exchange("/threads/thread_1/runs/run_1", NO_USAGE), 9)))
-
-    import_here(tmp_path / "data", har)
-
-    assert read_all(tmp_path / "data", "select state from completeness") == [(state,)]
+    assert recorded[f"run_{list(RECORDED).index(kind)}_"] == RECORDED[kind][1]
 
 
 def test_a_plain_list_is_no_proof(tmp_path: Path) -> None:
@@ -181,15 +235,14 @@ def test_a_plain_list_is_no_proof(tmp_path: Path) -> None:
     ],
 )
 def test_what_nothing_tells_of_is_said_in_one_line_and_ends_with_0(
-    tmp_path: Path, documents: list[Any], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], documents: list[Any], said: str
 ) -> None:
     for index, document in enumerate(documents):
         write_json(tmp_path / f"{index}.json", document)
 
-    ended = run_cli(tmp_path, "import", "0.json", "--data-dir", "data")
+    assert exit_code_of(tmp_path, "0.json") == 0
 
-    assert ended.returncode == 0
-    assert f"nothing tells whether more is missing: {said}\n" in ended.stderr
+    assert f"nothing tells whether more is missing: {said}\n" in capsys.readouterr().err
 
 
 def test_the_command_line_names_and_counts_what_is_missing(tmp_path: Path) -> None:
@@ -207,15 +260,16 @@ def test_the_command_line_names_and_counts_what_is_missing(tmp_path: Path) -> No
     assert "archives are not whole: 1 list cut" in ended.stderr
 
 
-def test_everything_else_was_imported_is_said_only_where_something_was(tmp_path: Path) -> None:
+def test_everything_else_was_imported_is_said_only_where_something_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "a.json").write_text(str(RUN))
     (tmp_path / "b.jsonl").write_bytes(lines_of([RUN | {"usage": None}]) + f"{RUN}\n".encode())
 
-    nothing = run_cli(tmp_path, "import", "a.json", "--data-dir", "data")
-    some = run_cli(tmp_path, "import", "b.jsonl", "--data-dir", "data")
-
-    assert "everything else" not in nothing.stderr
-    assert "everything else was imported" in some.stderr
+    exit_code_of(tmp_path, "a.json")
+    assert "everything else" not in capsys.readouterr().err
+    exit_code_of(tmp_path, "b.jsonl")
+    assert "everything else was imported" in capsys.readouterr().err
 
 
 SAME = [{"created_at": 1_700_000_100}] * 2
@@ -285,9 +339,9 @@ def test_status_counts_the_runs_of_an_archive_that_had_not_ended_as_open(
 ) -> None:
     import_here(tmp_path / "data", write_json(tmp_path / "a.json", documents))
 
-    status = run_cli(tmp_path, "status", "--json", "--data-dir", "data")
+    status = read_status(raw_store(tmp_path / "data"), warehouse_path(tmp_path / "data"))
 
-    assert [source["open_runs"] for source in json.loads(status.stdout)["sources"]] == [open_runs]
+    assert [source["open_runs"] for source in status.as_dict()["sources"]] == [open_runs]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +353,7 @@ def test_an_import_is_judged_by_what_its_own_files_say(tmp_path: Path, gap: list
     write_json(tmp_path / "whole.json", [whole, step_object("step_9", run_id="run_9", thread_id="thread_9")])
 
     codes = [
-        run_cli(tmp_path, "import", *files, "--data-dir", "data").returncode
+        exit_code_of(tmp_path, *files)
         for files in (["broken.json"], ["whole.json"], ["whole.json"], ["broken.json"], ["whole.json", "broken.json"])
     ]
 
@@ -342,3 +396,42 @@ def test_a_file_that_a_newer_version_reads_fails_check_no_more(tmp_path: Path) -
     import_here(tmp_path / "data", path, now=NOW + timedelta(minutes=1))
 
     assert (before, is_failing(tmp_path, "unread_archives")) == (True, False)
+
+
+SEVERAL = {
+    "runs of two threads": [run_object("run_1"), run_object("run_2", thread_id="thread_2")],
+    "steps of two runs": [step_object("step_1"), step_object("step_2", run_id="run_2")],
+    "responses of no conversation": [response(response_id=name, conversation=None) for name in ("resp_1", "resp_2")],
+}
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("items", [pytest.param(items, id=key) for key, items in SEVERAL.items()])
+def test_a_list_of_several_threads_that_goes_on_is_cut_unless_the_next_page_is_here(
+    tmp_path: Path, items: list[JsonObject], *, recorded: bool
+) -> None:
+    def imported(name: str, *pages: JsonObject) -> list[str]:
+        files = [write_json(tmp_path / f"{name}-{index}.json", page) for index, page in enumerate(pages)]
+        return import_here(tmp_path / name, *files).open_lists
+
+    first, last = envelope(items[:2], has_more=True), envelope([items[0] | {"id": "last"}])
+    pages = [first, last]
+    if recorded:
+        after = items[-1]["id"]
+        places = ["/responses?order=asc", f"/responses?order=asc&after={after}"]
+        pages = [recording(exchange(*each)) for each in zip(places, pages, strict=True)]
+    assert imported("whole", *pages) == []
+    assert imported("turned", *pages[::-1]) == []
+    [line] = imported("cut", pages[0])
+    assert line.endswith("the page says has_more, and what follows is not here")
+
+
+def test_what_landed_and_is_in_no_table_is_named(tmp_path: Path) -> None:
+    assert evidence_of(tmp_path, [RUN, *STEPS]).dropped == []
+    with connect(warehouse_path(tmp_path / "data")) as connection:
+        connection.execute("delete from run_steps where step_id <> 'step_a'")
+        connection.execute("delete from runs")
+    assert read_evidence(warehouse_path(tmp_path / "data"), source="archive").dropped == [
+        "run_1 in thread_1: 2 of 3 steps that were found are in no table",
+        "thread_1: 1 of 1 runs that were found are in no table",
+    ]

@@ -333,3 +333,106 @@ def test_a_page_in_a_recording_is_handed_on_with_what_it_says_of_the_list() -> N
     [listed] = [content for content in contents if isinstance(content, Listed)]
     assert (listed.ids, listed.has_more, listed.is_whole) == (("step_a", "step_b", "step_c"), True, True)
     assert (listed.context.cursor, listed.context.order, listed.context.is_recorded) == ("step_0", "asc", True)
+
+
+SESSION: JsonObject = {"id": "sess_1", "object": "agent.session"}
+TURN: JsonObject = {"id": "turn_1", "object": "agent.session.turn", "session_id": "sess_1", "status": "completed"}
+CALL: JsonObject = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "tide", "arguments": "{}"}
+RESPONSE: JsonObject = {"id": "resp_1", "object": "response", "status": "completed", "output": []}
+HELD_BY_ANOTHER: dict[str, tuple[Any, str]] = {
+    "a step of another run": (
+        RUN | {"steps": [STEPS[0], STEPS[1] | {"run_id": "run_9"}]},
+        "a step that names another run",
+    ),
+    "a step of another run in a list": (
+        RUN | {"run_steps": envelope([STEPS[0], STEPS[1] | {"run_id": "run_9"}])},
+        "a step that names another run",
+    ),
+    "a step of another thread": (
+        RUN | {"steps": [STEPS[0], STEPS[1] | {"thread_id": "thread_9"}]},
+        "a step that names another thread",
+    ),
+    "a run of another thread": (
+        {"id": "thread_1", "object": "thread", "runs": [RUN, run_object("run_2", thread_id="thread_9")]},
+        "a run that names another thread",
+    ),
+    "a step of another thread in a thread": (
+        {"id": "thread_1", "object": "thread", "steps": [STEPS[0], STEPS[1] | {"thread_id": "thread_9"}]},
+        "a step that names another thread",
+    ),
+    "a turn of another session": (
+        SESSION | {"turns": [TURN, TURN | {"id": "turn_2", "session_id": "sess_9"}]},
+        "a turn that names another session",
+    ),
+    "an item of another turn": (
+        TURN | {"items": [CALL, CALL | {"turn_id": "turn_9"}]},
+        "an item that names another turn",
+    ),
+    "a response of another conversation": (
+        {
+            "id": "conv_1",
+            "object": "conversation",
+            "responses": [
+                RESPONSE | {"conversation": {"id": "conv_1"}},
+                RESPONSE | {"id": "resp_2", "conversation": {"id": "conv_9"}},
+            ],
+        },
+        "a response that names another conversation",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", HELD_BY_ANOTHER)
+def test_what_stands_in_one_and_says_that_it_is_anothers_is_refused_and_named(tmp_path: Path, shape: str) -> None:
+    value, said = HELD_BY_ANOTHER[shape]
+
+    progress = import_here(tmp_path, write_json(tmp_path / "dump.json", value))
+
+    reasons = [str(content) for content in content_of(value) if isinstance(content, Unrecognised)]
+    assert len(reasons) == 1
+    assert f"{said} than the one it stands in: it is not kept" in reasons[0]
+    assert progress.unrecognised == 1
+
+
+OTHERS = {"run_id": "run_9", "thread_id": "thread_9"}
+OTHERS_RUN = run_object("run_9", thread_id="thread_9", total=10) | {"steps": [step_object("s") | OTHERS]}
+
+
+@pytest.mark.parametrize("field", ["child_run", "connected_runs", "run"])
+def test_a_run_beside_the_steps_of_a_run_may_be_anothers(field: str) -> None:
+    held = [OTHERS_RUN] if field.endswith("s") else OTHERS_RUN
+
+    assert found_in(content_of(RUN | {"steps": STEPS, field: held})) == ALL | {("run_9", None), ("s", "run_9")}
+
+
+@pytest.mark.parametrize(
+    "beside", [{"partial": True}, {"message": "timed out"}, {"warnings": ["x"]}, {"truncated": True}]
+)
+@pytest.mark.parametrize("items", [[], [RUN]], ids=["empty", "not empty"])
+def test_a_recorded_list_that_may_not_be_all_is_named(
+    tmp_path: Path, beside: JsonObject, items: list[JsonObject]
+) -> None:
+    [name] = beside
+    path = write_json(tmp_path / "one.har", recording(exchange("/threads/thread_1/runs", envelope(items, **beside))))
+
+    progress = import_here(tmp_path / "data", path)
+
+    assert (progress.runs, progress.unrecognised) == (len(items), 1)
+    assert import_here(tmp_path / "odd", path, odd_fields=[name]).unrecognised == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'{{"object": "list", "data": [{json.dumps(RUN)}], "data": []}}', "data stands in it twice"),
+        (f'{{"data": [{json.dumps(STEPS[0])}], "has_more": false, "data": null}}', "neither a run nor a step"),
+    ],
+    ids=["empty", "null"],
+)
+def test_a_list_that_takes_back_what_it_has_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+
+    progress = import_here(tmp_path / "data", tmp_path / "a.json")
+
+    assert progress.unrecognised >= 1
+    assert any(said in place for place in progress.archives[0].first_unrecognised)

@@ -17,6 +17,7 @@ from backports import zstd
 
 from pipeline.archives.files import LineNumbers, find_archives, read_documents
 from pipeline.archives.large import Damage, Document
+from pipeline.archives.progress import ImportProgress
 from pipeline.archives.shapes.content import Context, Unrecognised
 from pipeline.archives.shapes.objects import read_content
 from pipeline.errors import ConfigurationError
@@ -26,7 +27,8 @@ from pipeline.protocol.pages import Certificate, Page, Verdict, Walk
 from pipeline.raw.parts import RawStore, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.writer import PartWriter
-from pipeline.warehouse.database import open_for_reading, open_new, warehouse_path
+from pipeline.verbs.archive_import import ImportRequest, import_archives
+from pipeline.warehouse.database import open_new, warehouse_path
 from pipeline.warehouse.load import load_batches, load_new_parts, rebuild
 from tests.archived import (
     NOW,
@@ -42,6 +44,7 @@ from tests.archived import (
     step_object,
     write_json,
 )
+from tests.attached import looking_into
 from tests.syncs import environ_for, raw_files, read_all, read_raw, read_tables, run_cli, started_cli, wait_until
 
 STEPS_PATH = "/threads/thread_1/runs/run_1/steps"
@@ -69,44 +72,62 @@ def same_tables(one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) ->
     return one.keys() == other.keys() and all(one[name].equals(other[name]) for name in one)
 
 
-SHAPES: dict[str, bytes] = {
-    "list envelope, newest first": json.dumps(envelope(BACKWARDS)).encode(),
-    "list envelope, oldest first, over several lines": json.dumps(envelope(STEPS), indent=2).encode(),
-    "bare array": json.dumps(STEPS).encode(),
-    "bare array of pages": json.dumps([envelope(BACKWARDS[:1]), envelope(BACKWARDS[1:])]).encode(),
-    "one object a line": lines_of(STEPS),
-    "one object a line, newest first": lines_of(BACKWARDS),
-    "one page a line": lines_of([envelope(BACKWARDS[:2]), envelope(BACKWARDS[2:])]),
-    "objects over several lines, one after another": "\n".join(json.dumps(s, indent=2) for s in STEPS).encode(),
-    "events of a stream": lines_of([{"event": "thread.run.step.completed", "data": step} for step in STEPS]),
-    "objects that do not say what they are": lines_of([{**step, "object": None} for step in STEPS]),
-    "byte order mark and empty lines": b"\xef\xbb\xbf\n\n" + lines_of(STEPS).replace(b"\n", b"\r\n\n"),
-    "gzip": gzip.compress(lines_of(STEPS)),
-    "zstd": zstd.compress(lines_of(STEPS)),
-    "zstd of two frames": zstd.compress(lines_of(STEPS[:1])) + zstd.compress(lines_of(STEPS[1:])),
-    "HTTP recording": json.dumps(recording(exchange(STEPS_PATH, envelope(BACKWARDS)))).encode(),
-    "HTTP recording in ascending order, base64": json.dumps(
-        recording(exchange(f"{STEPS_PATH}?order=asc&limit=100", envelope(STEPS), packed=True))
-    ).encode(),
-    "HTTP recording of single steps": json.dumps(
-        recording(*(exchange(f"{STEPS_PATH}/{step['id']}?order=asc", step) for step in STEPS))
-    ).encode(),
-}
+def shapes_of(run_id: str) -> dict[str, bytes]:
+    """The steps of a run in every shape, by what it is called."""
+    steps = [step | {"run_id": run_id} for step in STEPS]
+    backwards = steps[::-1]
+    path = f"/threads/thread_1/runs/{run_id}/steps"
+    one_by_one = (exchange(f"{path}/{step['id']}?order=asc", step) for step in steps)
+    return {
+        "list envelope, newest first": json.dumps(envelope(backwards)).encode(),
+        "list envelope, oldest first, over several lines": json.dumps(envelope(steps), indent=2).encode(),
+        "bare array": json.dumps(steps).encode(),
+        "bare array of pages": json.dumps([envelope(backwards[:1]), envelope(backwards[1:])]).encode(),
+        "one object a line": lines_of(steps),
+        "one object a line, newest first": lines_of(backwards),
+        "one page a line": lines_of([envelope(backwards[:2]), envelope(backwards[2:])]),
+        "objects over several lines, one after another": "\n".join(json.dumps(s, indent=2) for s in steps).encode(),
+        "events of a stream": lines_of([{"event": "thread.run.step.completed", "data": step} for step in steps]),
+        "objects that do not say what they are": lines_of([{**step, "object": None} for step in steps]),
+        "byte order mark and empty lines": b"\xef\xbb\xbf\n\n" + lines_of(steps).replace(b"\n", b"\r\n\n"),
+        "gzip": gzip.compress(lines_of(steps)),
+        "zstd": zstd.compress(lines_of(steps)),
+        "zstd of two frames": zstd.compress(lines_of(steps[:1])) + zstd.compress(lines_of(steps[1:])),
+        "HTTP recording": json.dumps(recording(exchange(path, envelope(backwards)))).encode(),
+        "HTTP recording in ascending order, base64": json.dumps(
+            recording(exchange(f"{path}?order=asc&limit=100", envelope(steps), packed=True))
+        ).encode(),
+        "HTTP recording of single steps": json.dumps(recording(*one_by_one)).encode(),
+    }
+
+
+SHAPES = list(shapes_of("run_1"))
+
+
+@pytest.fixture(scope="module")
+def every_shape(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ImportProgress]:
+    """All shapes in one import, each of a run of its own."""
+    folder = tmp_path_factory.mktemp("shapes")
+    for number, shape in enumerate(SHAPES):
+        (folder / f"run_{number}.json").write_bytes(shapes_of(f"run_{number}")[shape])
+    files = [folder / f"run_{number}.json" for number in range(len(SHAPES))]
+    return folder / "data", import_here(folder / "data", *files)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_gives_the_same_steps_in_ascending_order(tmp_path: Path, shape: str) -> None:
-    archive = tmp_path / "archive.json"
-    archive.write_bytes(SHAPES[shape])
+def test_every_shape_gives_the_same_steps_in_ascending_order(
+    every_shape: tuple[Path, ImportProgress], shape: str
+) -> None:
+    data_dir, progress = every_shape
+    number = SHAPES.index(shape)
+    [archive] = [archive for archive in progress.archives if archive.file.endswith(f"run_{number}.json")]
 
-    progress = import_here(tmp_path / "data", archive)
-
-    assert progress.unrecognised == 0
-    assert step_rows(tmp_path / "data") == [
-        ("step_a", 0, "completed"),
-        ("step_b", 1, "completed"),
-        ("step_c", 2, "completed"),
-    ]
+    assert (archive.steps, archive.unrecognised) == (3, 0)
+    assert read_all(
+        data_dir,
+        "select step_id, step_index, status from run_steps where run_id = ? order by step_index",
+        [f"run_{number}"],
+    ) == [("step_a", 0, "completed"), ("step_b", 1, "completed"), ("step_c", 2, "completed")]
 
 
 def test_a_recorded_url_tells_thread_and_run_of_objects_that_do_not(tmp_path: Path) -> None:
@@ -232,17 +253,24 @@ def rebuild_part_by_part(data_dir: Path) -> None:
         load_batches(connection, ([frames_of(store.read_part(part))] for part in store.list_parts()))
 
 
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
+    """The content of these files, imported together."""
+    folder = tmp_path_factory.mktemp("at_once")
+    import_here(folder / "data", *three_files(folder))
+    return content(folder / "data")
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
 def test_the_order_of_imports_does_not_matter_and_a_rebuild_gives_the_same(
-    tmp_path: Path, order: tuple[int, ...]
+    tmp_path: Path, at_once: dict[str, pl.DataFrame], order: tuple[int, ...]
 ) -> None:
     files = three_files(tmp_path)
-    import_here(tmp_path / "at_once", *files)
 
     for number, index in enumerate(order):
         import_here(tmp_path / "data", files[index], now=NOW + timedelta(minutes=number))
 
-    assert same_tables(content(tmp_path / "data"), content(tmp_path / "at_once"))
+    assert same_tables(content(tmp_path / "data"), at_once)
     before = read_tables(tmp_path / "data")
     rebuild(raw_store(tmp_path / "data"), warehouse_path(tmp_path / "data"), wait_s=0.0)
     assert same_tables(read_tables(tmp_path / "data"), before)
@@ -355,7 +383,7 @@ def test_imports_and_a_broken_walk_fill_each_others_gaps(tmp_path: Path, acts: t
 def test_a_thread_with_imported_runs_is_listed_from_its_first_run(tmp_path: Path) -> None:
     import_here(tmp_path / "data", write_json(tmp_path / "run.json", run_object()))
 
-    with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
+    with looking_into(warehouse_path(tmp_path / "data")) as connection:
         states = read_thread_states(connection, ["thread_1"], source="archive", now=NOW)
 
     assert states.select("after_id", "sealed_runs", "is_listed").rows() == [(None, None, False)]
@@ -380,7 +408,7 @@ def test_what_is_not_recognised_is_named_with_file_and_line_and_the_exit_code_sa
     archive.write_bytes(lines_of(STEPS) + b"\n".join(broken) + b"\n" + lines_of([{"object": "thread.message"}]))
 
     ended = run_cli(tmp_path, "import", "steps.jsonl", "--json", "--data-dir", "data")
-    again = run_cli(tmp_path, "import", "steps.jsonl", "--data-dir", "data")
+    again = run_cli(tmp_path, "import", "steps.jsonl", "--quiet", "--data-dir", "data")
 
     assert (ended.returncode, again.returncode) == (4, 4)
     summary = json.loads(ended.stdout)
@@ -401,7 +429,8 @@ def test_a_file_that_breaks_off_gives_what_came_before_and_is_named(tmp_path: Pa
     progress = import_here(tmp_path / "data", archive)
 
     assert 5_000 < progress.steps < 15_000
-    [place] = progress.archives[0].first_unrecognised
+    line, place = progress.archives[0].first_unrecognised
+    assert line.endswith("not JSON: cut off before its end")
     assert place.startswith("where it breaks off: the file cannot be read further")
 
 
@@ -419,15 +448,17 @@ def test_the_command_line_says_what_it_did_and_how_to_go_on(tmp_path: Path) -> N
     assert read_all(tmp_path / "data", "select distinct source from run_steps") == [("old",)]
 
 
-def test_an_import_names_the_files_that_hold_nothing(tmp_path: Path) -> None:
+def test_an_import_names_the_files_that_hold_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.json").write_bytes(b"")
     write_json(tmp_path / "run.json", run_object())
 
-    ended = run_cli(tmp_path, "import", "empty.json", "run.json", "--source", "old")
+    request = ImportRequest([str(tmp_path / name) for name in ("empty.json", "run.json")], "old", tmp_path / "data")
 
-    assert ended.returncode == 0
-    assert "empty.json holds nothing" in ended.stderr
-    assert "run.json holds nothing" not in ended.stderr
+    assert import_archives(request, quiet=False, as_json=True, log_format="text") == 0
+
+    said = capsys.readouterr().err
+    assert "empty.json holds nothing" in said
+    assert "run.json holds nothing" not in said
 
 
 @pytest.mark.parametrize("named", ["nowhere", "*.jsonl", "empty"])

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.archive_import import ImportRequest, import_archives
 from pipeline.warehouse.checks import run_checks
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from tests.answered import answered, called, listed, response, session, turn, usage_of
 from tests.archived import exchange, import_here, lines_of, recording, run_object, step_object, write_json
+from tests.attached import looking_into
 
 Json = dict[str, Any]
 
 
 def rows_of(data_dir: Path, query: str) -> list[tuple[Any, ...]]:
-    with open_for_reading(warehouse_path(data_dir)) as connection:
-        return read_frame(connection, query).rows()
+    with looking_into(warehouse_path(data_dir)) as connection:
+        return connection.execute(query).fetchall()
 
 
 RUNS = "select run_id, thread_id, protocol, status from runs order by run_id"
@@ -30,57 +30,80 @@ def event(name: str, **fields: Any) -> str:
     return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n"
 
 
-STREAM = "".join(
-    [
-        event("response.created", response=response(status="in_progress", output=[], usage=None, completed_at=None)),
-        event("response.output_item.added", output_index=0, item=called()),
-        event("response.function_call_arguments.delta", delta='{"town"'),
-        event("response.completed", response=response(called())),
-    ]
-)
 BATCH_LINE = {"id": "batch_req_1", "custom_id": "row-1", "response": {"status_code": 200, "body": response(called())}}
-SHAPES: dict[str, tuple[str, bytes]] = {
-    "one object": ("a.json", json.dumps(response(called()), indent=1).encode()),
-    "one object a line": ("a.jsonl", lines_of([response(called())])),
-    "a list": ("a.json", json.dumps([response(called())]).encode()),
-    "a list envelope": ("a.json", json.dumps(listed(response(called()))).encode()),
-    "without what is always the same": (
-        "a.json", json.dumps({k: v for k, v in response(called()).items() if k != "object"}).encode(),
-    ),
-    "a log": ("a.log.jsonl", lines_of([{"level": "info", "response": response(called())}])),
-    "a text in a log": ("a.jsonl", lines_of([{"level": "info", "message": json.dumps(response(called()))}])),
-    "behind other words": ("a.jsonl", b"2026-11-29 INFO done " + lines_of([response(called())])),
-    "a stream": ("a.json", STREAM.encode()),
-    "a batch output": ("a.jsonl", lines_of([BATCH_LINE])),
-    "a recording": ("a.har", json.dumps(recording(exchange("/responses/resp_a", response(called())))).encode()),
-    "a recorded stream": (
-        "a.har",
-        json.dumps(
-            recording(
-                {
-                    "request": {"method": "POST", "url": "https://api.example.com/v1/responses"},
-                    "response": {"status": 200, "content": {"mimeType": "text/event-stream", "text": STREAM}},
-                }
-            )
-        ).encode(),
-    ),
-    "a webhook beside it": (
-        "a.jsonl",
-        lines_of([{"object": "event", "type": "response.completed", "data": {"id": "resp_a"}}, response(called())]),
-    ),
-}  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "body"), [pytest.param(*shape, id=key) for key, shape in SHAPES.items()])
-def test_a_response_is_found_in_every_shape_that_people_keep_it_in(tmp_path: Path, name: str, body: bytes) -> None:
-    (tmp_path / name).write_bytes(body)
-    progress = import_here(tmp_path / "data", tmp_path / name)
+def shapes_of(name: str) -> dict[str, tuple[str, bytes]]:
+    """A response of a conversation of its own in every shape, with the end of the file's name."""
+    facts: Json = {"response_id": f"resp_{name}", "conversation": {"id": f"conv_{name}"}}
+    whole = response(called(f"call_{name}"), **facts)
+    begun = response(status="in_progress", output=[], usage=None, completed_at=None, **facts)
+    stream = "".join(
+        [
+            event("response.created", response=begun),
+            event("response.output_item.added", output_index=0, item=called(f"call_{name}")),
+            event("response.function_call_arguments.delta", delta='{"town"'),
+            event("response.completed", response=whole),
+        ]
+    )
+    recorded_stream = {
+        "request": {"method": "POST", "url": "https://api.example.com/v1/responses"},
+        "response": {"status": 200, "content": {"mimeType": "text/event-stream", "text": stream}},
+    }
+    batch_line = {"id": "batch_req_1", "custom_id": "row-1", "response": {"status_code": 200, "body": whole}}
+    webhook = {"object": "event", "type": "response.completed", "data": {"id": f"resp_{name}"}}
+    return {
+        "one object": ("json", json.dumps(whole, indent=1).encode()),
+        "one object a line": ("jsonl", lines_of([whole])),
+        "a list": ("json", json.dumps([whole]).encode()),
+        "a list envelope": ("json", json.dumps(listed(whole)).encode()),
+        "without what is always the same": (
+            "json",
+            json.dumps({k: v for k, v in whole.items() if k != "object"}).encode(),
+        ),
+        "a log": ("log.jsonl", lines_of([{"level": "info", "response": whole}])),
+        "a text in a log": ("jsonl", lines_of([{"level": "info", "message": json.dumps(whole)}])),
+        "behind other words": ("jsonl", b"2026-11-29 INFO done " + lines_of([whole])),
+        "a stream": ("json", stream.encode()),
+        "a batch output": ("jsonl", lines_of([batch_line])),
+        "a recording": ("har", json.dumps(recording(exchange(f"/responses/resp_{name}", whole))).encode()),
+        "a recorded stream": ("har", json.dumps(recording(recorded_stream)).encode()),
+        "a webhook beside it": ("jsonl", lines_of([webhook, whole])),
+    }
+
+
+SHAPES = list(shapes_of("a"))
+
+
+@pytest.fixture(scope="module")
+def every_shape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of one import of all shapes, each of a response of its own."""
+    folder = tmp_path_factory.mktemp("shapes")
+    files = []
+    for number, shape in enumerate(SHAPES):
+        suffix, body = shapes_of(str(number))[shape]
+        files.append(folder / f"{number}.{suffix}")
+        files[-1].write_bytes(body)
+    progress = import_here(folder / "data", *files)
     assert (progress.unrecognised, progress.items_alone) == (0, 0)
-    assert rows_of(tmp_path / "data", RUNS) == ONE_RUN
-    assert rows_of(tmp_path / "data", CALLS) == [("resp_a", 0, "tide", None)]
-    assert rows_of(tmp_path / "data", "select is_batch from runs") == [(True if "batch" in str(body) else None,)]
-    with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
+    with looking_into(warehouse_path(folder / "data")) as connection:
         assert list(run_checks(connection)) == []
+    assert rows_of(folder / "data", "select count(*) from runs") == [(len(SHAPES),)]
+    return folder / "data"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_response_is_found_in_every_shape_that_people_keep_it_in(every_shape: Path, shape: str) -> None:
+    name = SHAPES.index(shape)
+
+    [row] = rows_of(
+        every_shape,
+        "select runs.run_id, runs.thread_id, runs.protocol, runs.status, is_batch, call_index, name, output"
+        f" from runs inner join tool_calls using (source, thread_id, run_id) where run_id = 'resp_{name}'",
+    )
+
+    is_batch = True if shape == "a batch output" else None
+    assert row == (f"resp_{name}", f"conv_{name}", "responses", "completed", is_batch, 0, "tide", None)
 
 
 TURN_ITEMS = [{**called(), "turn_id": "turn_a"}, {**answered(), "turn_id": "turn_a"}]
@@ -110,23 +133,66 @@ def test_a_turn_has_the_items_and_the_model_that_stand_beside_it(tmp_path: Path,
     assert rows_of(tmp_path / "data", CALLS) == [("turn_a", 0, "tide", "high at noon")]
 
 
-COMPLETING: dict[str, Any] = {
-    "conversation items": listed(answered(), called(), {"type": "message", "id": "m", "role": "user", "content": []}),
-    "an input list": [{"type": "message", "role": "user", "content": "hi"}, called(), answered()],
-    "recorded conversation items": recording(exchange("/conversations/conv_a/items", listed(answered(), called()))),
-    "recorded input": recording(exchange("/responses/resp_b/input_items?order=asc", listed(called(), answered()))),
-    "an item alone": answered(),
-    "a fake id": [answered(id="__fake_id__")],
-    "no id": [answered(id=None)],
-}
+def asking(sent: Json, answer: Json) -> Json:
+    """A request for a response in a HAR, with what was put into it."""
+    entry = exchange("/responses", answer)
+    return entry | {"request": {**entry["request"], "method": "POST", "postData": {"text": json.dumps(sent)}}}
 
 
-@pytest.mark.parametrize("items", [pytest.param(items, id=key) for key, items in COMPLETING.items()])
-@pytest.mark.parametrize("name", ["0.json", "z.json"])
-def test_items_complete_the_calls_of_the_responses_that_come_with_them(tmp_path: Path, items: Any, name: str) -> None:
-    files = [write_json(tmp_path / name, items), write_json(tmp_path / "a.json", response(called()))]
-    assert import_here(tmp_path / "data", *files).items_alone == 0
-    assert rows_of(tmp_path / "data", CALLS) == [("resp_a", 0, "tide", "high at noon")]
+def in_cassette(sent: Json, answer: Json) -> Json:
+    """The same as VCR.py keeps it."""
+    return {
+        "request": {"method": "POST", "uri": "https://api.example.com/v1/responses", "body": json.dumps(sent)},
+        "response": {"status": {"code": 200}, "body": {"string": json.dumps(answer)}},
+    }
+
+
+def completing(name: str) -> dict[str, Any]:
+    """What tells of an output of a response of a conversation of its own, in each way."""
+    call, output = called(f"call_{name}"), answered(f"call_{name}")
+    message = {"type": "message", "role": "user", "content": "hi"}
+    in_conversation = exchange(f"/conversations/conv_{name}/items", listed(output, call))
+    following = response(response_id=f"resp_next_{name}", conversation=None, previous_response_id=f"resp_{name}")
+    sending = {"previous_response_id": f"resp_{name}", "input": [message, output]}
+    repeating = {"conversation": {"id": f"conv_{name}"}, "input": [message, call, output]}
+    as_input = exchange(f"/responses/resp_next_{name}/input_items?order=asc", listed(call, output))
+    return {
+        "conversation items": listed(output, call, {"type": "message", "id": "m", "role": "user", "content": []}),
+        "an input list": [message, call, output],
+        "recorded conversation items": recording(in_conversation),
+        "recorded input": recording(as_input),
+        "a recorded request": recording(asking(sending, following)),
+        "a request that repeats all before": recording(asking(repeating, following)),
+        "a cassette's request": {"interactions": [in_cassette(sending, following)]},
+        "an item alone": output,
+        "a fake id": [{**output, "id": "__fake_id__"}],
+        "no id": [{**output, "id": None}],
+    }
+
+
+COMPLETING = list(completing("a"))
+
+
+@pytest.fixture(scope="module", params=["0", "z"], ids=["items first", "items last"])
+def completed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of one import of responses and of what completes each, before or after it."""
+    folder = tmp_path_factory.mktemp("completed")
+    files = []
+    for number, kind in enumerate(COMPLETING):
+        facts: Json = {"response_id": f"resp_{number}", "conversation": {"id": f"conv_{number}"}}
+        files += [
+            write_json(folder / f"{request.param}{number}.json", completing(str(number))[kind]),
+            write_json(folder / f"a{number}.json", response(called(f"call_{number}"), **facts)),
+        ]
+    assert import_here(folder / "data", *files).items_alone == 0
+    return folder / "data"
+
+
+@pytest.mark.parametrize("kind", COMPLETING)
+def test_items_complete_the_calls_of_the_responses_that_come_with_them(completed: Path, kind: str) -> None:
+    calls = f"select call_index, name, output from tool_calls where run_id = 'resp_{COMPLETING.index(kind)}'"
+
+    assert rows_of(completed, calls) == [(0, "tide", "high at noon")]
 
 
 def test_items_alone_are_named_and_come_in_with_their_responses_later(
@@ -138,6 +204,13 @@ def test_items_alone_are_named_and_come_in_with_their_responses_later(
     assert "left out: 2 items without usage" in capsys.readouterr().err
     import_here(tmp_path / "data", items, write_json(tmp_path / "a.json", response(called())))
     assert rows_of(tmp_path / "data", CALLS) == [("resp_a", 0, "tide", "high at noon")]
+
+
+def test_what_was_sent_for_a_call_that_is_not_here_is_no_loss(tmp_path: Path) -> None:
+    sent = {"input": [answered()], "previous_response_id": "resp_before"}
+    har = write_json(tmp_path / "a.har", recording(asking(sent, response(previous_response_id="resp_before"))))
+    progress = import_here(tmp_path / "data", har)
+    assert (progress.items_alone, progress.unrecognised) == (0, 0)
 
 
 def test_an_id_that_several_chains_use_for_a_call_tells_nothing_by_itself(tmp_path: Path) -> None:
@@ -222,7 +295,7 @@ def test_items_of_an_unknown_type_are_counted(tmp_path: Path) -> None:
     dreams = [{"type": "dream_weaving", "id": f"i{number}", "depth": number} for number in range(2)]
     path = write_json(tmp_path / "a.json", response(known, called(), *dreams))
     assert import_here(tmp_path / "data", path).unrecognised == 0
-    with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
+    with looking_into(warehouse_path(tmp_path / "data")) as connection:
         [finding] = run_checks(connection)
     assert (finding.name, finding.level, finding.rows) == ("unknown_item_types", "warn", 1)
     assert "dream_weaving" in finding.message

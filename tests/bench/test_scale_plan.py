@@ -17,7 +17,7 @@ from bench.scale_plan import (
 )
 from bench.scale_runs import Pair
 from pipeline.extract.protocols import MAX_THREAD_PAGES
-from pipeline.protocol.cursors import PAGE_LIMIT
+from pipeline.protocol.lists import PAGE_LIMIT
 
 TEXT = " ".join(DOC.read_text("utf-8").split())
 FIGURES = read_figures()

@@ -1,5 +1,6 @@
 """Help at 80 columns: option names whole, options by purpose, examples that are commands; pages of documentation."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import typer
 
 from pipeline.cli.help import EXAMPLES, VERBS
 from pipeline.cli.main import app
+from pipeline.errors import ConfigurationError
 from tests.syncs import ROOT, environ_for, run_cli
 
 _WIDTH = 80
@@ -75,6 +77,25 @@ def test_an_example_is_a_command_that_is_understood(example: str) -> None:
 
     # Raises for an option that there is not, or a value that is none.
     command.make_context(command.name, arguments, parent=context)
+
+
+@pytest.mark.parametrize("follower", ["--data-dir", "--no-such-option=1", "-h", "--"])
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_what_looks_like_an_option_is_no_value_of_the_option_before_it(path: tuple[str, ...], follower: str) -> None:
+    verb = ALL[path]
+    taking = [one for one in verb.params if one.param_type_name == "option" and not one.is_flag]
+
+    for name in (name for one in taking for name in one.opts):
+        with pytest.raises(ConfigurationError, match=f"^{name} is given without its value: {follower} follows it"):
+            verb.parse_args(typer.Context(verb), [name, follower])
+
+
+def test_a_value_that_looks_like_an_option_stands_behind_an_equals_sign(tmp_path: Path) -> None:
+    refused = run_cli(tmp_path, "status", "--data-dir", "--config", "--json")
+    meant = run_cli(tmp_path, "status", "--data-dir=--config", "--json")
+
+    assert (refused.returncode, "--data-dir=--config" in refused.stderr) == (2, True)
+    assert json.loads(meant.stdout)["warehouse"] == "--config/warehouse.duckdb"
 
 
 def test_a_mistyped_option_is_one_message_with_the_way_to_the_help(tmp_path: Path) -> None:

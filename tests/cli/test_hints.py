@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,22 @@ def test_every_line_that_a_sync_tells_to_type_next_works_as_it_is_printed(
 
     assert len(lines) > 3, ended.stderr
     assert [(done.args, done.stderr) for line in lines if (done := pasted(line, tmp_path)).returncode] == []
+
+
+@pytest.mark.parametrize("threads", [[], ["thread"]])
+def test_the_commands_in_a_report_work_as_they_are_printed(
+    server: RunningEmulator, tmp_path: Path, threads: list[str]
+) -> None:
+    asked = server.corpus.thread_ids() if threads else ["thread_of_nobody"]
+    run_cli(tmp_path, "sync", *asked, "--data-dir", "other data", environ=environ_for(server))
+    run_cli(tmp_path, "report", "--out", "report.html", "--data-dir", "other data")
+
+    page = (tmp_path / "report.html").read_text("utf-8")
+    [line] = [unescape(line) for line in re.findall(r"<code>([^<]*-m pipeline [^<]*)</code>", page)]
+
+    assert line.endswith("--data-dir 'other data'")
+    if threads:
+        assert pasted(line, tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize("asked", [["query", "top_tools"], ["check"], ["explain-cost", "--on", "2026-01-01"]])
@@ -94,6 +111,9 @@ def test_an_installed_program_is_called_by_its_name_or_by_its_path(
         (["sync", "--profile", "prod"], "query overview", ""),
         (["sync", "--base-url", "http://h/v1", "--allow-http", "h"], "doctor", "--base-url http://h/v1 --allow-http h"),
         (["doctor", "--data-dir"], "status", ""),
+        (["status", "--data-dir=--x"], "status", "--data-dir=--x"),
+        (["status", "--data-dir=-x y"], "status", "--data-dir='-x y'"),
+        (["query", "--", "--data-dir", "x"], "status", ""),
     ],
 )
 def test_what_a_command_is_about_is_repeated_where_the_verb_has_such_an_option(

@@ -332,7 +332,8 @@ def test_the_sample_needs_no_key_no_server_and_leaves_none_running(tmp_path: Pat
     ended = run_cli(tmp_path, "sync", "--sample", "--json", environ=environ_for())
 
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["threads"] == 400
+    summary = json.loads(ended.stdout)
+    assert (summary["threads"], [other["threads"] for other in summary["others"]]) == (400, [90])
 
 
 def test_a_reader_that_goes_away_is_no_error(server: RunningEmulator, tmp_path: Path) -> None:

@@ -145,6 +145,42 @@ def test_of_many_files_that_hold_nothing_one_line_tells(tmp_path: Path) -> None:
     assert ended.stderr == "warning: 5 files hold nothing: 0.json, 1.json, 2.json, ...\n"
 
 
+@pytest.mark.parametrize("name", ["a\nb.json", "a\r\nb.json", "a\u2028b.json"])
+@pytest.mark.parametrize(
+    "text", ['{"object": "list", "data": []}', "{}", "not json", f'{ARCHIVE[:-1]}, "has_more": true}}']
+)
+def test_what_an_import_tells_of_a_file_is_one_line_whatever_its_name(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+
+    said = run_cli(tmp_path, "import", ".", "--quiet").stderr
+
+    assert said.splitlines()
+    assert [line for line in said.split("\n")[:-1] if not line.startswith("warning: ")] == []
+
+
+def test_each_of_several_files_with_the_same_fault_is_named(tmp_path: Path) -> None:
+    for name in ("a.json", "b.har"):
+        (tmp_path / name).write_text("{}")
+
+    said = run_cli(tmp_path, "import", ".", "--quiet").stderr
+
+    assert [line.split(": ")[1] for line in said.splitlines()[:2]] == ["a.json", "b.har"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "not json"])
+def test_an_import_of_nothing_ends_with_the_reason_and_no_tables(tmp_path: Path, text: str) -> None:
+    ended = run_cli(tmp_path, "import", "-", given=text)
+
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("warning: ")
+
+
+def test_what_came_out_of_an_import_has_no_empty_table(tmp_path: Path) -> None:
+    ended = run_cli(tmp_path, "import", "-", given=ARCHIVE)
+
+    assert ("Spent" in ended.stdout, "(0 rows)" in ended.stdout) == (True, False)
+
+
 def test_status_counts_a_run_as_open_by_its_status_after_an_import_too(tmp_path: Path) -> None:
     (tmp_path / "runs.jsonl").write_text(
         "\n".join(json.dumps(run_of(f"run_{n}", status=status)) for n, status in enumerate(("completed", "queued")))

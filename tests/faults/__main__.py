@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
+from pipeline.protocol.pages import Protocol
 from tests.faults.cell import GROUPS, make_lists
-from tests.faults.differential import run_seed
+from tests.faults.differential import run_seed, run_successors
 from tests.faults.document import read_section, write_section
 from tests.faults.kill_table import render_kills
 from tests.faults.kills import run_seeds
@@ -17,6 +18,9 @@ from tests.faults.load_table import render_load
 from tests.faults.matrix import all_cells
 from tests.faults.running import Result, run_cell
 from tests.faults.table import Matrix, added, matrix_of, places_of, read_table, render_table, replaced
+
+# Servers of conversations or sessions that are synced as one.
+_TOGETHER = 25
 
 
 def main() -> int:
@@ -45,7 +49,8 @@ def main() -> int:
     if asked.verb == "cells":
         return _run_cells(asked.only, asked.group or GROUPS, asked.out, is_new=asked.new, refuse=parser.error)
     if asked.verb == "servers":
-        return _run_servers(range(asked.first, asked.first + asked.seeds))
+        seeds = range(asked.first, asked.first + asked.seeds)
+        return max(_run_servers(seeds, protocol) for protocol in get_args(Protocol))
     if asked.verb == "kills":
         return _run_kills(range(asked.first, asked.first + asked.seeds), asked.jobs, asked.out)
     return _run_load(asked.threads, asked.steps, asked.out)
@@ -92,14 +97,16 @@ def _run_kills(seeds: range, jobs: int, out: Path | None) -> int:
     return 1 if wrong else 0
 
 
-def _run_servers(seeds: range) -> int:
+def _run_servers(seeds: range, protocol: Protocol) -> int:
     wrong = 0
-    for seed in seeds:
-        problems = run_seed(seed)
-        wrong += bool(problems)
+    together = 1 if protocol == "assistants" else _TOGETHER
+    for first in seeds[::together]:
+        some = range(first, min(first + together, seeds.stop))
+        problems = run_seed(first) if protocol == "assistants" else run_successors(some, protocol)
+        wrong += len(problems) if together > 1 else bool(problems)
         for problem in problems:
             print(problem, file=sys.stderr)
-    print(f"{len(seeds)} servers, {wrong} wrong")
+    print(f"{len(seeds)} servers of {protocol}, {wrong} wrong")
     return 1 if wrong else 0
 
 

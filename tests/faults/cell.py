@@ -1,7 +1,7 @@
 """A cell of the matrix: what goes wrong where, and what must come of it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from pipeline.emulator import Corpus, RunningEmulator, Truth, generate_corpus
 from pipeline.emulator.account.corpus import Item, RunRecord, ThreadRecord
 from pipeline.emulator.account.truth import Tally
-from pipeline.protocol.cursors import PAGE_LIMIT
+from pipeline.protocol.lists import PAGE_LIMIT
 
 Json = dict[str, Any]
 # What a step or run of the server becomes in the warehouse; None if it is only in `rejects`.
 Patch = Callable[[Json, int], Json | None]
-GROUPS = ("HTTP", "Cursors", "Records", "Machine")
+GROUPS = ("HTTP", "Cursors", "Records", "Successors", "Machine")
 # In the order of the columns.
 STAGES = (
     "list of threads",
@@ -22,6 +22,14 @@ STAGES = (
     "runs, page 2",
     "steps",
     "steps, page 2",
+    "conversations",
+    "conversation items",
+    "named responses",
+    "input items",
+    "sessions",
+    "turns",
+    "subagents' turns",
+    "turn items",
     "listing",
     "steps, --workers 2",
     "landing",
@@ -87,13 +95,24 @@ class Act(Protocol):
         """How the last command ended. Raises AssertionError if the fault did not come about, or went wrong before."""
 
 
+class Judge(Protocol):
+    """What finds out whether a cell is right where the usual truth, that of threads, is not the one to ask."""
+
+    def __call__(self, cell: "Cell", ended: Ended) -> Iterable[str]:
+        """Everything that is not as the cell says it must be."""
+
+    def describe(self, cell: "Cell") -> str:
+        """A right cell in a few words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One run: `fault` is the row of the table, `stage` the column.
 
     `lists` makes other lists of the usual ones. The server has `corpus`, or `served` (bytes that the truth cannot be
-    counted from); the truth is that of `expected`, of `corpus`, or of the lists. `limit` is the reason why the
-    outcome, which is judged as any other, is less than one would wish. A cell that `needs_mount` cannot run everywhere.
+    counted from); the truth is that of `expected`, of `corpus`, or of the lists, or what the cell's own `judge` says.
+    `limit` is the reason why the outcome, which is judged as any other, is less than one would wish. A cell that
+    `needs_mount` cannot run everywhere.
     """
 
     group: str
@@ -106,6 +125,7 @@ class Cell:
     served: Callable[[Lists], Corpus] | None = None
     expected: Callable[[Lists], Corpus] | None = None
     act: Act | None = None
+    judge: Judge | None = None
     base_url: str | None = None
     lists: Callable[[Lists], Lists] | None = None
     limit: str = ""

@@ -71,6 +71,14 @@ def cursor_cells(lists: Lists) -> Iterator[Cell]:
             yield _faulty(name, stage, rules, outcome)
         nowhere = Outcome(exit_code=4, verdict="broken", gap=replace(stage.gap, kept=99), rejects=2)
         yield _faulty("has_more without a cursor", stage, [{"fault": "has_more_no_cursor"}], nowhere)
+        if is_runs:
+            emptied = _AfterSound({"fault": "oldest_only", "length": 0, **stage.match})
+            gap = replace(stage.gap, kept=120)
+            outcome = Outcome(exit_code=4, verdict="broken", gap=gap, says="120 runs that were listed before")
+            yield Cell("Cursors", "a list that had items is empty", stage.name, outcome, act=emptied)
+            skipping = Outcome(exit_code=4, verdict="broken", gap=replace(gap, kept=100), says="its cursor skips items")
+            for name, count in (("an item", 1), ("three items", 3)):
+                yield _faulty(f"the cursor skips {name}", stage, [{"fault": "cursor_skips", "count": count}], skipping)
         yield from _expiring(stage, pages=1 if is_runs else 2)
         for name, (change, expected, limit) in _CHANGES.items():
             yield _changing(name, stage, _ChangeWhilePaging(stage, change), expected, limit=limit)
@@ -100,6 +108,22 @@ def _expiring(stage: Stage, *, pages: int) -> Iterator[Cell]:
     yield Cell("Cursors", "the cursor expires once (400)", stage.name, Outcome(), [once])
     outcome = Outcome(exit_code=4, verdict="failed", gap=replace(stage.gap, kept=100 * pages))
     yield Cell("Cursors", "the cursor expires every time (400)", stage.name, outcome, [rule])
+
+
+@dataclass(frozen=True, slots=True)
+class _AfterSound:
+    """A sound sync, and one while the server answers otherwise."""
+
+    rule: Rule
+
+    def __call__(self, lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
+        """How the second sync ended."""
+        ended = sync(server, folder)
+        assert ended.exit_code == 0, f"the first sync ended with {ended.exit_code}: {ended.output}"
+        server.set_faults([self.rule])
+        ended = sync(server, folder)
+        assert server.struck() != [0], "no answer was changed"
+        return ended
 
 
 Change = Callable[[RunningEmulator, ItemList], object]

@@ -48,6 +48,10 @@ def http_cells(lists: Lists) -> Iterator[Cell]:
             yield _heals(f"{name}, twice", stage, {**fault, **stage.match, "times": 2})
         for stage in (threads, runs_2, steps):
             yield _lasts(f"{name}, for ever", stage, {**fault, **stage.match})
+    for stage, kept in ((threads, 0), (runs_2, 120), (steps_2, 300)):
+        rule = {"fault": "remark_in_200", "list": "full", **stage.match, "times": 1}
+        outcome = Outcome(exit_code=4, verdict="broken", gap=replace(stage.gap, kept=kept), says="partial: true")
+        yield Cell("HTTP", "200 with a remark beside the list, once", stage.name, outcome, [rule])
     for stage in (runs, steps_2):
         large = {"fault": "big_body", "bytes": 200_000_000, **stage.match, "times": 1}
         yield _heals("a body of 200 MB", stage, large)
@@ -86,6 +90,7 @@ _BROKEN: Mapping[str, Rule] = {
     "200 with data: {}": {"fault": "not_envelope", "kind": "data_not_list"},
     "200 with an error beside an empty list": {"fault": "error_in_200"},
     "200 with an error beside the list": {"fault": "error_in_200", "list": "full"},
+    "200 with a remark beside an empty list": {"fault": "remark_in_200", "remark": "message"},
     "Content-Length 10 too long": {"fault": "wrong_content_length", "difference": 10},
     "Content-Length 10 too short": {"fault": "wrong_content_length", "difference": -10},
     "gzip that breaks off": {"fault": "broken_gzip", "kind": "truncated"},
@@ -129,9 +134,9 @@ def _refused(stage: Stage) -> Iterator[Cell]:
 def _no_connection() -> Iterator[Cell]:
     outcome = Outcome(exit_code=4, verdict="failed", gap=_EVERYTHING)
     for stage in ("list of threads", "runs"):
-        yield Cell(
-            "HTTP", "connection refused", stage, replace(outcome, says="no answer"), base_url="http://127.0.0.1:1/v1"
-        )
+        # Where nothing ever answers the sync ends in seconds, and names the server in place of each thread.
+        silent = replace(outcome, verdict="refused", says="nothing answers at")
+        yield Cell("HTTP", "connection refused", stage, silent, base_url="http://127.0.0.1:1/v1")
         yield Cell(
             "HTTP", "TLS failure", stage, replace(outcome, says="no TLS"), base_url="https://127.0.0.1:{port}/v1"
         )

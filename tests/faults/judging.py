@@ -92,15 +92,20 @@ def _found_contents(data_dir: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(map(int, read_all(data_dir, sql)[0])) for name, sql in found.items()}
 
 
-def find_problems(cell: Cell, corpus: Corpus, ended: Ended) -> Iterator[str]:
-    """Everything that is not as the cell says it must be."""
-    outcome = cell.outcome
+def find_misended(outcome: Outcome, ended: Ended) -> Iterator[str]:
+    """What is wrong with how a command ended and with what it printed."""
     if ended.exit_code != outcome.exit_code:
         yield f"exit code {ended.exit_code} in place of {outcome.exit_code}"
     if "Traceback" in ended.output or "This is a bug" in ended.output:
         yield "it reports a bug of ours"
     if outcome.says not in ended.output:
         yield f"it does not say {outcome.says!r}"
+
+
+def find_problems(cell: Cell, corpus: Corpus, ended: Ended) -> Iterator[str]:
+    """Everything that is not as the cell says it must be."""
+    outcome = cell.outcome
+    yield from find_misended(outcome, ended)
     yield from (f"it does not name {name}" for name in _names(cell, corpus) if name not in ended.output)
     if (ended.data_dir / "warehouse.duckdb").exists():
         yield from _compare(outcome, corpus, ended)
@@ -118,10 +123,10 @@ def _names(cell: Cell, corpus: Corpus) -> list[str]:
         return []
     if gap.thread_id is not None:
         return [gap.thread_id]
-    if cell.stage == "list of threads":
-        return ["/threads"]
-    # Who is refused altogether is told so once, at the first request.
-    return [] if cell.outcome.verdict == "refused" else corpus.thread_ids()
+    # Who is refused altogether, or answered by nobody, is told so once, at the first request.
+    if cell.outcome.verdict == "refused":
+        return []
+    return ["/threads"] if cell.stage == "list of threads" else corpus.thread_ids()
 
 
 def _compare(outcome: Outcome, corpus: Corpus, ended: Ended) -> Iterator[str]:

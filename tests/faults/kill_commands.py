@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.emulator import Corpus, RunningEmulator, generate_corpus, running_emulator
+from pipeline.privacy.forget_record import RECORD
+from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.warehouse.database import warehouse_path
 from tests.faults.kill_points import (
     KillPoint,
     after_all_requests,
@@ -17,7 +21,9 @@ from tests.faults.kill_points import (
     once_gone,
     one_of,
 )
-from tests.syncs import environ_for, raw_files, run_cli
+from tests.lakes import assert_same, read_lake, read_warehouse
+from tests.measuring import measured
+from tests.syncs import environ_for, raw_files, read_all, run_cli
 
 THREADS = 12
 _SEED = 11
@@ -54,7 +60,7 @@ Prepare = Callable[[Site, Path], None]
 class Command:
     """A command line with its stages; `phase` is the state of the server. `alone`: also without its children.
 
-    `keeps_warehouse`: not one byte of that may change.
+    `keeps_warehouse`: not one byte of that may change. `judge`: what is wrong beside what every command is judged by.
     """
 
     name: str
@@ -64,11 +70,13 @@ class Command:
     phase: int = 0
     alone: bool = False
     keeps_warehouse: bool = False
+    judge: Callable[[Site, Path], Iterator[str]] = lambda _site, _data_dir: iter(())
 
     def line(self, site: Site) -> list[str]:
         """The arguments of the command line."""
         named = site.corpus.thread_ids() if self.arguments[0] == "sync" else []
         named += [str(site.archive)] if self.arguments[0] == "import" else []
+        named += ["--thread", forgotten_thread(site)] if self.arguments[0] == "forget" else []
         quiet = ["--quiet"] if self.arguments[0] in ("sync", "import") else []
         return [*self.arguments, *named, *quiet, "--data-dir", "data"]
 
@@ -155,11 +163,47 @@ def _with_new_prices(site: Site, folder: Path) -> None:
     (folder / "data" / "own-prices.csv").write_text(_OWN_PRICES)
 
 
+# --- what is judged beside the rest ---------------------------------------------------------------------------------
+
+
+def forgotten_thread(site: Site) -> str:
+    """The thread that `forget` is to remove: the one with most runs."""
+    return max(site.corpus.threads_at(0), key=lambda thread: len(thread.runs)).item.object_id
+
+
+def _all_pruned(_site: Site, data_dir: Path) -> Iterator[str]:
+    if raw_store(data_dir).list_parts():
+        yield "not every raw part is pruned"
+
+
+def _all_forgotten(site: Site, data_dir: Path) -> Iterator[str]:
+    """Whether the thread is anywhere, and whether raw parts still come to the warehouse."""
+    store, thread_id = raw_store(data_dir), forgotten_thread(site)
+    for part in store.list_parts():
+        if thread_id in {walk.certificate.thread_id for walk in store.read_part(part).walks}:
+            yield f"{part.name} has walks of the forgotten thread"
+    before = measured(data_dir, 0)
+    for name in read_sql_files("tables"):
+        if thread_id in str(read_all(data_dir, f"select columns(*) from {name}")):
+            yield f"the table {name} has the forgotten thread"
+    ended = run_cli(data_dir.parent, "load", "--rebuild", "--data-dir", "data")
+    if ended.returncode != 0 or measured(data_dir, 0) != before:
+        yield f"a rebuild ended with {ended.returncode}, and the warehouse is not what it was: {ended.stderr[-300:]}"
+
+
+def _lake_is_whole(_site: Site, data_dir: Path) -> Iterator[str]:
+    try:
+        assert_same(read_lake(data_dir / _LAKE), read_warehouse(warehouse_path(data_dir)))
+    except AssertionError as error:
+        yield f"the lake is not the warehouse: {str(error)[:300]}"
+
+
 # --- commands -------------------------------------------------------------------------------------------------------
 
 _NEW = "warehouse.duckdb.new"
 _LOG = "warehouse.duckdb.wal"
 _PARTS = "raw/*/*"
+_LAKE = "lake"
 
 
 def _sync_stages(requests_of_steps: int, *, parts: int, load: KillPoint) -> Mapping[str, KillPoint]:
@@ -227,5 +271,30 @@ COMMANDS = (
             "end": at_file("raw/pruned.jsonl", share=0.1),
         },
         keeps_warehouse=True,
+        judge=_all_pruned,
+    ),
+    Command(
+        "forget",
+        ["forget", "--yes"],
+        _synced,
+        {
+            "start": after_share(0.05, 0.4),
+            "parts": at_file(RECORD, share=0.2),
+            "load": _TO_NEW,
+            "end": once_gone(_NEW),
+        },
+        judge=_all_forgotten,
+    ),
+    Command(
+        "publish delta",
+        ["publish", "delta", f"data/{_LAKE}"],
+        _synced,
+        {
+            "start": after_share(0.05, 0.4),
+            "files": at_file(f"{_LAKE}/*/*.parquet", of=6),
+            "commits": at_file(f"{_LAKE}/*/_delta_log/*.json", of=16),
+        },
+        keeps_warehouse=True,
+        judge=_lake_is_whole,
     ),
 )

@@ -13,8 +13,10 @@ time), and runs the same command again. A seed is right only if then: the exit c
 generator's; no row is there twice; no run has fewer steps than its complete walk received; every raw part is loaded;
 the ledger and `repricings` are what they are without a kill; nothing that had landed was fetched again (requests
 counted at the server); no process is left; no half of a warehouse, no log, no damaged part is left; every part that
-was there is there still, or is on record as pruned, also right after the kill; `prune` changes no byte of the
-warehouse. `sync --workers 2` is killed as a whole group and, in as many seeds, the parent alone.
+was there is there still, or is on record as pruned, also right after the kill; `prune` and `publish delta` change no
+byte of the warehouse; after `forget` no part and no table has the thread, and a rebuild gives the same warehouse; the
+lake of `publish delta` has the warehouse's rows, once each. `sync --workers 2` is killed as a whole group and, in as
+many seeds, the parent alone.
 
 - **n of m**: so many seeds are right.
 - *k over*: in k of them the command had ended before the moment came; what it left is judged all the same.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.emulator import Corpus, generate_corpus, run_emulator
 from pipeline.emulator.account.corpus import Item, RunRecord, ThreadRecord
-from pipeline.protocol.cursors import PAGE_LIMIT
+from pipeline.protocol.lists import PAGE_LIMIT
 from pipeline.protocol.wire import TERMINAL_STATUSES
 from tests.faults.cell import count_truth
 

@@ -3,17 +3,18 @@
 import json
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import httpx
 
+from pipeline.protocol.pages import Protocol
 from tests.asking import asked_url
 
 Json = dict[str, Any]
-_START = 1_790_000_000
-_LENGTHS = (0, 1, 2, 2, 3, 5, 9, 10, 11, 20, 21, 50, 100, 101)
-_WEIGHTS = (2, 4, 6, 6, 5, 4, 2, 2, 2, 2, 2, 1, 1, 1)
+START_S = 1_790_000_000
+LENGTHS = (0, 1, 2, 2, 3, 5, 9, 10, 11, 20, 21, 50, 100, 101)
+WEIGHTS = (2, 4, 6, 6, 5, 4, 2, 2, 2, 2, 2, 1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class Habits:
 class OddServer:
     """Threads of runs with `steps`, served by habits; changed between syncs."""
 
+    protocol: ClassVar[Protocol] = "assistants"
+    # What the warehouse has of each thread, as `truth` has it.
+    sql: ClassVar[str] = """
+    select runs.thread_id, runs.run_id, runs.status, runs.total_tokens, run_steps.step_id, run_steps.step_index,
+        run_steps.total_tokens as step_tokens
+    from runs
+    left join run_steps on run_steps.source = runs.source and run_steps.run_id = runs.run_id
+    order by runs.thread_id, runs.run_id, run_steps.step_index
+    """
     habits: Habits
     threads: dict[str, list[Json]]
     requests: int = 0
@@ -44,22 +54,53 @@ class OddServer:
         url = asked_url(request)
         asked = {name: values[0] for name, values in parse_qs(url.query.decode()).items()}
         self.requests += 1
-        match url.path.removeprefix("/v1/").split("/"):
-            case ["threads", thread_id, "runs"] if thread_id in self.threads:
-                items = [self._told(run) for run in self.threads[thread_id]]
-            case ["threads", thread_id, "runs", run_id, "steps"] if thread_id in self.threads:
-                found = [run for run in self.threads[thread_id] if run["id"] == run_id]
-                if not found:
-                    return _refusal(404)
-                if self.habits.parents == "run ignored":
-                    found = self.threads[thread_id]
-                items = [self._told(step) for run in found for step in run["steps"]]
-            case _:
-                return _refusal(404)
+        items = self.find(url.path.removeprefix("/v1/").split("/"), asked)
+        if isinstance(items, httpx.Response) and items.is_error:
+            return items
         if self.habits.errors_every and self.requests % self.habits.errors_every == 0:
             body = {"object": "list", "data": [], "has_more": False, "error": {"code": "internal_error"}}
             return httpx.Response(200, text=json.dumps(body))
-        return self._page(items, asked)
+        return items if isinstance(items, httpx.Response) else self._page(items, asked)
+
+    def find(self, path: list[str], _asked: dict[str, str]) -> list[Json] | httpx.Response:
+        """What a path asks for: the items of a list, or an answer."""
+        match path:
+            case ["threads", thread_id, "runs"] if thread_id in self.threads:
+                return [self._told(run) for run in self.threads[thread_id]]
+            case ["threads", thread_id, "runs", run_id, "steps"] if thread_id in self.threads:
+                found = [run for run in self.threads[thread_id] if run["id"] == run_id]
+                if found and self.habits.parents == "run ignored":
+                    found = self.threads[thread_id]
+                return [self._told(step) for run in found for step in run["steps"]] if found else refusal(404)
+        return refusal(404)
+
+    def truth(self, thread_id: str) -> list[tuple[Any, ...]]:
+        """The steps of a thread's runs, as the warehouse is to have them."""
+        rows = [
+            (run["id"], run["status"], run["usage"]["total_tokens"], step["id"], place, step["usage"]["total_tokens"])
+            for run in self.threads[thread_id]
+            for place, step in enumerate(run["steps"])
+        ]
+        return sorted(rows, key=lambda row: (row[0], row[4]))
+
+    def change(self, rng: random.Random, _now_s: float) -> None:
+        """What happens until the next sync: runs come, go, and go on."""
+        for thread_id, runs in self.threads.items():
+            match rng.choice(("nothing", "new", "new", "gone and new", "on")):
+                case "new":
+                    self._add_new(rng, thread_id)
+                case "gone and new" if len(runs) > 1:
+                    self.deleted.add(runs.pop()["id"])
+                    self._add_new(rng, thread_id)
+                case "on" if runs:
+                    add_step(rng, runs[-1])
+                    end_run(runs[-1])
+
+    def _add_new(self, rng: random.Random, thread_id: str) -> None:
+        """A new run, whose id nobody ever had."""
+        names = {str(run["id"]) for run in self.threads[thread_id]} | self.deleted
+        taken = [int(name.rpartition("_")[2]) for name in names if name.startswith(f"{thread_id}.")]
+        self.threads[thread_id].append(make_run(rng, thread_id, max(taken, default=-1) + 1, busy=False))
 
     def _told(self, item: Json) -> Json:
         hidden = {"steps", *(("thread_id", "run_id") if self.habits.parents == "absent" else ())}
@@ -77,7 +118,7 @@ class OddServer:
             after = after.removeprefix("next-")
             if after not in ids or (habits.cursor == "opaque" and not is_own):
                 if habits.unknown == "refused":
-                    return _refusal(400)
+                    return refusal(400)
                 start = len(ids) if habits.unknown == "empty" else 0
             else:
                 start = ids.index(after) + 1
@@ -95,7 +136,13 @@ class OddServer:
         return {"first_id": page[0]["id"], "last_id": f"next-{last}" if self.habits.cursor == "opaque" else last}
 
 
-def _refusal(status: int) -> httpx.Response:
+def object_answer(value: Json) -> httpx.Response:
+    """One object."""
+    return httpx.Response(200, text=json.dumps(value))
+
+
+def refusal(status: int) -> httpx.Response:
+    """What is not to be had."""
     return httpx.Response(status, json={"error": {"message": "no", "type": "invalid_request_error", "code": None}})
 
 
@@ -104,7 +151,7 @@ def draw_server(rng: random.Random) -> OddServer:
     threads: dict[str, list[Json]] = {}
     for number in range(rng.randint(1, 3)):
         thread_id = f"thread_{number}"
-        count = rng.choices(_LENGTHS, _WEIGHTS)[0]
+        count = rng.choices(LENGTHS, WEIGHTS)[0]
         threads[thread_id] = [make_run(rng, thread_id, index, busy=count < 6) for index in range(count)]
     return OddServer(draw_habits(rng), threads)
 
@@ -136,14 +183,14 @@ def draw_habits(rng: random.Random) -> Habits:
 def make_run(rng: random.Random, thread_id: str, index: int, *, busy: bool) -> Json:
     """A run that has ended, with its steps; its usage is the sum of theirs."""
     run_id = f"{thread_id}.run_{index}"
-    count = rng.choices(_LENGTHS, _WEIGHTS)[0] if busy else rng.randint(1, 2)
+    count = rng.choices(LENGTHS, WEIGHTS)[0] if busy else rng.randint(1, 2)
     run: Json = {
         "id": run_id,
         "object": "thread.run",
         "thread_id": thread_id,
         "status": "completed",
         "model": "gpt-4o",
-        "created_at": _START + 1000 * index,
+        "created_at": START_S + 1000 * index,
         "steps": [],
     }
     for _ in range(max(1, count)):

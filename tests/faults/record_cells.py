@@ -113,7 +113,9 @@ def record_cells(lists: Lists) -> Iterator[Cell]:
     yield from _settling(runs, steps)
     yield from _usage_of_runs(lists, runs)
     odd = {"fault": "record", "kind": "odd_ids", **runs.match}
-    yield Cell("Records", "ids with slash, ?, #, %2F, +, space, é", "runs", Outcome(), [odd])
+    # Their steps say whose they are in the same words.
+    both = [odd, {**odd, "route": "list_steps"}]
+    yield Cell("Records", "ids with slash, ?, #, %2F, +, space, é", "runs", Outcome(), both)
     yield from _of_bytes(lists)
     yield from _of_ids(lists)
 

@@ -53,7 +53,8 @@ def run_cell(cell: Cell, lists: Lists) -> Result:
         except (AssertionError, subprocess.TimeoutExpired) as error:
             return Result(cell, [str(error)])
         unstruck = list(find_unstruck(cell, server))
-        return Result(cell, [*unstruck, *find_problems(cell, expected, ended)])
+        found = cell.judge(cell, ended) if cell.judge else find_problems(cell, expected, ended)
+        return Result(cell, [*unstruck, *found])
 
 
 def find_no_fault(cell: Cell, served: Corpus, *, sound: Corpus) -> Iterator[str]:
@@ -66,10 +67,10 @@ def find_no_fault(cell: Cell, served: Corpus, *, sound: Corpus) -> Iterator[str]
 
 
 def find_unstruck(cell: Cell, server: RunningEmulator) -> Iterator[str]:
-    """Faults of the server that were not served, or not as often as the cell says; acts see to theirs themselves."""
+    """Faults of the server that were not served, or not as often as the cell says; acts see to those of their own."""
     if cell.base_url is not None and server.requests():
         yield f"{len(server.requests())} requests came through"
-    if cell.act is not None:
+    if not cell.rules:
         return
     for rule, struck in zip(cell.rules, server.struck(), strict=True):
         times = rule.get("times")
@@ -108,6 +109,8 @@ def write_profile(folder: Path, settings: Mapping[str, object]) -> None:
 
 def describe(cell: Cell) -> str:
     """A right cell in a few words."""
+    if cell.judge is not None:
+        return cell.judge.describe(cell)
     outcome = cell.outcome
     words = []
     if outcome.exit_code:

@@ -23,6 +23,8 @@ process running, and so on.
 - **failed / broken / missing, list missing**: the walk over that list has this verdict, the thread is named, all else
   is whole.
 - **first N kept**: the same, and the pages that came before the fault are in the warehouse.
+- **items in doubt**: the same of a list of items (what a turn did, outputs of calls): the runs are all there, and none
+  has more than the server has of it.
 - **nothing fetched, all named**: no thread could be fetched, and the command names each.
 - **no list, nothing claimed**: nobody could say which threads there are; the command says so.
 - **refused altogether, nothing claimed**: the server lets us have nothing; the command says so once, no walk ended.
@@ -30,6 +32,8 @@ process running, and so on.
 - **not run here**: the machine that wrote this lets nobody mount a small file system of his own.
 - exit 3: the server refuses us; exit 4: incomplete, running again goes on.
 
+The group Successors is of conversations, responses that are named by their ids, and sessions with their turns; each
+response and each turn is compared with what the emulator tells of it, and all but the struck thread is exact.
 In the group Machine the first run must say what was wrong, with its exit code; the totals are those after the same
 command was run again, or those that the messages ask for. Before a rebuild that is: move the part away,
 `sync --full` for its threads, `load --rebuild --forget-pruned`. Cells of the clock are syncs in the process of the

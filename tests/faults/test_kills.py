@@ -17,8 +17,8 @@ def executions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executions]
 
 
 # sync while it lands, a parent without its workers, a second sync, a rebuild and a repricing while they write, a prune
-# while it removes.
-@pytest.mark.parametrize("seed", [3, 15, 22, 31, 34, 41])
+# and a forgetting while they remove, a lake while it is written.
+@pytest.mark.parametrize("seed", [3, 15, 22, 31, 34, 41, 44, 49])
 def test_killed_at_any_moment_a_command_goes_on_where_it_stood(executions: Executions, seed: int) -> None:
     assert executions.run(choose_trial(seed)).problems == []
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RequestError, WalkError
 from pipeline.flatten.frames import flatten
-from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, walk_list
+from pipeline.protocol.cursors import walk_list
+from pipeline.protocol.lists import Ask, ListAnswer, ListWalk
 from pipeline.protocol.pages import Page
 from pipeline.protocol.wire import ListHead
 from tests.landed import NOON, Json, landed_bodies

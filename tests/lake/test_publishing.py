@@ -4,10 +4,10 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -29,30 +29,15 @@ from pipeline.sqlfiles.schema import SCHEMA_VERSION
 from pipeline.warehouse.database import open_for_writing, warehouse_path
 from pipeline.warehouse.load import load_new_parts, rebuild
 from pipeline.warehouse.loaded_parts import prune_parts
-from tests.grown_lake import RUNS_PER_THREAD, THREAD, grow_lake, measure_publish
-from tests.lakes import assert_same, land_everything, read_lake, read_warehouse
+from tests.grown_lake import RUNS_PER_THREAD, grow_lake, measure_publish, thread_at
+from tests.lakes import assert_same, read_lake, read_warehouse
 from tests.landed import NOON, Listing, instant, land, run_of, step_of
 from tests.publish_parts import publish
-from tests.syncs import PATIENCE_S, ROOT, environ_for, run_cli, wait_until
+from tests.syncs import PATIENCE_S, run_cli, wait_until
 from tests.warehouse.test_load import HISTORY, land_history
 
 # `LAKE_KILLS=100 pytest tests/lake/test_publishing.py -k killed_at_random` is the long form.
 KILLS = int(os.environ.get("LAKE_KILLS", "2"))
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    land_everything(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def lake(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The parts in one batch."""
-    folder = tmp_path_factory.mktemp("lake")
-    publish(data_dir, folder)
-    return folder
 
 
 def reprice_at_own_prices(data_dir: Path) -> None:
@@ -135,9 +120,13 @@ def test_of_two_that_have_read_the_same_state_only_one_may_write(small: Path, tm
     assert sorted(read_lake(tmp_path)["threads"]["thread_id"]) == sorted([*rows["thread_id"], "thread_new"])
 
 
-def publisher(data_dir: Path, lake: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "tests.publish_parts", str(data_dir), str(lake), "1"]
-    return subprocess.Popen(command, cwd=ROOT, env=environ_for(), stderr=subprocess.DEVNULL)
+def publisher(data_dir: Path, lake: Path) -> BaseProcess:
+    """A process that publishes part by part; it begins as a fork of one that has imported all it needs."""
+    processes = get_context("forkserver")
+    processes.set_forkserver_preload([publish.__module__, "deltalake"])
+    process = processes.Process(target=publish, args=(data_dir, lake), kwargs={"batch_bytes": 1})
+    process.start()
+    return process
 
 
 def commits(lake: Path) -> int:
@@ -152,22 +141,24 @@ def test_two_publishers_killed_at_random_leave_exactly_one_copy_of_every_row(tmp
     killed = 0
     running = [publisher(data_dir, here), publisher(data_dir, here)]
     try:
-        while killed < KILLS and any(process.poll() is None for process in running):
+        while killed < KILLS and any(process.is_alive() for process in running):
             target = commits(here) + dice.randint(8, 24)
             wait_until(
-                lambda target=target: commits(here) >= target or any(p.poll() is not None for p in running),  # type: ignore[misc]
+                lambda target=target: commits(here) >= target or not all(p.is_alive() for p in running),  # type: ignore[misc]
                 what="commits",
             )
             victim = dice.randrange(2)
-            killed += running[victim].poll() is None
+            killed += running[victim].is_alive()
             running[victim].kill()
-            running[victim].wait()
+            running[victim].join()
             running[victim] = publisher(data_dir, here)
-        codes = [process.wait(PATIENCE_S) for process in running]
+        for process in running:
+            process.join(PATIENCE_S)
+        codes = [process.exitcode for process in running]
     finally:
         for process in running:
             process.kill()
-            process.wait()
+            process.join()
 
     publish(data_dir, here)
     assert codes == [0, 0]
@@ -547,14 +538,15 @@ def test_a_vacuum_removes_files_that_no_version_names_and_the_log_of_old_version
 def test_the_memory_to_publish_a_part_does_not_grow_with_the_lake(tmp_path: Path) -> None:
     few, many = 120_000, 420_000
     peaks_mb = {}
-    for rows in (few, many):
-        grow_lake(tmp_path / str(rows), rows)
-        peaks_mb[rows] = measure_publish(tmp_path / str(rows))["peak_mb"]
+    for grown, rows in ((0, few), (few, many)):
+        grow_lake(tmp_path, rows, grown=grown)
+        peaks_mb[rows] = measure_publish(tmp_path)["peak_mb"]
 
-    tables = {name: Lake(str(tmp_path / str(many) / "lake")).open().scan(name) for name in ("runs", "walks")}
-    changed = tables["runs"].filter(pl.col("thread_id") == f"thread_{THREAD}", pl.col("observed_at") > instant(1))
-    assert changed.select(pl.len()).collect().item() == RUNS_PER_THREAD
-    assert [rows.select(pl.len()).collect().item() for rows in tables.values()] == [many + 1, many + 4]
+    tables = {name: Lake(str(tmp_path / "lake")).open().scan(name) for name in ("runs", "walks")}
+    again = pl.col("thread_id").is_in([f"thread_{thread_at(few)}", f"thread_{thread_at(many)}"])
+    changed = tables["runs"].filter(again, pl.col("observed_at") > instant(1))
+    assert changed.select(pl.len()).collect().item() == 2 * RUNS_PER_THREAD
+    assert [rows.select(pl.len()).collect().item() for rows in tables.values()] == [many + 1, many + 6]
     # With every row of both tables in memory it would be more than 300 MB.
     assert peaks_mb[many] - peaks_mb[few] < 120
 

@@ -17,11 +17,13 @@ from pipeline.lake.reading import open_lake
 from pipeline.lake.store import Lake
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
+from pipeline.sqlfiles.held_views import holding_views
 from pipeline.verbs.lake import PublishRequest, publish_to_lake
 from pipeline.verbs.query.command import ask
 from pipeline.verbs.query.output import render
-from pipeline.warehouse.database import open_for_reading, warehouse_path
-from tests.lakes import assert_same, land_everything, read_lake
+from pipeline.warehouse.database import warehouse_path
+from tests.attached import looking_into
+from tests.lakes import assert_same, read_lake
 from tests.publish_parts import publish
 from tests.syncs import environ_for, run_cli
 
@@ -44,20 +46,15 @@ main()
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    land_everything(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def lake(data_dir: Path) -> Path:
-    publish(data_dir, data_dir / "lake", batch_bytes=6_000)
-    return data_dir / "lake"
+def lake(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parts in several batches."""
+    folder = tmp_path_factory.mktemp("batches")
+    publish(data_dir, folder / "lake", batch_bytes=6_000)
+    return folder / "lake"
 
 
 def test_polars_duckdb_and_datafusion_read_the_same_totals(data_dir: Path, lake: Path) -> None:
-    with open_for_reading(warehouse_path(data_dir)) as connection:
+    with looking_into(warehouse_path(data_dir)) as connection:
         expected = read_frame(connection, TOTALS)
     with open_lake(str(lake)) as (connection, _):
         ours = read_frame(connection, TOTALS)
@@ -76,11 +73,12 @@ def test_polars_duckdb_and_datafusion_read_the_same_totals(data_dir: Path, lake:
 
 def test_every_view_says_over_the_lake_what_it_says_over_the_warehouse(data_dir: Path, lake: Path) -> None:
     # Nothing is stored in a lake: what is not is another there, and all else the same.
-    names = [name for name in read_sql_files("views") if not name.startswith("unstored_")]
-    with open_for_reading(warehouse_path(data_dir)) as connection:
+    views = [view for name, view in read_sql_files("views").items() if not name.startswith("unstored_")]
+    names = [view.name for view in views]
+    with looking_into(warehouse_path(data_dir)) as connection, holding_views(connection, views):
         expected = {name: read_frame(connection, f"select columns(*) from {name} order by all") for name in names}
 
-    with open_lake(str(lake)) as (connection, warnings):
+    with open_lake(str(lake)) as (connection, warnings), holding_views(connection, views):
         said = {name: read_frame(connection, f"select columns(*) from {name} order by all") for name in names}
 
     assert [name for name in names if not said[name].equals(expected[name])] == []
@@ -119,7 +117,7 @@ def test_optimizing_writes_files_of_before_anew_once(lake: Path, tmp_path: Path)
 
 
 def test_query_reads_a_lake_instead_of_the_warehouse(data_dir: Path, lake: Path) -> None:
-    asked = run_cli(data_dir, "query", "spend_by_model", "--lake", "lake", "--format", "json")
+    asked = run_cli(lake.parent, "query", "spend_by_model", "--lake", "lake", "--format", "json")
 
     expected = render(ask(warehouse_path(data_dir), "spend_by_model", {}).frame, "json").decode()
     assert (asked.returncode, asked.stdout) == (0, expected)

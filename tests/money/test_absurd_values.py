@@ -9,9 +9,10 @@ from pipeline.report import Scope, write_report
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.query.command import ask
-from pipeline.warehouse.checks import check_grains, run_checks
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.checks import check_grains, checking, run_check, run_checks
+from pipeline.warehouse.database import warehouse_path
 from tests.archived import NOW, import_here, run_object, step_object, write_json
+from tests.attached import looking_into
 
 # The dearest price and the largest discount that own-prices.csv takes.
 DEAREST = "model,input_usd_per_mtok,output_usd_per_mtok,discount\ngpt-dear,1000000,1000000,100\n"
@@ -35,24 +36,26 @@ def data_dir(tmp_path: Path) -> Path:
     return folder
 
 
-def import_usage(data_dir: Path, tokens: float, *, model: str = "gpt-dear", run_id: str = "run_1") -> None:
-    """A run with two steps of three calls that used so many tokens each."""
-    usage = {"prompt_tokens": tokens, "completion_tokens": tokens, "total_tokens": tokens}
-    steps = [
-        step_object(f"step_{n}", at=n, run_id=run_id, type="tool_calls", step_details=calls_of(3), usage=usage)
-        for n in range(2)
-    ]
-    import_here(
-        data_dir, write_json(data_dir / f"{run_id}.json", [run_object(run_id, model=model, usage=usage), *steps])
-    )
+def import_usage(data_dir: Path, *tokens: float, model: str = "gpt-dear", few: str | None = None) -> None:
+    """For each a run with two steps of three calls that used so many tokens each, but `few` only five."""
+    files = []
+    for number, used in enumerate(tokens):
+        run_id = f"run_{number}"
+        usage = {name: 5 if name == few else used for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+        steps = [
+            step_object(f"step_{n}", at=n, run_id=run_id, type="tool_calls", step_details=calls_of(3), usage=usage)
+            for n in range(2)
+        ]
+        run = run_object(run_id, model=model, usage=usage)
+        files.append(write_json(data_dir / f"{run_id}.json", [run, *steps]))
+    import_here(data_dir, *files)
 
 
 def test_everything_can_be_asked_whatever_a_step_used(data_dir: Path) -> None:
-    for number, tokens in enumerate(TOKENS):
-        import_usage(data_dir, tokens, run_id=f"run_{number}")
+    import_usage(data_dir, *TOKENS)
     warehouse = warehouse_path(data_dir)
 
-    with open_for_reading(warehouse) as connection:
+    with looking_into(warehouse) as connection, checking(connection):
         for view in read_sql_files("views"):
             read_frame(connection, f"select columns(*) from {view}")
         run_checks(connection)
@@ -68,7 +71,7 @@ def test_everything_can_be_asked_whatever_a_step_used(data_dir: Path) -> None:
 def test_the_calls_of_a_dear_step_add_up_to_it(data_dir: Path, tokens: int) -> None:
     import_usage(data_dir, tokens)
 
-    with open_for_reading(warehouse_path(data_dir)) as connection:
+    with looking_into(warehouse_path(data_dir)) as connection:
         [step] = read_frame(connection, "select distinct cost_usd from step_costs")["cost_usd"]
         calls = read_frame(connection, "select sum(cost_usd) as cost_usd from tool_call_costs group by step_id")
 
@@ -77,12 +80,15 @@ def test_the_calls_of_a_dear_step_add_up_to_it(data_dir: Path, tokens: int) -> N
 
 
 @pytest.mark.parametrize(("tokens", "check"), [(10**15 + 1, "huge_tokens"), (2**63 - 1, "lost_values")])
-def test_tokens_that_cannot_be_have_no_cost_and_are_named(data_dir: Path, tokens: int, check: str) -> None:
-    import_usage(data_dir, tokens)
+@pytest.mark.parametrize("few", [None, "prompt_tokens", "completion_tokens"])
+def test_tokens_that_cannot_be_have_no_cost_and_are_named(
+    data_dir: Path, tokens: int, check: str, few: str | None
+) -> None:
+    import_usage(data_dir, tokens, model="gpt-4-1106-preview", few=few)
 
-    with open_for_reading(warehouse_path(data_dir)) as connection:
+    with looking_into(warehouse_path(data_dir)) as connection:
         costs = read_frame(connection, "select distinct cost_usd from step_costs")["cost_usd"].to_list()
-        findings = {finding.name for finding in run_checks(connection)}
+        finding = run_check(connection, check)
 
     assert costs == [None]
-    assert check in findings
+    assert finding is not None

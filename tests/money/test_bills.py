@@ -17,13 +17,13 @@ from pipeline.http.pacing import Pacer
 from pipeline.money.usage_import import admin_endpoint, fetch_bills, land_bills, read_bill_files
 from pipeline.protocol.pages import BilledPage
 from pipeline.raw.parts import RawStore
-from pipeline.sqlfiles.duck import read_frame
-from pipeline.warehouse.database import open_for_reading
 from pipeline.warehouse.load import load_new_parts, rebuild
 from pipeline.warehouse.loaded_parts import prune_parts
 from tests.asking import asked_url
+from tests.attached import looking_into
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.syncs import run_cli
+from tests.warehouse_rows import read_rows
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY_START = 1_732_060_800  # 2024-11-20T00:00:00Z
@@ -63,8 +63,8 @@ def load_pages(folder: Path, *pages: BilledPage) -> Path:
 
 
 def read(warehouse: Path, sql: str) -> list[dict[str, Any]]:
-    with open_for_reading(warehouse) as connection:
-        return read_frame(connection, sql).to_dicts()
+    with looking_into(warehouse) as connection:
+        return read_rows(connection, sql)
 
 
 def tokens(prompt_tokens: int) -> Json:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection
+from pipeline.sqlfiles.held_views import holding_views
 from pipeline.sqlfiles.schema import open_in_memory
 from tests.archived import run_object, write_json
 from tests.syncs import environ_for, read_all, run_cli
@@ -33,6 +34,7 @@ _RATES = {"input": Decimal("2.499999"), "cached": Decimal("1.25"), "output": Dec
 _FIRST_DAY = 15
 _SESSION_USD = Decimal("0.03")
 _CELLS = read_sql_files("queries")["cost_cells"].text.rstrip().removesuffix(";")
+MONEY = [read_sql_files("checks")["cost_conservation"], read_sql_files("views")["unpriced_usage"]]
 _ALL_CELLS = {"since": "1970-01-01", "until": "9999-12-31", "by": "all", "key": "", "source": ""}
 
 
@@ -202,25 +204,26 @@ def test_every_level_is_what_plain_arithmetic_makes_of_it(warehouse: Connection,
     with rolled_back(warehouse) as con:
         add_all(con, runs)
         post_ledger(con)
-        found = {
-            "run": told_by(con, "run_costs", "run_id"),
-            "thread": told_by(con, "thread_costs", "thread_id"),
-            "day": told_by(con, "daily_spend", "day(day)"),
-            "assistant": told_by(con, "assistant_spend", "assistant_id"),
-        }
-        rests = told_by(con, "run_costs", "run_id", "unattributed_cost_usd")
-        unpriced = read_rows(con, "select sum(steps) as steps, sum(rests) as rests from unpriced_usage")
-        fee_sums = [
-            told_by(con, view, key, "fee_usd")
-            for view, key in (("thread_costs", "thread_id"), ("run_costs", "thread_id"), ("tool_fees", "thread_id"))
-        ]
-        posted = told_by(con, "cost_ledger", "run_id")
-        calls = read_rows(
-            con,
-            "select source, thread_id, run_id, step_id, sum(tool_call_costs.cost_usd) as calls_usd,"
-            " any_value(step_costs.cost_usd) as step_usd from tool_call_costs"
-            " inner join step_costs using (source, thread_id, run_id, step_id) group by all",
-        )
+        with holding_views(con, MONEY):
+            found = {
+                "run": told_by(con, "run_costs", "run_id"),
+                "thread": told_by(con, "thread_costs", "thread_id"),
+                "day": told_by(con, "daily_spend", "day(day)"),
+                "assistant": told_by(con, "assistant_spend", "assistant_id"),
+            }
+            rests = told_by(con, "run_costs", "run_id", "unattributed_cost_usd")
+            unpriced = read_rows(con, "select sum(steps) as steps, sum(rests) as rests from unpriced_usage")
+            fee_sums = [
+                told_by(con, view, key, "fee_usd")
+                for view, key in (("thread_costs", "thread_id"), ("run_costs", "thread_id"), ("tool_fees", "thread_id"))
+            ]
+            posted = told_by(con, "cost_ledger", "run_id")
+            calls = read_rows(
+                con,
+                "select source, thread_id, run_id, step_id, sum(tool_call_costs.cost_usd) as calls_usd,"
+                " any_value(step_costs.cost_usd) as step_usd from tool_call_costs"
+                " inner join step_costs using (source, thread_id, run_id, step_id) group by all",
+            )
 
     assert found == {key: sums(entries, key) for key in found}
     assert rests == sums((entry for entry in entries if entry["is_rest"]), "run")
@@ -357,23 +360,21 @@ def test_tokens_told_as_a_total_are_either_in_the_rest_by_kind_or_named(
     assert (total["unpriced_steps"], cells["steps"]) == (reasons.count("only a total"),) * 2
 
 
-@pytest.mark.parametrize(
-    ("sent", "tier", "is_known", "cost_usd"),
-    [
-        ({}, "standard", True, 2),
-        ({"service_tier": None}, "standard", True, 2),
-        ({"service_tier": "default"}, "standard", True, 2),
-        ({"service_tier": "auto"}, "standard", False, 2),
-        ({"service_tier": "flex"}, "flex", True, 1),
-        ({"service_tier": "priority"}, "priority", True, 4),
-        ({"service_tier": "scale"}, "scale", True, None),
-        ({"serviceTier": "flex"}, "flex", True, 1),
-    ],
-)
+# What a server sends of a run's tier: the tier that it is of, whether that is known, and what its million tokens cost.
+TIERS: list[tuple[Row, str, bool, int | None]] = [
+    ({}, "standard", True, 2),
+    ({"service_tier": None}, "standard", True, 2),
+    ({"service_tier": "default"}, "standard", True, 2),
+    ({"service_tier": "auto"}, "standard", False, 2),
+    ({"service_tier": "flex"}, "flex", True, 1),
+    ({"service_tier": "priority"}, "priority", True, 4),
+    ({"service_tier": "scale"}, "scale", True, None),
+    ({"serviceTier": "flex"}, "flex", True, 1),
+]
+
+
 @pytest.mark.parametrize("content", ["full", "hashed"])
-def test_a_run_is_priced_by_the_tier_that_the_server_says(
-    tmp_path: Path, sent: Row, tier: str, is_known: bool, cost_usd: int | None, content: str
-) -> None:
+def test_a_run_is_priced_by_the_tier_that_the_server_says(tmp_path: Path, content: str) -> None:
     rows = [
         "model,tier,input_usd_per_mtok,output_usd_per_mtok",
         "gpt-4o,,2,9",
@@ -383,7 +384,8 @@ def test_a_run_is_priced_by_the_tier_that_the_server_says(
     (tmp_path / "data").mkdir()
     (tmp_path / "data/own-prices.csv").write_text("\n".join([*rows, ""]), "utf-8")
     usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
-    write_json(tmp_path / "a.json", [run_object(**{"usage": usage, **sent})])
+    runs = [run_object(f"run_{number}", **{"usage": usage, **sent}) for number, (sent, *_) in enumerate(TIERS)]
+    write_json(tmp_path / "a.json", runs)
 
     ended = run_cli(
         tmp_path,
@@ -397,8 +399,12 @@ def test_a_run_is_priced_by_the_tier_that_the_server_says(
     )
 
     assert ended.returncode == 0, ended.stderr
-    expected = [(tier, is_known, None if cost_usd is None else Decimal(cost_usd))]
-    assert read_all(tmp_path / "data", "select tier, tier_is_known, cost_usd from usage_costs") == expected
+    expected = [
+        (f"run_{number}", tier, is_known, None if cost_usd is None else Decimal(cost_usd))
+        for number, (_, tier, is_known, cost_usd) in enumerate(TIERS)
+    ]
+    sql = "select run_id, tier, tier_is_known, cost_usd from usage_costs order by run_id"
+    assert read_all(tmp_path / "data", sql) == expected
 
 
 def test_a_tier_that_cannot_be_read_is_lost_and_said(tmp_path: Path) -> None:

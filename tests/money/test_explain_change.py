@@ -15,7 +15,9 @@ from pipeline.errors import ConfigurationError
 from pipeline.money.cost_cells import parse_grouping, read_costs
 from pipeline.money.periods import Period
 from pipeline.money.reasons import explain_costs, write_sentence
+from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection
+from pipeline.sqlfiles.held_views import holding_views
 from pipeline.sqlfiles.schema import open_in_memory
 from pipeline.warehouse.database import open_for_writing, warehouse_path
 from tests.syncs import run_cli
@@ -23,6 +25,7 @@ from tests.warehouse_rows import Row, add_call, add_price, add_run, add_step, re
 
 MAY = Period("2024-11-01..2024-11-10", date(2024, 11, 1), date(2024, 11, 10))
 JUNE = Period("2024-11-11..2024-11-20", date(2024, 11, 11), date(2024, 11, 20))
+ASKED = [read_sql_files("queries")["cost_cells"], read_sql_files("views")["spending"]]
 BY = [None, "model", "assistant", "tool", "metadata.customer", "metadata.a/b~c"]
 
 
@@ -80,9 +83,10 @@ def test_the_parts_are_the_difference_that_sql_says_whatever_it_is_told_by(
 ) -> None:
     with rolled_back(warehouse) as con:
         add_steps(con, listed)
-        told = {by: [read_costs(con, each, parse_grouping(by), source=None) for each in (MAY, JUNE)] for by in BY}
-        expected = cost_between(con, JUNE) - cost_between(con, MAY)
-        unpriced = read_value(con, "select count(*) from usage_costs where cost_usd is null")
+        with holding_views(con, ASKED):
+            told = {by: [read_costs(con, each, parse_grouping(by), source=None) for each in (MAY, JUNE)] for by in BY}
+            expected = cost_between(con, JUNE) - cost_between(con, MAY)
+            unpriced = read_value(con, "select count(*) from usage_costs where cost_usd is null")
 
     for by, (before, after) in told.items():
         found = explain_costs(before, after, parse_grouping(by))

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection, read_frame
 from pipeline.warehouse.checks import run_checks
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from tests.answered import MADE_AT, called, listed, response, session, turn, usage_of
 from tests.archived import import_here, lines_of, run_object, step_object
+from tests.attached import looking_into
 from tests.landed import Json
 
 TERRA = "gpt-5.6-terra"
@@ -106,12 +108,12 @@ def spent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     items = listed({"type": "file_search_call", "id": "i1", "queries": ["x"], "turn_id": "turn_a"})
     (folder / "all.jsonl").write_bytes(lines_of([*lines, *turns, items]))
     import_here(folder / "data", folder / "all.jsonl")
-    with open_for_reading(warehouse_path(folder / "data")) as connection:
+    with looking_into(warehouse_path(folder / "data")) as connection:
         yield connection
 
 
 def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
-    return read_frame(connection, query).rows()
+    return connection.execute(query).fetchall()
 
 
 @pytest.mark.parametrize("name", COSTS)
@@ -149,7 +151,7 @@ def test_an_hour_of_the_code_interpreter_is_charged_of_assistants_only(tmp_path:
     path = tmp_path / "both.jsonl"
     path.write_bytes(lines_of([run_object(), step, used("new", coded("k"))]))
     import_here(tmp_path / "data", path)
-    with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
+    with looking_into(warehouse_path(tmp_path / "data")) as connection:
         assert rows(connection, "select run_id, kind, quantity from tool_fees order by run_id") == [
             ("resp_new", "container_1gb_20_minutes", 1),
             ("run_1", "code_interpreter_session", 1),
@@ -188,7 +190,7 @@ def test_a_call_failed_if_it_says_so_itself_whatever_became_of_its_response(tmp_
     ]
     (tmp_path / "a.jsonl").write_bytes(lines_of(lines))
     import_here(tmp_path / "data", tmp_path / "a.jsonl")
-    with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
+    with looking_into(warehouse_path(tmp_path / "data")) as connection:
         found = dict(rows(connection, "select run_id, reason from tool_failures"))
     assert {name: found.get(f"resp_{number}") for number, name in enumerate(FAILING)} == {
         name: reason for name, (*_, reason) in FAILING.items()
@@ -200,10 +202,18 @@ def test_a_chain_is_known_from_its_first_response_however_they_came(tmp_path: Pa
     lines = [response(response_id=own, previous_response_id=before, conversation=None) for own, before in links]
     (tmp_path / "a.jsonl").write_bytes(lines_of(lines))
     import_here(tmp_path / "data", tmp_path / "a.jsonl")
-    with open_for_reading(warehouse_path(tmp_path / "data")) as connection:
+    with looking_into(warehouse_path(tmp_path / "data")) as connection:
         assert rows(connection, "select run_id, root_run_id, depth, is_cut from run_chains order by run_id") == [
             ("resp_a", "resp_a", 0, False),
             ("resp_b", "resp_a", 1, False),
             ("resp_c", "resp_a", 2, False),
             ("resp_z", "resp_z", 0, True),
         ]
+        query = read_sql_files("queries")["expensive_conversations"]
+        found = read_frame(connection, query.text, query.params).sort("thread_id")
+        assert found.select("thread_id", "runs", "threads", "begins_earlier").rows() == [
+            ("resp_a", 3, 3, False),
+            ("resp_z", 1, 1, True),
+        ]
+        [(whole,)] = rows(connection, "select round(sum(cost_usd), 6) from run_costs")
+        assert found["cost_usd"].sum() == whole

@@ -9,8 +9,8 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.settings.lookup import read_settings
 from pipeline.sqlfiles.duck import read_frame
-from pipeline.warehouse.database import open_for_reading
 from tests.archived import lines_of, run_object
+from tests.attached import looking_into
 from tests.syncs import run_cli
 
 PROFILE = """
@@ -39,7 +39,7 @@ def imported(folder: Path, *flags: str, models: tuple[str, ...] = ("gpt-4o",)) -
     (folder / "runs.jsonl").write_bytes(lines_of(runs))
     ended = run_cli(folder, "import", "runs.jsonl", "--quiet", *flags)
     assert ended.returncode == 0, ended.stderr
-    with open_for_reading(folder / "data" / "warehouse.duckdb") as connection:
+    with looking_into(folder / "data" / "warehouse.duckdb") as connection:
         costs = read_frame(connection, "select cost_usd from run_costs order by run_id")["cost_usd"].to_list()
         sql = "select kind, provider, sku from source_providers"
         return costs, read_frame(connection, sql).to_dicts()[0]

@@ -1,10 +1,11 @@
 """All planted faults by the part of the product that they are in."""
 
-from tests.mutants import fetching, guarding, keeping, money, moving, sharing, using
+from tests.mutants import fetching, guarding, keeping, money, moving, promising, sharing, using
 from tests.mutants.mutant import Mutant
 
 GROUPS: dict[str, tuple[Mutant, ...]] = {
     "Cursors": fetching.CURSORS,
+    "What a clean exit says": promising.PROMISES,
     "Retries": fetching.RETRIES,
     "Credentials and connections": fetching.CREDENTIALS,
     "Pace": fetching.PACE,

@@ -45,7 +45,7 @@ LANDING = (
     Mutant(
         "walks that are lost on the way are not counted",
         "a sync says complete though a part is gone",
-        "pipeline/verbs/sync/flow.py",
+        "pipeline/verbs/sync/walks_found.py",
         "if found < walks:",
         "if found > walks:",
         ("verbs/test_sync.py::test_a_walk_that_ended_and_is_not_in_the_warehouse_makes_the_sync_incomplete",),
@@ -249,7 +249,7 @@ PLANNING = (
         "their later steps are never fetched",
         "pipeline/extract/known_threads.py",
         "qualify bool_and(sealed) over (partition by thread_id order by run_index)",
-        "qualify sealed",
+        "qualify bool_and(sealed) over (partition by thread_id, run_index)",
         (
             "extract/test_known_threads.py::"
             "test_the_list_starts_before_the_first_run_that_is_open_and_what_is_sealed_behind_it_stays_sealed",
@@ -283,7 +283,7 @@ PLANNING = (
         "what an earlier sync landed is not loaded before planning",
         "after a kill everything is fetched again",
         "pipeline/verbs/sync/flow.py",
-        "damage = None if options.plan else await _load_earlier(store, options)",
+        "damage = None if options.plan else await _load_earlier(store, options, stack)",
         "damage = None",
         ("verbs/test_sync_kill.py::test_killed_after_some_parts_have_landed_a_sync_asks_for_none_of_them_again",),
     ),

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _STEP_COSTS = "sql/macros/worked_costs.sql"
 _CALL_COSTS = "sql/macros/worked_calls.sql"
-_PERIODS = "sql/views/price_periods.sql"
+_PERIODS = "sql/macros/price_periods_of.sql"
 _BUDGETS = "pipeline/money/budgets.py"
 
 PRICES = (
@@ -326,6 +326,22 @@ RESTS = (
         "case when told is not null then greatest(told - coalesce(of_steps, 0), 0) end",
         "greatest(told - coalesce(of_steps, 0), 0)",
         ("money/test_conservation.py::test_a_rest_is_what_the_run_says_beyond_its_steps",),
+    ),
+    Mutant(
+        "prompts of any size have a price",
+        "one absurd number stands in every total",
+        _STEP_COSTS,
+        "        and usages.prompt_tokens <= 1000000000000000 as is_prompt_possible,\n",
+        "        as is_prompt_possible,\n",
+        ("money/test_absurd_values.py::test_tokens_that_cannot_be_have_no_cost_and_are_named",),
+    ),
+    Mutant(
+        "a sum of tokens must fit",
+        "one absurd number ends every query of days",
+        "sql/views/daily_spend.sql",
+        "try_cast(sum(total_tokens) as bigint) as total_tokens",
+        "cast(sum(total_tokens) as bigint) as total_tokens",
+        ("money/test_absurd_values.py::test_everything_can_be_asked_whatever_a_step_used",),
     ),
     Mutant(
         "usage with only a total is not named",

@@ -70,7 +70,7 @@ LAKES = (
         "half a batch is told only while it is the newest",
         "a lake lacks rows without a word",
         _LAKE,
-        "return any(not self._parts_of(name) <= whole for name in _OF_PARTS)",
+        "return any(not self._parts_of(name) <= whole for name in WITH_PART)",
         "return False",
         ("lake/test_publishing.py::test_half_a_batch_is_told_also_after_somebody_else_has_published_and_forgotten",),
     ),

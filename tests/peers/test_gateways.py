@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.emulator import RunningEmulator, generate_corpus, running_emulator
 from tests.peers.processes import PEERS, free_port, running
+from tests.peers.test_openai_client import dumped_and_synced
 from tests.syncs import environ_for, read_tables, run_cli
 
 # A proxy refuses master keys that look weak.
@@ -215,3 +216,65 @@ def test_single_objects_come_through_a_gateway_as_the_server_sent_them(
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads(step.body)
+
+
+def chain_ids(server: RunningEmulator) -> list[str]:
+    """The responses of all chains without a conversation, as they are named in logs."""
+    chains = [story for story in server.emulation.successors.stories if story.conversation_id is None]
+    return [history.after["id"] for chain in chains for history in chain.histories if history.before is not None]
+
+
+def test_responses_through_litellms_pass_through_are_those_of_a_direct_sync(
+    litellm: str, server: RunningEmulator, tmp_path: Path
+) -> None:
+    found = {}
+    keys = {f"{litellm}/openai_passthrough/v1": MASTER_KEY, server.base_url: server.api_key}
+    for number, (base_url, key) in enumerate(keys.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "ids.txt").write_text("\n".join(chain_ids(server)))
+        write_profile(folder, "gateway", kind="responses", base_url=base_url, api_key_env="GATEWAY_KEY")
+        done = run_cli(
+            folder,
+            *("sync", "--quiet", "--profile", "gateway", "--responses", "ids.txt"),
+            environ=environ_for(GATEWAY_KEY=key),
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        found[number] = read_rows(folder)
+
+    assert len(found[0]["runs"]) == len(chain_ids(server)) > 30
+    assert found[0] == found[1]
+
+
+def test_what_openais_client_dumps_through_litellm_is_what_a_sync_through_it_brings(
+    litellm: str, server: RunningEmulator, tmp_path: Path
+) -> None:
+    # What is put into the next response is in no dump of one.
+    calling = {
+        history.after["id"]
+        for history in server.emulation.successors.histories
+        if any(item["type"] == "function_call" for item in history.after["output"])
+    }
+    ids = [response_id for response_id in chain_ids(server) if response_id not in calling]
+    base_url = f"{litellm}/openai_passthrough/v1"
+
+    assert dumped_and_synced(tmp_path, base_url, MASTER_KEY, ids) == len(ids) > 20
+
+
+def test_sessions_through_litellm_are_refused_in_words_that_say_why(
+    litellm: str, server: RunningEmulator, tmp_path: Path
+) -> None:
+    """It leaves out the header that names the beta."""
+    write_profile(
+        tmp_path, "agents", kind="agents", base_url=f"{litellm}/openai_passthrough/v1", api_key_env="GATEWAY_KEY"
+    )
+    session_id = server.emulation.successors.sessions[0].session["id"]
+
+    done = run_cli(
+        tmp_path,
+        *("sync", "--quiet", "--profile", "agents", session_id),
+        environ=environ_for(GATEWAY_KEY=MASTER_KEY),
+    )
+
+    assert done.returncode == 4
+    assert "a gateway may leave it out" in done.stderr

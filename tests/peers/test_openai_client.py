@@ -3,6 +3,7 @@
 import contextlib
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -27,23 +28,27 @@ def test_what_its_client_dumps_is_what_a_sync_brings(tmp_path: Path) -> None:
         # Those that go on from nothing: what is put into the next is in no dump of one.
         histories = [h for story in server.emulation.successors.stories for h in story.histories[:6]]
         ids = [h.after["id"] for h in histories if not any(i["type"] == "function_call" for i in h.after["output"])]
-        command = [str(PEERS / "litellm/bin/python"), str(Path(__file__).with_name("openai_client.py"))]
-        done = subprocess.run(
-            [*command, server.base_url, server.api_key, *ids], capture_output=True, text=True, check=True, timeout=120
-        )
-        (tmp_path / "dump.jsonl").write_text(done.stdout)
-        (tmp_path / "ids.txt").write_text("\n".join(ids))
-        (tmp_path / "pipeline.toml").write_text(
-            f'[profiles.default]\nkind = "responses"\nbase_url = "{server.base_url}"\nworkers = 1\n'
-        )
-        environ = environ_for(OPENAI_API_KEY=server.api_key)
-        synced = run_cli(tmp_path, "sync", "--responses", "ids.txt", "--data-dir", "synced", environ=environ)
-        imported = run_cli(tmp_path, "import", "dump.jsonl", "--data-dir", "imported", environ=environ)
+
+        assert dumped_and_synced(tmp_path, server.base_url, server.api_key, ids) == len(ids) > 50
+
+
+def dumped_and_synced(folder: Path, base_url: str, key: str, ids: Sequence[str]) -> int:
+    """How many responses there are, the same in every column whether its client dumped them or a sync fetched them."""
+    command = [str(PEERS / "litellm/bin/python"), str(Path(__file__).with_name("openai_client.py"))]
+    done = subprocess.run([*command, base_url, key, *ids], capture_output=True, text=True, check=True, timeout=120)
+    (folder / "dump.jsonl").write_text(done.stdout)
+    (folder / "ids.txt").write_text("\n".join(ids))
+    (folder / "pipeline.toml").write_text(
+        f'[profiles.default]\nkind = "responses"\nbase_url = "{base_url}"\nworkers = 1\n'
+    )
+    environ = environ_for(OPENAI_API_KEY=key)
+    synced = run_cli(folder, "sync", "--responses", "ids.txt", "--data-dir", "synced", environ=environ)
+    imported = run_cli(folder, "import", "dump.jsonl", "--data-dir", "imported", environ=environ)
     assert (synced.returncode, imported.returncode) == (0, 0), synced.stderr + imported.stderr
 
-    rows, others = (read_tables(tmp_path / name, named=list(TABLES), without=TABLES) for name in ("synced", "imported"))
-    assert rows["runs"].height == len(ids) > 50
+    rows, others = (read_tables(folder / name, named=list(TABLES), without=TABLES) for name in ("synced", "imported"))
     assert [name for name in TABLES if not same(rows[name], others[name])] == []
+    return rows["runs"].height
 
 
 def same(rows: pl.DataFrame, others: pl.DataFrame) -> bool:

@@ -12,9 +12,10 @@ from pipeline.privacy.content import hide_list
 from pipeline.privacy.hiding import ContentKey
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.archive_import import ImportRequest, run_import
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from tests.answered import answered, called, landed_answers, listed, response, session, turn, usage_of
 from tests.archived import NOW, lines_of
+from tests.attached import looking_into
 from tests.flatten.successors.test_items import CALLS, OTHERS
 from tests.landed import Json
 from tests.marked import MARK, find_marks
@@ -105,7 +106,7 @@ def test_fees_are_the_same_with_contents_hidden(tmp_path: Path) -> None:
     for name, key in (("full", None), ("hidden", KEY)):
         request = ImportRequest([str(tmp_path / "a.jsonl")], "archive", tmp_path / name, content_key=key)
         run_import(request, progress=ImportProgress(), now=lambda: NOW)
-        with open_for_reading(warehouse_path(tmp_path / name)) as connection:
+        with looking_into(warehouse_path(tmp_path / name)) as connection:
             found.append(read_frame(connection, "select kind, quantity, fee_usd from tool_fees order by kind").rows())
     assert found[0] == found[1]
     assert [kind for kind, *_ in found[0]] == ["container_1gb_20_minutes", "file_search_call", "web_search_call"]

@@ -1,6 +1,7 @@
 """What is installed by a file of pins is what was looked at: each pin has its hashes, and pip is told to insist."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,12 @@ def test_make_installs_nothing_that_is_not_pinned() -> None:
 
     assert len(installs) >= 4
     assert [line for line in installs if "--require-hashes" not in line and "--no-deps" not in line] == []
+
+
+def test_nothing_that_is_kept_is_a_link() -> None:
+    """A link names a place of the machine that it was made on: `.recorders/` would not be made anew beside one."""
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True)
+    modes = [line.split()[0] for line in listed.stdout.splitlines()]
+
+    assert len(modes) > 500
+    assert "120000" not in modes

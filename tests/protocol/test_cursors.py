@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.errors import RequestError, WalkError
-from pipeline.protocol.cursors import Ask, ListAnswer, ListWalk, walk_list
+from pipeline.protocol.cursors import CursorProof, walk_list
+from pipeline.protocol.lists import Ask, ListAnswer, ListWalk
 from pipeline.protocol.pages import Page
 from pipeline.protocol.wire import ItemHead, ListHead
 
@@ -111,7 +112,7 @@ def test_the_last_item_outranks_a_last_id_that_differs() -> None:
     assert script.asked[1] == ("b", 100)
 
 
-@pytest.mark.parametrize("unusable", [None, "", 7, ["b"]])
+@pytest.mark.parametrize("unusable", [None, "", True, 7.5, ["b"]])
 def test_last_id_serves_where_the_last_item_has_no_usable_id(unusable: object) -> None:
     found, script = walk(page("a", unusable, more=True, last_id="b"), page("c"))
     assert script.asked[1] == ("b", 100)
@@ -125,7 +126,7 @@ def ids(count: int, first: int = 0) -> list[str]:
     return [f"run_{number}" for number in range(first, first + count)]
 
 
-@pytest.mark.parametrize("length", [10, 20, 50, 100])
+@pytest.mark.parametrize("length", [10, 20, 25, 50, 100, 200, 250, 500, 1000])
 def test_a_page_as_long_as_a_limit_that_says_no_more_is_asked_on(length: int) -> None:
     found, script = walk(page(*ids(length)), page(*ids(5, length)))
     assert (found.items, found.ended_by) == (length + 5, "has_more_false")
@@ -256,7 +257,7 @@ def test_an_empty_first_page_that_claims_more_is_an_error() -> None:
     assert fail(page(more=True, last_id="z"))[0] == "page 1 is empty but says has_more"
 
 
-@pytest.mark.parametrize("unusable", [None, "", 7])
+@pytest.mark.parametrize("unusable", [None, "", False, 7.5])
 def test_more_without_a_usable_cursor_is_an_error(unusable: object) -> None:
     message, _, _ = fail(page("a", unusable, more=True, last_id=unusable))
     assert message == "page 1 says there is more but has no usable cursor"
@@ -308,3 +309,104 @@ def test_new_ids_for_ever_end_at_the_bound() -> None:
 def test_a_list_of_exactly_as_many_pages_as_the_bound_is_complete() -> None:
     found, _ = walk(page("a", more=True), page("b", more=True), page("c"), max_pages=3)
     assert found.ended_by == "has_more_false"
+
+
+# --- cursors that skip ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Skipping:
+    """A list of numbered items whose cursors skip some, or begin with some once more where `count` is below 0.
+
+    Cursors are ids of items, or, with `prefix`, of the server's own; the first items may be `nameless`.
+    """
+
+    length: int
+    count: int = 1
+    prefix: str = ""
+    nameless: int = 0
+    refuses: bool = False
+    asked: list[tuple[str | None, int]] = field(default_factory=list)
+
+    async def fetch(self, ask: Ask) -> ListAnswer:
+        self.asked.append((ask.after, ask.limit))
+        if self.refuses and ask.limit == 1:
+            raise RequestError("/threads: refused", status=400)
+        assert ask.after is None or ask.after.startswith(self.prefix), "the cursor is none of this server's"
+        start = 0 if ask.after is None else max(0, int(ask.after.removeprefix(self.prefix)) + 1 + self.count)
+        stop = min(start + min(ask.limit, 10), self.length)
+        last_id = f"{self.prefix}{stop - 1}" if self.prefix else None
+        ids = [None if number < self.nameless else str(number) for number in range(start, stop)]
+        head = page(*ids, more=stop < self.length, last_id=last_id)
+        return ListAnswer(Page(ask.page_index, ask.after, AT, None, b""), head)
+
+
+def walk_all(*servers: Skipping, short: bool = False) -> list[str | None]:
+    """How walks of lists of one server end, which may be short of something."""
+    proof = CursorProof()
+
+    async def run() -> list[str | None]:
+        ended: list[str | None] = []
+        for server in servers:
+            try:
+                own = bool(server.prefix)
+                await walk_list(server.fetch, ListWalk(), proof=proof, by_last_id=own, falls_short=lambda _: short)
+            except WalkError as error:
+                ended.append(str(error))
+            else:
+                ended.append(None)
+        return ended
+
+    return asyncio.run(run())
+
+
+# By the prefix of the server's own cursors: how many requests it takes to know whether they skip.
+PROOFS = {"": 1, "next-": 2}
+
+
+@pytest.mark.parametrize("prefix", PROOFS)
+@pytest.mark.parametrize("count", [1, 2, 5, 9])
+def test_a_cursor_that_skips_items_is_found_at_the_edge_of_the_first_page(count: int, prefix: str) -> None:
+    first, second = Skipping(35, count, prefix), Skipping(35, count, prefix)
+
+    ended = walk_all(Skipping(5, prefix=prefix), first, second)
+
+    assert [error and "its cursor skips items" in error for error in ended] == [None, True, True]
+    # Asked once of a server, of its first list of two pages.
+    assert [limit for _, limit in first.asked + second.asked].count(1) == PROOFS[prefix]
+
+
+@pytest.mark.parametrize("prefix", PROOFS)
+@pytest.mark.parametrize("count", [0, -1, -4])
+def test_a_cursor_that_leads_to_the_next_item_or_repeats_some_is_asked_about_once(count: int, prefix: str) -> None:
+    lists = [Skipping(35, count, prefix), Skipping(45, count, prefix), Skipping(5, count, prefix)]
+
+    assert walk_all(*lists) == [None, None, None]
+    assert [limit for each in lists for _, limit in each.asked].count(1) == PROOFS[prefix]
+
+
+@pytest.mark.parametrize("nameless", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_own_cursors_are_asked_about_where_items_have_ids(count: int, nameless: int) -> None:
+    server = Skipping(35, count, "next-", nameless=nameless)
+
+    [error] = walk_all(server)
+
+    assert (error is not None) == (count > 0)
+    # After the first item that has an id, if the next one has one too.
+    assert (f"next-{nameless}", 1) in server.asked
+
+
+def test_a_server_that_refuses_to_tell_is_not_asked_for_ever() -> None:
+    lists = [Skipping(35, 0, refuses=True) for _ in range(6)]
+
+    assert walk_all(*lists) == [None] * 6
+    assert [limit for each in lists for _, limit in each.asked].count(1) == 3
+
+
+def test_a_list_that_is_short_of_something_is_asked_about_at_the_edge_of_each_page() -> None:
+    ended = walk_all(Skipping(35, 0), Skipping(35, 1), short=True)
+
+    assert ended[0] is None
+    assert ended[1] is not None
+    assert "its cursor skips items" in ended[1]

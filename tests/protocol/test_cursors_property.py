@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError, WalkError
-from pipeline.protocol.cursors import Ask, Fetch, ListAnswer, ListWalk, walk_list
+from pipeline.protocol.cursors import walk_list
 from pipeline.protocol.list_heads import usable_id
+from pipeline.protocol.lists import Ask, Fetch, ListAnswer, ListWalk
 from pipeline.protocol.pages import Page
 from pipeline.protocol.wire import ItemHead, ListHead
 

@@ -107,8 +107,9 @@ def test_load_names_the_damaged_part_and_leaves_with_4(tmp_path: Path) -> None:
 def test_runs_at_the_start_of_a_list_whose_part_is_gone_are_listed_again(tmp_path: Path) -> None:
     store, path = raw_store(tmp_path), warehouse_path(tmp_path)
     gone = land(store, Listing(1, [run_of("run_0")]), Listing(2, [step_of("step_0")], run_id="run_0"))
-    later = Listing(3, [run_of("run_1")], first_index=1, after_id="run_0")
-    land(store, later, Listing(4, [step_of("step_1")], run_id="run_1"), sync_id="sync_2")
+    later = Listing(3, [run_of("run_1"), run_of("run_2")], first_index=1, after_id="run_0")
+    steps = [Listing(3 + place, [step_of(f"step_{place}")], run_id=f"run_{place}") for place in (1, 2)]
+    land(store, later, *steps, sync_id="sync_2")
     load_new_parts(store, path, wait_s=0)
     store.set_aside(gone)
     rebuild(store, path, wait_s=0, without_pruned=True)
@@ -116,7 +117,7 @@ def test_runs_at_the_start_of_a_list_whose_part_is_gone_are_listed_again(tmp_pat
     with open_for_reading(path) as connection:
         [task] = thread_tasks(read_thread_states(connection, ["thread_1"], source="main", now=instant(5)), full=False)
 
-    assert task == ThreadTask("thread_1", sealed_ids=frozenset({"run_1"}))
+    assert task == ThreadTask("thread_1", sealed_ids=frozenset({"run_1", "run_2"}))
 
 
 def test_the_record_of_an_import_in_a_damaged_part_does_not_count(tmp_path: Path) -> None:

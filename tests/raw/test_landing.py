@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ConfigurationError, PipelineError
-from pipeline.protocol.pages import PART_SCHEMA, Page, Walk
+from pipeline.protocol.pages import Page, Walk
+from pipeline.raw.columns import PART_SCHEMA
 from pipeline.raw.parts import PartName, RawStore, batches_of, new_sync_id
 from pipeline.raw.writer import PartWriter
 from tests.landed import NOON, Listing, instant, land, run_of, step_of

@@ -4,6 +4,7 @@ It runs where only readers are installed, so it imports nothing of ours.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -130,4 +131,6 @@ READERS: dict[str, Callable[[str, Question], Answer]] = {
 
 if __name__ == "__main__":
     read = READERS[sys.argv[1]]
-    print(json.dumps({table: read(table, question) for table, question in json.load(sys.stdin).items()}))
+    print(json.dumps({table: read(table, question) for table, question in json.load(sys.stdin).items()}), flush=True)
+    # At the interpreter's own end the threads of pyarrow abort it now and then.
+    os._exit(0)

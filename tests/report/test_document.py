@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -63,7 +64,9 @@ class Page(HTMLParser):
         return " ".join(word for word in self.words if word)
 
 
+@cache
 def read_page(warehouse: Path, scope: Scope | None = None) -> Page:
+    """The page of a warehouse to which nothing is added any more, made once for all who look at it."""
     out = warehouse.with_name("report.html")
     write_report(warehouse, out, scope or Scope(), now=NOW)
     page = Page()
@@ -129,6 +132,15 @@ def test_each_table_adds_up_to_what_was_spent(sample: Path, many: Path, since: d
         assert sum(by_day) == spent
 
 
+def test_over_a_move_a_table_tells_each_protocol_and_adds_up(sample: Path, many: Path) -> None:
+    page = read_page(sample)
+
+    rows = rows_of(page, "spend_by_protocol")
+    assert [row["protocol"] for row in rows] == ["assistants", "responses"]
+    assert sum(Decimal(row["spent_usd"] or "nan") for row in rows) == Decimal(page.totals["spent_usd"] or "nan")
+    assert "spend_by_protocol" not in read_page(many).tables
+
+
 def test_what_a_table_does_not_show_is_one_row_of_its_foot(many: Path) -> None:
     page = read_page(many)
 
@@ -139,11 +151,11 @@ def test_what_a_table_does_not_show_is_one_row_of_its_foot(many: Path) -> None:
 
 
 def test_the_table_of_tools_is_that_of_the_view(sample: Path) -> None:
-    page = read_page(sample)
+    page = read_page(sample, Scope(source="sample"))
 
     columns = ["name", "calls", "failures", "runs", "p50_duration_s", "p95_duration_s"]
     with open_for_reading(sample) as connection:
-        found = connection.execute(f"select {', '.join(columns)} from tool_usage").fetchall()
+        found = connection.execute(f"select {', '.join(columns)} from tool_usage where source = 'sample'").fetchall()
     held = {tuple("" if value is None else str(value) for value in row) for row in found}
     assert {tuple(row[column] for column in columns) for row in rows_of(page, "tools")} <= held
     assert len(rows_of(page, "tools")) > 5

@@ -209,8 +209,9 @@ def test_a_line_end_after_the_key_is_not_part_of_it(tmp_path: Path) -> None:
 def test_the_sample_takes_nothing_of_a_real_server_along(tmp_path: Path) -> None:
     write(tmp_path, toml=FULL_PROFILE)
     found = read(tmp_path, {"profile": "full"}, {"MY_KEY": MARKER, "VIRTUAL": "virtual-1"})
-    endpoint = found.for_sample("http://127.0.0.1:9/v1").endpoint()
-    assert found.for_sample("http://127.0.0.1:9/v1").source == "sample"
+    sample = found.for_sample("http://127.0.0.1:9/v1", source="sample")
+    endpoint = sample.endpoint()
+    assert sample.source == "sample"
     assert endpoint.base_url == "http://127.0.0.1:9/v1"
     assert MARKER not in str(endpoint.headers)
     assert "virtual-1" not in str(endpoint.headers)

@@ -36,6 +36,15 @@ MEANT = {
     # Responses are visited by their ids; one that turns out to be of a conversation is no thread.
     "pipeline/extract/known_threads.py": ["named_threads, runs: run_id"],
     "pipeline/warehouse/transaction/seals.py": ["source, run_id", "runs.source, runs.run_id"],
+    # Ids of responses are nobody else's: one in two threads is what is looked for.
+    "sql/checks/runs_in_two_threads.sql": [
+        "run_costs.source,\n    run_costs.run_id,\n    array_to_string",
+        "run_costs.source, run_costs.run_id",
+        "run_costs.source, run_costs.run_id",
+    ],
+    # What is there under another parent as well.
+    "pipeline/verbs/sync/kept.py": ["others, steps: step_id, thread_id", "others, runs: run_id"],
+    "pipeline/verbs/sync/beside.py": ["chain, runs: run_id"],
     "sql/views/tool_call_costs.sql": ["lone_runs, tool_calls: run_id"],
     "sql/views/connected_agent_costs.sql": ["lone_runs, tool_calls: run_id"],
     "pipeline/warehouse/ledger.py": ["ledger, steps: run_id, step_id", "ledger, steps: run_id, step_id"],

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.held_views import holding_views
 from pipeline.sqlfiles.schema import open_in_memory
+from pipeline.warehouse.checks import checking
 from tests.warehouse_rows import (
     SQL,
     Row,
@@ -223,12 +226,13 @@ def test_absurd_usage_breaks_no_view_check_or_query(con: Connection) -> None:
     for step in ("a", "b", "c"):
         add_call(con, step_id=step, arguments="{}")
 
-    for path in sql_files("views"):
-        read_rows(con, f"from {path.stem}")
-    for path in sql_files("checks"):
-        run_check(con, path.stem)
-    for path in sql_files("queries"):
-        run_query(con, path.stem)
+    with checking(con):
+        for path in sql_files("views"):
+            read_rows(con, f"from {path.stem}")
+        for path in sql_files("checks"):
+            run_check(con, path.stem)
+        for path in sql_files("queries"):
+            run_query(con, path.stem)
 
     [row] = read_rows(con, "select steps, priced_steps, prompt_tokens, cost_usd from run_costs")
     assert row == {"steps": 3, "priced_steps": 1, "prompt_tokens": None, "cost_usd": Decimal("2.5")}
@@ -768,6 +772,8 @@ def test_durations_count_a_step_once_and_leave_out_steps_that_never_ended(con: C
         ({}, {"output": '{"error": "no such city"}'}, {}, "error_output"),
         ({}, {"output": ' {"error": {"code": 7}}'}, {}, "error_output"),
         ({"status": "in_progress"}, {"output": None}, {"status": "expired"}, "unanswered"),
+        ({"status": "in_progress"}, {"type": "mcp", "output": None}, {"status": "expired"}, "unanswered"),
+        ({"status": "in_progress"}, {"type": "file_search", "output": None}, {"status": "expired"}, None),
         ({"status": "cancelled"}, {"output": None}, {"status": "cancelled"}, None),
         ({}, {"output": None}, {}, None),
         ({}, {"output": '{"error": null}'}, {}, None),
@@ -916,6 +922,29 @@ def test_sessions_are_those_of_a_plain_walk_over_the_uses(warehouse: Connection,
 
 
 # Spend
+
+VIEWS_WITH = "select view_name from duckdb_views() join duckdb_columns() on view_name = table_name where column_name ="
+
+
+def test_views_with_an_instant_have_its_day_too(con: Connection) -> None:
+    """But for those that are there for other views only."""
+    having = {
+        column: {view for (view,) in con.execute(f"{VIEWS_WITH} '{column}'").fetchall()}
+        for column in ("created_at", "created_on")
+    }
+    told = having["created_on"]
+
+    assert {name for name in having["created_at"] - told if not name.startswith("unstored_")} == set()
+    assert len(told) > 8
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_the_day_of_a_run_is_the_utc_day_wherever_the_reader_is(con: Connection, zone: str) -> None:
+    add_run(con, created_at="2024-11-20T23:59:59Z", status="requires_action")
+    con.execute(f"set timezone = '{zone}'")
+
+    for view in ("run_costs", "waiting_runs"):
+        assert read_rows(con, f"select cast(created_on as varchar) as day from {view}") == [{"day": "2024-11-20"}]
 
 
 def test_spend_is_by_utc_day_and_a_run_over_midnight_counts_on_both(con: Connection) -> None:
@@ -1234,12 +1263,20 @@ def test_the_conservation_check_sees_calls_that_lose_money(con: Connection) -> N
     assert levels == ["calls of run"]
 
 
-def test_every_check_passes_on_a_healthy_warehouse(con: Connection) -> None:
-    add_healthy_run(con)
-
-    offending = [path.stem for path in sql_files("checks") if run_check(con, path.stem)]
+def test_every_check_passes_on_a_healthy_warehouse(healthy: Connection) -> None:
+    offending = [path.stem for path in sql_files("checks") if run_check(healthy, path.stem)]
 
     assert offending == []
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Iterator[Connection]:
+    """A warehouse of one run that nothing is wrong with, for many who ask, none of whom changes it."""
+    with open_in_memory() as con:
+        add_list_fees(con)
+        add_healthy_run(con)
+        with checking(con):
+            yield con
 
 
 def add_healthy_run(con: Connection) -> None:
@@ -1273,6 +1310,9 @@ def calling_steps(draw: st.DrawFn) -> list[Row]:
     return draw(st.lists(steps, min_size=1, max_size=12))
 
 
+MONEY = [read_sql_files("checks")["cost_conservation"], read_sql_files("views")["step_costs"]]
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=calling_steps())
 def test_no_money_appears_or_vanishes_between_calls_steps_runs_and_threads(
@@ -1289,13 +1329,14 @@ def test_no_money_appears_or_vanishes_between_calls_steps_runs_and_threads(
             add_step(con, **ids, step_index=index, created_at=f"2024-10-{step['day']:02}T12:00:00Z", **counted)
             for call, text in enumerate(step["arguments"]):
                 add_call(con, **ids, call_index=call, arguments=text)
-        costs = {row["step_index"]: row["cost_usd"] for row in read_rows(con, "from step_costs")}
-        shares = read_rows(
-            con,
-            "select step_index, call_index, tool_call_costs.cost_usd from tool_call_costs"
-            " join run_steps using (source, thread_id, run_id, step_id)",
-        )
-        offending = run_check(con, "cost_conservation")
+        with holding_views(con, MONEY):
+            costs = {row["step_index"]: row["cost_usd"] for row in read_rows(con, "from step_costs")}
+            shares = read_rows(
+                con,
+                "select step_index, call_index, tool_call_costs.cost_usd from tool_call_costs"
+                " join run_steps using (source, thread_id, run_id, step_id)",
+            )
+            offending = run_check(con, "cost_conservation")
 
     assert offending == []
     assert costs == {index: expected_cost(step) for index, step in enumerate(steps)}
@@ -1340,6 +1381,16 @@ def named(paths: list[Path]) -> list[Any]:
     return [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in paths]
 
 
+def relations_of(body: str) -> set[str]:
+    """What a statement names after from and join; of a macro what it is told to read, and what it names itself."""
+    found = set(re.findall(r"\b(?:from|join) (\w+)", body))
+    macros = {path.stem: path for path in sql_files("macros")}
+    for macro, arguments in re.findall(r"\b(?:from|join) (\w+)\(([^)]*)\)", body):
+        if macro in macros:
+            found |= set(re.findall(r"'(\w+)'", arguments)) | relations_of(macros[macro].read_text("utf-8"))
+    return found
+
+
 @pytest.mark.parametrize("path", named(sql_files("views", "checks", "queries")))
 def test_the_header_names_exactly_what_the_statement_reads(path: Path) -> None:
     text = path.read_text("utf-8")
@@ -1349,11 +1400,7 @@ def test_the_header_names_exactly_what_the_statement_reads(path: Path) -> None:
 
     declared = re.findall(r"^-- reads: (.+)$", text, re.MULTILINE)
 
-    used = set(re.findall(r"\b(?:from|join) (\w+)", body)) & known
-    for macro, arguments in re.findall(r"\bfrom (worked_\w+)\(([^)]*)\)", body):
-        # It reads what it is told to, and what it names itself.
-        of_macro = (SQL / "macros" / f"{macro}.sql").read_text("utf-8")
-        used |= set(re.findall(r"'(\w+)'", arguments)) | set(re.findall(r"\b(?:from|join) (\w+)", of_macro)) & known
+    used = relations_of(body) & known
     assert len(declared) == 1
     assert set(declared[0].split(", ")) == used
     assert not ctes & known
@@ -1361,13 +1408,12 @@ def test_the_header_names_exactly_what_the_statement_reads(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", named(sql_files("views")))
-def test_a_view_is_unique_at_its_grain_and_never_shows_money_as_a_double(con: Connection, path: Path) -> None:
-    add_healthy_run(con)
+def test_a_view_is_unique_at_its_grain_and_never_shows_money_as_a_double(healthy: Connection, path: Path) -> None:
     text = path.read_text("utf-8")
     [grain] = re.findall(r"^-- grain: (.+)$", text, re.MULTILINE)
 
-    types = {row["column_name"]: row["column_type"] for row in read_rows(con, f"describe {path.stem}")}
-    twice = read_rows(con, f"select {grain}, count(*) from {path.stem} group by all having count(*) > 1")
+    types = {row["column_name"]: row["column_type"] for row in read_rows(healthy, f"describe {path.stem}")}
+    twice = read_rows(healthy, f"select {grain}, count(*) from {path.stem} group by all having count(*) > 1")
 
     assert {name for name in types if name.endswith("_usd") and not types[name].startswith("DECIMAL")} == set()
     assert twice == []
@@ -1385,11 +1431,10 @@ def query_defaults(path: Path) -> Row:
 
 
 @pytest.mark.parametrize("path", named(sql_files("queries")))
-def test_a_named_query_runs_with_its_defaults_as_text(con: Connection, path: Path) -> None:
-    add_healthy_run(con)
+def test_a_named_query_runs_with_its_defaults_as_text(healthy: Connection, path: Path) -> None:
     defaults = query_defaults(path)
 
-    rows = read_rows(con, path.read_text("utf-8"), defaults or None)
+    rows = read_rows(healthy, path.read_text("utf-8"), defaults or None)
 
     assert isinstance(rows, list)
 

@@ -7,8 +7,9 @@ import pytest
 from pipeline.sqlfiles import schema
 from pipeline.sqlfiles.catalog import parse_sql_file, read_sql_files
 from pipeline.sqlfiles.schema import TABLE_KINDS, column_comment
+from pipeline.warehouse import database
 from pipeline.warehouse.database import open_for_reading, open_for_writing
-from tests.bare_schema import WRITE_COMMENTS
+from tests.ready_schema import ATTACH, WRITE_COMMENTS
 
 HEADER = """-- Things that happen.
 -- grain: source, thing_id
@@ -33,6 +34,7 @@ def test_a_warehouse_has_a_comment_on_everything_also_after_its_views_were_made_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "write_comments", WRITE_COMMENTS)
+    monkeypatch.setattr(database, "_attach", ATTACH)
     path = tmp_path / "warehouse.duckdb"
     with open_for_writing(path, wait_s=1) as connection:
         connection.execute("update schema_version set views_sha256 = 'of another program'")

@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.money.repricing import Charged, explain_price
 from pipeline.sqlfiles.price_book import PriceBook, read_price_book
-from tests.syncs import run_cli
+from tests.syncs import environ_for, run_cli
 
 DAY = date(2024, 11, 20)
 # The names in the enumeration AssistantSupportedModels of the published API description.
@@ -310,3 +310,11 @@ def test_the_list_as_json_has_own_rows_and_discounts(tmp_path: Path) -> None:
         ("prod", "own", "1.000000")
     ]
     assert [row["discount"] for row in answer["discounts"]] == ["0.900000"]
+
+
+def test_at_80_columns_the_price_book_tells_since_when_and_what_goes_in_and_out(tmp_path: Path) -> None:
+    ended = run_cli(tmp_path, "prices", "list", "gpt-4o", environ={**environ_for(), "COLUMNS": "80"})
+
+    listed = ended.stdout.partition("\n(no room for ")[0]
+    assert {"model", "tier", "sku", "valid_from", "input_usd", "output_usd"} <= set(listed.split())
+    assert ended.stdout.splitlines()[-1].endswith("data/own-fees.csv)")

@@ -21,7 +21,7 @@ from pipeline.flatten.cache import FlatStore
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
 from pipeline.protocol.endpoint import Endpoint
-from pipeline.protocol.pages import PART_SCHEMA
+from pipeline.raw.columns import PART_SCHEMA
 from pipeline.raw.parts import PartName
 from pipeline.raw.places import raw_store
 from pipeline.threads.selection import Shard

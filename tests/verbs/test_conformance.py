@@ -78,6 +78,7 @@ DEVIATIONS: dict[str, tuple[list[Json], str, str]] = {
     "answer_cut": ([{"fault": "answer_cut", "length": 3}, {"fault": "missing_has_more"}], "limit", "fail"),
     "full_last_page_more": ([{"fault": "full_last_page_more"}], "has_more", "ok"),
     "items_repeat": ([{"fault": "items_repeat"}], "after", "warn"),
+    "cursor_skips": ([{"fault": "cursor_skips"}], "after", "fail"),
     "cursor_expires": ([{"fault": "cursor_expires", "pages": 1}], "after", "fail"),
     "last_id_differs": ([{"fault": "last_id_differs"}], "last_id", "warn"),
     "cursor_compares_id": ([{"fault": "cursor_compares_id"}], "after", "fail"),
@@ -101,6 +102,8 @@ DEVIATIONS: dict[str, tuple[list[Json], str, str]] = {
     "other_thread": ([{"fault": "record", "kind": "other_thread"}], "parents", "fail"),
     "no_parents": ([{"fault": "record", "kind": "no_parents"}], "parents", "warn"),
     "error_in_200": ([{"fault": "error_in_200"}], "lists", "fail"),
+    "remark_in_200": ([{"fault": "remark_in_200", "list": "full"}], "remarks", "fail"),
+    "remark_in_200, empty": ([{"fault": "remark_in_200", "remark": "message"}], "remarks", "fail"),
     "status": ([{"fault": "status", "status": 404}], "lists", "fail"),
     "rate_limit": ([{"fault": "status", "status": 429, "after_requests": 4}], "Retry-After", "warn"),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.verbs.archive_import import ImportRequest, import_archives
 from tests.archived import function_step, run_object, write_json
 from tests.syncs import run_cli
 
@@ -17,7 +18,7 @@ COUNTED: dict[str, dict[str, Any]] = {
     "created_at": {"created_at": "yesterday"},
     "completed_at": {"completed_at": [1]},
     "status": {"status": {"is": "completed"}},
-    "assistant_id": {"assistant_id": 7},
+    "assistant_id": {"assistant_id": [7]},
     "step_details": {"step_details": [1]},
     "step_details.tool_calls[*].type": {"step_details": {"type": "tool_calls", "tool_calls": [{"type": 3}]}},
 }
@@ -42,19 +43,22 @@ def import_step(folder: Path, fields: dict[str, Any], *options: str, odd_fields:
 
 
 @pytest.mark.parametrize(("fields", "code"), [(COUNTED, 4), (UNCOUNTED, 0)])
-@pytest.mark.parametrize("options", [("--quiet",), ("--json",)])
+@pytest.mark.parametrize("as_json", [False, True], ids=["quiet", "json"])
 def test_an_import_says_what_it_could_not_read(
-    tmp_path: Path, fields: dict[str, Any], code: int, options: tuple[str, ...]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, Any], code: int, as_json: bool
 ) -> None:
     for number, place in enumerate(fields):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        ended = import_step(folder, fields[place], *options)
+        step = function_step("step_1", "ok") | {"usage": USAGE} | fields[place]
+        archive = write_json(tmp_path / f"{number}.json", [run_object(total=10), step])
+        request = ImportRequest([str(archive)], "archive", tmp_path / str(number))
 
-        assert (place, ended.returncode) == (place, code)
-        assert f"could not be read: {place}, first in thread_1 run_1 step_1" in ended.stderr
-        if options == ("--json",):
-            [lost] = json.loads(ended.stdout)["lost_values"]
+        ended = import_archives(request, quiet=not as_json, as_json=as_json, log_format="text")
+
+        said = capsys.readouterr()
+        assert (place, ended) == (place, code)
+        assert f"could not be read: {place}, first in thread_1 run_1 step_1" in said.err
+        if as_json:
+            [lost] = json.loads(said.out)["lost_values"]
             assert (lost["place"], lost["rejects"], lost["is_counted"]) == (place, 1, code == 4)
 
 

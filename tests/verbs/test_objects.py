@@ -61,7 +61,8 @@ def test_steps_list_all_prints_every_step_in_the_order_asked_for(
     code, lines, said = run_verb(tmp_path, server, "steps", "list", thread, run, "--all", "--order", "asc")
 
     assert (code, lines, said) == (0, bodies, "")
-    assert [request["limit"] for request in server.requests()] == ["100", "100", "100"]
+    # One of them asks at the edge of the first page whether the cursor skips items.
+    assert [request["limit"] for request in server.requests()] == ["100", "100", "1", "100"]
 
 
 def test_limit_order_after_and_before_reach_the_server(corpus: Corpus, server: RunningEmulator, tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_all_goes_on_from_after_in_pages_of_the_limit(corpus: Corpus, server: Ru
     code, lines, _ = run_verb(tmp_path, server, "steps", "list", thread, run, *options)
 
     assert (code, lines) == (0, bodies[100:])
-    assert [request["limit"] for request in server.requests()] == ["50", "50", "50"]
+    assert [request["limit"] for request in server.requests()] == ["50", "50", "1", "50"]
 
 
 def test_include_content_brings_the_texts_that_file_searches_found(

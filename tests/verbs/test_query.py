@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline.money.periods import parse_days
 from pipeline.raw.places import raw_store
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.verbs.query.command import ask
-from pipeline.verbs.query.output import render
+from pipeline.verbs.query.output import Look, render
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts
 from tests.landed import Listing, land, run_of, step_of
@@ -190,7 +191,10 @@ def test_a_value_of_any_type_is_in_every_format_and_is_not_another(folder: Path,
     answer = ask(warehouse_path(folder / "data"), f"select {value} as found", {})
     frame = answer.frame
 
-    assert json.loads(render(answer, "json"), parse_float=Decimal) == [{"found": ODD_VALUES[value]}]
+    looked = ask(warehouse_path(folder / "data"), f"select {value} as found", {}, look=Look("json"))
+
+    for one in (answer, looked):
+        assert json.loads(render(one, "json"), parse_float=Decimal) == [{"found": ODD_VALUES[value]}]
     assert (len(render(frame, "csv")) > len('"found"\n""\n')) is (ODD_VALUES[value] is not None)
     assert pl.read_parquet(io.BytesIO(render(frame, "parquet"))).height == 1
     assert frame_table(frame).height == 1
@@ -202,6 +206,45 @@ def test_all_types_that_duckdb_has_are_in_every_format(folder: Path, output: str
 
     assert len(render(frame, output)) > 1000
     assert (frame_table(frame).height, frame.height) == (3, 3)
+
+
+# One column of each type, and statements with several.
+PLAIN = [
+    *sorted(read_sql_files("queries")),
+    *sorted(read_sql_files("views")),
+    "select sum(n), avg(n), min(n::utinyint), max(n::hugeint) * 10, 1.50::decimal(9, 2) from range(3) as rows(n)",
+    "select n as n, n as n, n = 1, n::float, n::varchar, uuid() is null, uuid()::varchar = '' from range(3) as rows(n)",
+    "select date '2024-02-29', timestamp '2024-02-29 01:02:03.456', timestamptz '2024-02-29 01:02:03.4567+01', null",
+    "select date '0001-01-02', timestamp '9999-12-30 23:59:59.999999', timestamp_s '2024-01-01', null::timestamp",
+    "select n as n from range(0) as rows(n)",
+]
+
+
+@pytest.mark.parametrize("asked", PLAIN)
+def test_values_without_frames_are_those_that_frames_have(folder: Path, asked: str) -> None:
+    asked = asked if " " in asked or asked in read_sql_files("queries") else f"from {asked} order by all"
+    everything = Look("json", everything=True)
+    plain = ask(warehouse_path(folder / "data"), asked, {}, look=everything)
+    framed = ask(warehouse_path(folder / "data"), asked, {}, look=replace(everything, output="csv"))
+
+    assert isinstance(framed.found, pl.DataFrame)
+    assert dict(plain.columns) == dict(framed.columns)
+    for name, values in plain.columns.items():
+        assert [type(value) for value in values] == [type(value) for value in framed.columns[name]]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_plain"),
+    [
+        *(("1", True), ("1.5", True), ("sum(1)", True), ("'a'", True), ("now()::timestamp", True), ("null", True)),
+        *(("interval 1 day", True), ("'infinity'::date", False), ("'12020-01-01'::date", False), ("[1]", False)),
+        *(("{'a': 1}", False), ("10::hugeint ** 38", True), ("1" + "0" * 38, False)),
+    ],
+)
+def test_frames_are_made_only_where_plain_values_do_not_do(folder: Path, value: str, is_plain: bool) -> None:
+    answer = ask(warehouse_path(folder / "data"), f"select {value} as found", {}, look=Look())
+
+    assert isinstance(answer.found, dict) is is_plain
 
 
 def test_a_duration_of_a_step_is_text(folder: Path) -> None:
@@ -238,6 +281,48 @@ def test_a_table_says_how_many_rows_it_left_out(folder: Path) -> None:
 
     assert few.stdout.splitlines()[-1] == "(3 of 7 rows; --all prints them all)"
     assert everything.stdout.split() == ["n", "0", "1", "2", "3", "4", "5", "6"]
+
+
+@pytest.fixture(scope="module")
+def long_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a warehouse of more runs and files than queries show."""
+    folder = tmp_path_factory.mktemp("long")
+    results = [{"file_id": f"file_{n}", "file_name": "x", "score": 0.5} for n in range(25)]
+    details = {"type": "tool_calls", "tool_calls": [{"type": "file_search", "file_search": {"results": results}}]}
+    runs = [run_of(f"run_{n}", model="gpt-4o", created_at=1731000000) for n in range(25)]
+    steps = [step_of("step_1", run_id="run_1", thread_id="thread_1", step_details=details)]
+    (folder / "runs.jsonl").write_text("".join(json.dumps(each) + "\n" for each in [*runs, *steps]))
+    run_cli(folder, "import", "runs.jsonl", "--quiet")
+    return folder
+
+
+@pytest.mark.parametrize("output", ["table", "markdown", "json", "csv"])
+@pytest.mark.parametrize("name", ["expensive_runs", "file_search_files"])
+def test_what_a_query_leaves_out_by_itself_is_said(long_folder: Path, name: str, output: str) -> None:
+    ended = query(long_folder, name, "--format", output)
+    everything = query(long_folder, name, "--format", output, "--all")
+    asked = query(long_folder, name, "--format", output, "--limit", "25")
+
+    told = ended.stdout.splitlines()[-1] if output == "table" else ended.stderr
+    has_sums = name == "file_search_files" and output in ("table", "markdown")
+    assert told.strip() == f"({'20 of 25 rows' if has_sums else 'the first 20 rows'}; --all prints them all)"
+    assert (everything.stdout, everything.stderr) == (asked.stdout, "")
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "tsv", "parqet"])
+def test_a_file_whose_ending_is_of_no_format_is_refused(folder: Path, ending: str) -> None:
+    ended = query(folder, "select 1 as a", "--out", f"answer.{ending}")
+    query(folder, "select 1 as a", "--out", f"answer.{ending}", "--format", "csv")
+
+    assert (ended.returncode, f"no format ends in .{ending}: .csv, .json, " in ended.stderr) == (2, True)
+    assert (folder / f"answer.{ending}").read_text() == '"a"\n1\n'
+
+
+@pytest.mark.parametrize("comment", ["-- what: a one\n", "--\n", "--\twhat\n"])
+def test_sql_may_begin_with_a_comment(folder: Path, comment: str) -> None:
+    ended = query(folder, f"{comment}select 1 as a", "--json")
+
+    assert (ended.returncode, ended.stdout) == (0, '[{"a":1}]\n')
 
 
 WRITING = [

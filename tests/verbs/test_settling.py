@@ -15,9 +15,10 @@ from pipeline.protocol.endpoint import Endpoint
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
 from pipeline.warehouse.checks import run_check
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from tests.archived import run_object, step_object
 from tests.asking import asked_url
+from tests.attached import looking_into
 from tests.syncs import read_all, run_cli
 
 Json = dict[str, Any]
@@ -72,7 +73,7 @@ def test_a_run_that_is_sealed_as_it_is_is_said_by_the_sync_and_by_check(tmp_path
 
     assert result.kept is not None
     assert (list(result.kept.unsettled), list(result.kept.sealed_unsettled)) == ([], ["thread_1 run_1"])
-    with open_for_reading(warehouse_path(tmp_path)) as connection:
+    with looking_into(warehouse_path(tmp_path)) as connection:
         finding = run_check(connection, "sealed_unsettled")
     assert finding is not None
     assert (finding.level, finding.rows) == ("warn", 1)
@@ -87,7 +88,7 @@ def test_a_run_that_says_all_is_not_spoken_of(tmp_path: Path) -> None:
 
     assert result.kept is not None
     assert result.kept.notes == []
-    with open_for_reading(warehouse_path(tmp_path)) as connection:
+    with looking_into(warehouse_path(tmp_path)) as connection:
         assert run_check(connection, "sealed_unsettled") is None
 
 

@@ -1,6 +1,7 @@
 """A whole sync against the emulator: the warehouse says what the server has, and asks for nothing twice."""
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,32 @@ PLACE = ["walk_id", "page_index", "observed_at"]
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return generate_corpus(threads=40)
+
+
+@pytest.fixture(scope="module")
+def first_sync(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of one sync of such a server."""
+    folder = tmp_path_factory.mktemp("first")
+    with running_emulator(corpus) as server:
+        sync_here(server, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_syncs(first_sync: Path, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after a second one, before which the server went on; no server is left to ask."""
+    folder = tmp_path_factory.mktemp("second")
+    shutil.copytree(first_sync, folder, dirs_exist_ok=True)
+    with running_emulator(corpus) as server:
+        server.advance()
+        sync_here(server, folder)
+    return folder
+
+
+@pytest.fixture
+def synced(first_sync: Path, tmp_path: Path) -> Path:
+    """A data folder of a test's own, after a sync of what its own server has."""
+    return Path(shutil.copytree(first_sync, tmp_path / "synced"))
 
 
 def assert_same(tables: dict[str, pl.DataFrame], others: dict[str, pl.DataFrame]) -> None:
@@ -60,14 +87,11 @@ def test_the_warehouse_has_exactly_what_the_server_has_before_and_after_it_went_
     assert read_all(tmp_path, "select distinct verdict from walks") == [("complete",)]
 
 
-def test_a_second_sync_makes_one_request_for_each_unchanged_thread(server: RunningEmulator, tmp_path: Path) -> None:
-    sync_here(server, tmp_path)
-    server.clear_requests()
-
-    sync_here(server, tmp_path)
+def test_a_second_sync_makes_one_request_for_each_unchanged_thread(server: RunningEmulator, synced: Path) -> None:
+    sync_here(server, synced)
 
     requests = Counter(entry["thread_id"] for entry in server.requests())
-    still_open = open_threads(tmp_path)
+    still_open = open_threads(synced)
     unchanged = set(server.corpus.thread_ids()) - still_open
     assert len(unchanged) > len(still_open) > 0
     assert {thread: requests[thread] for thread in unchanged} == dict.fromkeys(unchanged, 1)
@@ -103,32 +127,29 @@ def test_a_second_sync_changes_no_row_where_nothing_is_open_but_where_the_newest
     assert_same(after, before)
 
 
-def test_a_second_sync_of_open_runs_changes_only_where_they_were_seen(server: RunningEmulator, tmp_path: Path) -> None:
+def test_a_second_sync_of_open_runs_changes_only_where_they_were_seen(server: RunningEmulator, synced: Path) -> None:
     without = {**SEEN, "runs": PLACE, "run_steps": PLACE}
-    sync_here(server, tmp_path)
-    before = read_tables(tmp_path, without=without)
+    before = read_tables(synced, without=without)
 
-    sync_here(server, tmp_path)
+    sync_here(server, synced)
 
-    after = read_tables(tmp_path, without=without)
+    after = read_tables(synced, without=without)
     for table in BOOKKEEPING:
         before.pop(table)
         after.pop(table)
     assert_same(after, before)
 
 
-def test_open_runs_are_fetched_again_until_they_are_sealed(server: RunningEmulator, tmp_path: Path) -> None:
-    sync_here(server, tmp_path)
-    waiting = {run for (run,) in read_all(tmp_path, "select run_id from runs where not sealed")}
+def test_open_runs_are_fetched_again_until_they_are_sealed(server: RunningEmulator, synced: Path) -> None:
+    waiting = {run for (run,) in read_all(synced, "select run_id from runs where not sealed")}
     server.advance()
-    server.clear_requests()
 
-    sync_here(server, tmp_path)
+    sync_here(server, synced)
 
     new = {run.item.object_id for runs in server.corpus.new_runs.values() for run in runs}
     assert {entry["run_id"] for entry in server.requests() if entry["route"] == "list_steps"} == waiting | new
     statuses = counts(
-        tmp_path, "select status, count(*) from runs where not sealed and total_tokens is not null group by all"
+        synced, "select status, count(*) from runs where not sealed and total_tokens is not null group by all"
     )
     assert set(statuses) & TERMINAL == set()
 
@@ -144,35 +165,27 @@ def test_full_fetches_everything_again_and_changes_no_total(server: RunningEmula
     assert asdict(measured(tmp_path, 0)) == asdict(server.truth())
 
 
-def test_a_rebuild_from_raw_gives_the_same_tables_row_for_row(server: RunningEmulator, tmp_path: Path) -> None:
-    sync_here(server, tmp_path)
-    server.advance()
-    sync_here(server, tmp_path)
-    before = read_tables(tmp_path)
-    requests = len(server.requests())
+def test_a_rebuild_from_raw_gives_the_same_tables_row_for_row(two_syncs: Path, tmp_path: Path) -> None:
+    data_dir = Path(shutil.copytree(two_syncs, tmp_path / "data"))
+    before = read_tables(data_dir)
 
-    rebuild(raw_store(tmp_path), warehouse_path(tmp_path), wait_s=0)
+    rebuild(raw_store(data_dir), warehouse_path(data_dir), wait_s=0)
 
-    assert_same(read_tables(tmp_path), before)
-    assert len(server.requests()) == requests
+    assert_same(read_tables(data_dir), before)
 
 
-def test_a_rebuild_does_not_need_the_old_warehouse(server: RunningEmulator, tmp_path: Path) -> None:
-    sync_here(server, tmp_path)
-    server.advance()
-    sync_here(server, tmp_path)
-    before = read_tables(tmp_path)
-    warehouse_path(tmp_path).unlink()
+def test_a_rebuild_does_not_need_the_old_warehouse(two_syncs: Path, tmp_path: Path) -> None:
+    data_dir = Path(shutil.copytree(two_syncs, tmp_path / "data"))
+    before = read_tables(data_dir)
+    warehouse_path(data_dir).unlink()
 
-    rebuild(raw_store(tmp_path), warehouse_path(tmp_path), wait_s=0)
+    rebuild(raw_store(data_dir), warehouse_path(data_dir), wait_s=0)
 
-    assert_same(read_tables(tmp_path), before)
+    assert_same(read_tables(data_dir), before)
 
 
-def test_every_row_can_be_traced_to_the_page_that_it_came_from(server: RunningEmulator, tmp_path: Path) -> None:
-    sync_here(server, tmp_path)
-
-    store = raw_store(tmp_path)
+def test_every_row_can_be_traced_to_the_page_that_it_came_from(synced: Path) -> None:
+    store = raw_store(synced)
     bodies = {
         (walk.walk_id, page.page_index): {item["id"] for item in json.loads(page.body)["data"]}
         for part in store.list_parts()
@@ -180,9 +193,9 @@ def test_every_row_can_be_traced_to_the_page_that_it_came_from(server: RunningEm
         for page in walk.pages
     }
     for table, key in (("runs", "run_id"), ("run_steps", "step_id")):
-        rows = read_all(tmp_path, f"select walk_id, page_index, {key} from {table}")
+        rows = read_all(synced, f"select walk_id, page_index, {key} from {table}")
         assert [row for row in rows if row[2] not in bodies[row[0], row[1]]] == []
-    untraced = read_all(tmp_path, "select part from walks anti join loaded_parts using (part)")
+    untraced = read_all(synced, "select part from walks anti join loaded_parts using (part)")
     assert untraced == []
 
 
@@ -231,20 +244,18 @@ def test_a_walk_that_ended_and_is_not_in_the_warehouse_makes_the_sync_incomplete
         sync_here(server, tmp_path, thread_ids=server.corpus.thread_ids()[:1], progress=progress)
 
 
-def test_same_second_ties_keep_the_order_of_the_server(server: RunningEmulator, tmp_path: Path) -> None:
-    sync_here(server, tmp_path)
-
+def test_same_second_ties_keep_the_order_of_the_server(corpus: Corpus, synced: Path) -> None:
     expected = {
         run.item.object_id: [step.object_id for step in run.steps]
-        for thread in server.corpus.threads
+        for thread in corpus.threads
         for run in thread.runs
         if run.steps
     }
     ordered = "list(step_id order by step_index), list(step_index order by step_index)"
     sql = f"select run_id, {ordered} from run_steps group by run_id"
-    rows = read_all(tmp_path, sql)
+    rows = read_all(synced, sql)
     assert {run: steps for run, steps, _ in rows} == expected
     assert [run for run, steps, indexes in rows if indexes != list(range(len(steps)))] == []
     ties = "select count(*) from (select 1 from run_steps group by run_id, created_at having count(*) > 1) as ties"
-    [(tied,)] = read_all(tmp_path, ties)
+    [(tied,)] = read_all(synced, ties)
     assert tied > 0

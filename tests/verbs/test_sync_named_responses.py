@@ -136,6 +136,46 @@ def test_a_chain_is_fetched_back_to_its_start_on_request(server: RunningEmulator
     assert read_all(folder, "select count(*) from runs where not sealed") == [(0,)]
 
 
+def sync_chain(server: RunningEmulator, folder: Path, *more: str) -> int:
+    """The exit code of a sync of the last response of the longest chain."""
+    (folder / "pipeline.toml").write_text(
+        f'[profiles.default]\nkind = "responses"\nbase_url = "{server.base_url}"\nworkers = 1\n'
+    )
+    (folder / "app.log").write_text(f"stored {longest_chain(server)[-1]}\n")
+    environ = environ_for(OPENAI_API_KEY=server.api_key)
+    return run_cli(folder, "sync", "--responses", "app.log", *more, environ=environ).returncode
+
+
+def longest_chain(server: RunningEmulator) -> list[str]:
+    stories = [story for story in server.emulation.successors.stories if story.conversation_id is None]
+    return [history.after["id"] for history in max(stories, key=lambda story: len(story.histories)).histories]
+
+
+@pytest.mark.parametrize("known", [1, 2], ids=["the last", "some"])
+def test_a_chain_goes_on_where_it_was_left(server: RunningEmulator, tmp_path: Path, known: int) -> None:
+    ids = longest_chain(server)
+    assert len(ids) > known + 1
+    for response_id in ids[-known:]:
+        sync_here(server, tmp_path / "data", protocol="responses", thread_ids=[response_id])
+
+    assert sync_chain(server, tmp_path, "--chains") == 0
+
+    assert {run_id for (run_id,) in read_all(tmp_path / "data", "select run_id from runs")} == set(ids)
+
+
+@pytest.mark.parametrize("gone", [0, -2], ids=["the first", "the last but one"])
+def test_a_chain_whose_earlier_responses_are_gone_is_as_complete_as_it_can_be(
+    server: RunningEmulator, tmp_path: Path, gone: int
+) -> None:
+    ids = longest_chain(server)
+    server.set_faults([{"route": "get_response", "match": {"run_id": ids[gone]}, "fault": "status", "status": 404}])
+
+    assert [sync_chain(server, tmp_path, "--chains") for _ in range(2)] == [0, 0]
+
+    missing = "select thread_id from threads where status = 'missing'"
+    assert read_all(tmp_path / "data", missing) == [(ids[gone],)]
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "said"),
     [

@@ -1,7 +1,10 @@
 """Whole syncs of conversations, responses and sessions: the warehouse has what the server has; it asks little again."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -9,11 +12,14 @@ import pytest
 
 from pipeline.emulator import RunningEmulator, running_emulator
 from pipeline.extract.fetching import Progress
+from pipeline.http.pacing import Clock
 from pipeline.protocol.pages import Protocol
 from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.verbs.sync.flow import SyncResult
 from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import rebuild
+from tests.attached import looking_into
 from tests.syncs import read_all, read_tables, sync_here
 
 # A conversation's responses are listed, or all responses are named by their ids; sessions are listed.
@@ -49,15 +55,16 @@ def counted(folder: Path) -> dict[str, object]:
     """What the warehouse has, as the emulator's truth would say it."""
     names = ("prompt", "completion", "total", "cached", "cache_write", "reasoning")
     sums = ", ".join(f"coalesce(sum({name}_tokens), 0)::bigint" for name in names)
-    return {
-        "runs_by_status": dict(read_all(folder, "select status, count(*) from runs group by all")),
-        "calls_by_type": dict(read_all(folder, "select type, count(*) from tool_calls group by all")),
-        "answered": read_all(folder, _ANSWERED)[0][0],
-        "code_outputs": read_all(folder, "select count(*) from code_interpreter_outputs")[0][0],
-        "search_results": read_all(folder, "select count(*) from file_search_results")[0][0],
-        "tokens": read_all(folder, f"select {sums} from runs")[0],
-        "steps": read_all(folder, f"select {sums} from run_steps")[0],
-    }
+    with looking_into(warehouse_path(folder)):
+        return {
+            "runs_by_status": dict(read_all(folder, "select status, count(*) from runs group by all")),
+            "calls_by_type": dict(read_all(folder, "select type, count(*) from tool_calls group by all")),
+            "answered": read_all(folder, _ANSWERED)[0][0],
+            "code_outputs": read_all(folder, "select count(*) from code_interpreter_outputs")[0][0],
+            "search_results": read_all(folder, "select count(*) from file_search_results")[0][0],
+            "tokens": read_all(folder, f"select {sums} from runs")[0],
+            "steps": read_all(folder, f"select {sums} from run_steps")[0],
+        }
 
 
 def expected(server: RunningEmulator, way: tuple[Protocol, bool]) -> dict[str, object]:
@@ -97,6 +104,35 @@ def test_the_warehouse_has_what_the_server_has_before_and_after_it_went_on(
     assert read_all(tmp_path, "select distinct status from threads") == [("synced",)]
 
 
+_MOVED = """
+select count(*), count(distinct after.thread_id), count(*) filter (where after.created_at > before.created_at),
+    count(*) filter (where before.customer <> after.metadata->>'customer')
+from runs as after
+join (select thread_id, arg_max(metadata->>'customer', created_at) as customer, max(created_at) as created_at from runs
+    where source = 'before' group by all) as before on before.thread_id = after.metadata->>'thread'
+where after.source = 'after'
+"""
+
+
+def test_what_threads_went_on_as_is_whole_and_one_line_with_them(tmp_path: Path) -> None:
+    with running_emulator(threads=60, moves=True) as server:
+        for phase in (0, 1):
+            sync_here(server, tmp_path / "after", protocol="responses")
+            assert counted(tmp_path / "after") == expected(server, WAYS[0])
+            if not phase:
+                server.advance()
+        sync_here(server, tmp_path / "both", source="before")
+        sync_here(server, tmp_path / "both", protocol="responses", source="after")
+        truth = server.successor_truth()["conversations"]
+
+    assert read_all(tmp_path / "both", _MOVED) == [(truth.runs, truth.threads, truth.runs, 0)]
+    query = read_sql_files("queries")["spend_by_protocol"]
+    months = [row[1:6] for row in read_all(tmp_path / "both", query.text, query.params)]
+    assert [after is not None for _, _, _, after, _ in months] == [*[False] * (len(months) - 1), True]
+    wholes = [sum(filter(None, protocols)) for _, _, *protocols in months]
+    assert [cost for cost, *_ in months] == pytest.approx(wholes, abs=Decimal("0.000002"))
+
+
 @pytest.mark.parametrize("way", WAYS, ids=NAMES)
 def test_a_second_sync_asks_once_for_what_is_unchanged_and_changes_nothing(
     server: RunningEmulator, tmp_path: Path, way: tuple[Protocol, bool]
@@ -133,12 +169,15 @@ def test_a_rebuild_makes_the_same_rows(server: RunningEmulator, tmp_path: Path, 
 OF_LISTS: tuple[dict[str, object], ...] = (
     {"fault": "order_ignored", "order": "desc"},
     {"fault": "cursor_ignored"},
+    {"fault": "cursor_skips"},
     {"fault": "limit_capped", "length": 20},
     {"fault": "missing_has_more"},
     {"fault": "never_more"},
     {"fault": "items_repeat"},
     {"fault": "cursor_expires", "pages": 1},
     {"fault": "error_in_200"},
+    {"fault": "remark_in_200"},
+    {"fault": "remark_in_200", "list": "full"},
     {"fault": "status", "status": 404},
 )
 OF_OBJECTS: tuple[dict[str, object], ...] = (
@@ -148,6 +187,7 @@ OF_OBJECTS: tuple[dict[str, object], ...] = (
     {"fault": "status", "status": 400, "after_requests": 3},
 )
 PLACES = (
+    (WAYS[0], "list_responses", {"fault": "oldest_only", "length": 0}),
     # Lists of items alone were seen to end so.
     (WAYS[0], "list_conversation_items", {"fault": "oldest_only", "length": 100}),
     (WAYS[1], "list_input_items", {"fault": "oldest_only", "length": 100}),
@@ -157,6 +197,8 @@ PLACES = (
     *((WAYS[2], route, fault) for route in ("list_turns", "list_turn_items", "list_subagents") for fault in OF_LISTS),
     *((WAYS[2], "get_session", fault) for fault in OF_OBJECTS),
 )
+# The first one has subagents.
+SESSIONS = {"list_turns": 4, "list_turn_items": 3}
 TABLES = {
     "runs": ["walk_id", "page_index", "observed_at"],
     "run_steps": ["walk_id", "page_index"],
@@ -166,11 +208,11 @@ TABLES = {
 }
 
 
-def longest(server: RunningEmulator, way: tuple[Protocol, bool]) -> list[str]:
-    """What has lists of more than a page: a conversation, a chain, sessions with many turns and with many items."""
+def longest(server: RunningEmulator, way: tuple[Protocol, bool], route: str) -> list[str]:
+    """What has lists of more than a page: a conversation, a chain, a session with many turns or with many items."""
     account = server.emulation.successors
     if way[0] == "agents":
-        return [story.session["id"] for story in account.sessions[3:5]] + [account.sessions[0].session["id"]]
+        return [account.sessions[SESSIONS.get(route, 0)].session["id"]]
     stories = [story for story in account.stories if (story.conversation_id is None) == way[1]]
     story = max(stories, key=lambda story: len(story.histories))
     return [history.after["id"] for history in story.histories] if way[1] else [str(story.conversation_id)]
@@ -191,14 +233,25 @@ def moved() -> Iterator[RunningEmulator]:
 
 
 @pytest.fixture(scope="module")
-def honest(moved: RunningEmulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, pl.DataFrame]]:
-    """The rows of what is longest, by way."""
-    found = {}
-    for name, way in zip(NAMES, WAYS, strict=True):
-        folder = tmp_path_factory.mktemp(name)
-        sync_here(moved, folder, protocol=way[0], thread_ids=longest(moved, way))
-        found[name] = rows_of(folder)
-    return found
+def honest(
+    moved: RunningEmulator, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[tuple[Protocol, bool], list[str]], dict[str, pl.DataFrame]]:
+    """The rows of these threads, asked for in this way."""
+
+    @cache
+    def rows(way: tuple[Protocol, bool], ids: tuple[str, ...]) -> dict[str, pl.DataFrame]:
+        folder = tmp_path_factory.mktemp("honest")
+        sync_here(moved, folder, protocol=way[0], thread_ids=ids)
+        return rows_of(folder)
+
+    return lambda way, ids: rows(way, tuple(ids))
+
+
+async def no_time(_: float) -> None:
+    """What is tried again is tried at once."""
+
+
+IMPATIENT = replace(Clock(), sleep=no_time)
 
 
 def shown(place: object) -> str:
@@ -208,16 +261,17 @@ def shown(place: object) -> str:
 @pytest.mark.parametrize(("way", "route", "deviation"), PLACES, ids=shown)
 def test_a_server_that_deviates_is_never_silently_short_and_never_doubled(
     moved: RunningEmulator,
-    honest: dict[str, dict[str, pl.DataFrame]],
+    honest: Callable[[tuple[Protocol, bool], list[str]], dict[str, pl.DataFrame]],
     tmp_path: Path,
     way: tuple[Protocol, bool],
     route: str,
     deviation: dict[str, object],
 ) -> None:
-    rows, ids = honest[NAMES[WAYS.index(way)]], longest(moved, way)
+    ids = longest(moved, way, route)
+    rows = honest(way, ids)
     moved.set_faults([{"route": route, **deviation}])
     progress = Progress()
-    result = sync_here(moved, tmp_path, protocol=way[0], thread_ids=ids, progress=progress)
+    result = sync_here(moved, tmp_path, protocol=way[0], thread_ids=ids, progress=progress, clock=IMPATIENT)
     moved.clear_faults()
 
     if result.verdict == "complete" and not (progress.hints or progress.threads_missing):

@@ -16,8 +16,8 @@ from pipeline.raw.parts import RawStore
 from pipeline.sqlfiles.duck import Connection, read_frame
 from pipeline.sqlfiles.schema import open_in_memory
 from pipeline.warehouse.checks import check_grains, run_checks
-from pipeline.warehouse.database import open_for_reading
 from pipeline.warehouse.load import load_new_parts
+from tests.attached import looking_into
 from tests.landed import Listing, land, run_of, step_of
 from tests.syncs import environ_for, run_cli, sync_here
 from tests.warehouse_rows import add_call, add_list_fees, add_price, add_run, add_step, rolled_back
@@ -354,7 +354,7 @@ def test_a_synced_corpus_adds_up_to_the_last_digit_and_every_grain_holds(tmp_pat
     with running_emulator(threads=30, phase=1) as server:
         sync_here(server, tmp_path)
 
-    with open_for_reading(tmp_path / "warehouse.duckdb") as connection:
+    with looking_into(tmp_path / "warehouse.duckdb") as connection:
         findings = [*run_checks(connection), *check_grains(connection)]
         [known] = read_frame(connection, "select count(*) as steps, count(cost_usd) as priced from cost_ledger").rows()
 
@@ -369,7 +369,7 @@ def test_the_first_sync_prices_deployments_by_the_names_in_the_profile(tmp_path:
         threads = "\n".join(server.corpus.thread_ids())
         run_cli(tmp_path, "sync", "--threads", "-", environ=environ_for(server), given=threads)
 
-    with open_for_reading(tmp_path / "data" / "warehouse.duckdb") as connection:
+    with looking_into(tmp_path / "data" / "warehouse.duckdb") as connection:
         sql = """
             select distinct step_costs.priced_model, is_posted from step_costs
             where model = 'contoso-chat-prod' and price_id is not null

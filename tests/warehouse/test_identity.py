@@ -16,9 +16,10 @@ from pipeline.upkeep.data_folder import DataFolder
 from pipeline.upkeep.removal import forget_threads
 from pipeline.upkeep.removal_targets import Wanted, find_targets
 from pipeline.warehouse.checks import check_grains, run_checks
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts, rebuild
 from tests.archived import function_step, import_here, run_object, write_json
+from tests.attached import looking_into
 from tests.lakes import read_lake
 from tests.landed import NOON, Json, Listing, land, run_of, step_of
 from tests.publish_parts import publish
@@ -61,7 +62,7 @@ def land_numbered(data_dir: Path) -> RawStore:
 
 
 def keys_of(data_dir: Path, table: str) -> Keys:
-    with open_for_reading(warehouse_path(data_dir)) as connection:
+    with looking_into(warehouse_path(data_dir)) as connection:
         # The ledger has what no step of a run tells without one.
         query = f"select thread_id, run_id, step_id from {table} where step_id <> '' order by all"
         return connection.execute(query).fetchall()
@@ -70,7 +71,7 @@ def keys_of(data_dir: Path, table: str) -> Keys:
 def assert_right(data_dir: Path) -> None:
     for table in STEP_TABLES:
         assert keys_of(data_dir, table) == KEYS, table
-    with open_for_reading(warehouse_path(data_dir)) as connection:
+    with looking_into(warehouse_path(data_dir)) as connection:
         costs = connection.execute("select thread_id, run_id, cost_usd / 5 * 1000000 from run_costs order by all")
         assert costs.fetchall() == [(*key, tokens_of(*key)) for key in itertools.product(THREADS, RUNS)]
         states = connection.execute("select state, count(*) from completeness group by all")
@@ -153,7 +154,7 @@ def test_a_run_that_another_thread_has_sealed_is_still_to_be_fetched(tmp_path: P
     land(store, Listing(0, [run_of("run_1", thread_id="thread_b")], thread_id="thread_b"), sync_id="sync_2")
     load_new_parts(store, warehouse_path(tmp_path), wait_s=5)
 
-    with open_for_reading(warehouse_path(tmp_path)) as connection:
+    with looking_into(warehouse_path(tmp_path)) as connection:
         states = read_thread_states(connection, THREADS, source="main", now=NOON)
 
     assert [task.sealed_ids for task in thread_tasks(states, full=False)] == [{"run_1"}, set()]

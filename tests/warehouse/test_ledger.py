@@ -16,8 +16,10 @@ from pipeline.raw.parts import RawStore
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
 from pipeline.sqlfiles.schema import open_in_memory
-from pipeline.warehouse.database import open_for_reading, open_for_writing
+from pipeline.warehouse.database import open_for_writing
 from pipeline.warehouse.load import load_new_parts, rebuild
+from pipeline.warehouse.stored_costs import drop_stored
+from tests.attached import looking_into
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.warehouse_rows import (
     add_price,
@@ -60,8 +62,8 @@ def own_price(warehouse: Path, input_usd: str) -> None:
 
 
 def read(warehouse: Path, sql: str) -> list[dict[str, Any]]:
-    with open_for_reading(warehouse) as connection:
-        return read_frame(connection, sql).to_dicts()
+    with looking_into(warehouse) as connection:
+        return read_rows(connection, sql)
 
 
 def cost(warehouse: Path) -> Any:
@@ -70,8 +72,8 @@ def cost(warehouse: Path) -> Any:
 
 
 def read_ledger(warehouse: Path) -> list[tuple[Any, ...]]:
-    with open_for_reading(warehouse) as connection:
-        return read_frame(connection, "from cost_ledger order by all").rows()
+    with looking_into(warehouse) as connection:
+        return connection.execute("from cost_ledger order by all").fetchall()
 
 
 def load(store: RawStore, warehouse: Path) -> None:
@@ -91,6 +93,22 @@ def touch(store: RawStore, warehouse: Path) -> None:
 
 def test_a_sealed_run_keeps_its_cost_when_the_price_book_changes(store: RawStore, warehouse: Path) -> None:
     land_run(store)
+    load(store, warehouse)
+    own_price(warehouse, "7")
+    touch(store, warehouse)
+
+    assert cost(warehouse) == Decimal("2.5")
+    with open_for_writing(warehouse, wait_s=5) as connection:
+        drop_stored(connection, "runs")
+    assert cost(warehouse) == Decimal("2.5")
+
+
+def test_a_run_that_is_listed_is_charged_once_its_steps_come_from_an_archive(store: RawStore, warehouse: Path) -> None:
+    land(store, Listing(0, [run_of("run_1", model="gpt-4o", usage=MILLION)]))
+    load(store, warehouse)
+    assert read_ledger(warehouse) == []
+
+    land(store, Listing(1, [step("step_1")], run_id="run_1", verdict="imported"), sync_id="sync_2")
     load(store, warehouse)
     own_price(warehouse, "7")
     touch(store, warehouse)
@@ -171,6 +189,7 @@ def test_a_run_sealed_without_a_price_stays_unpriced_until_it_is_repriced(store:
 def test_a_plan_to_reprice_shows_the_difference_and_writes_nothing(store: RawStore, warehouse: Path) -> None:
     land_run(store)
     load(store, warehouse)
+    before = read_ledger(warehouse)
     own_price(warehouse, "7")
 
     with open_for_writing(warehouse, wait_s=5) as connection:
@@ -178,7 +197,7 @@ def test_a_plan_to_reprice_shows_the_difference_and_writes_nothing(store: RawSto
 
     assert (change["steps"], change["old_cost_usd"], change["new_cost_usd"]) == (1, Decimal("2.5"), Decimal(7))
     assert cost(warehouse) == Decimal("2.5")
-    assert read(warehouse, "from repricings") == []
+    assert (read_ledger(warehouse), read(warehouse, "from repricings")) == (before, [])
 
 
 def test_repricing_there_and_back_gives_the_same_ledger_and_logs_both(store: RawStore, warehouse: Path) -> None:
@@ -313,7 +332,7 @@ def test_a_finished_run_of_an_archive_keeps_its_cost_whether_its_steps_are_in_it
     own_price(warehouse, "7")
     rebuild(store, warehouse, wait_s=5)
 
-    with open_for_reading(warehouse) as connection:
+    with looking_into(warehouse) as connection:
         assert read_frame(connection, "select cost_usd from run_costs")["cost_usd"].to_list() == [Decimal(1)]
 
 
@@ -337,13 +356,23 @@ ARRIVALS: dict[str, list[list[Json] | None]] = {
 }
 
 
-def land_tokens(store: RawStore, minute: int, steps: list[Json] | None, **run: Any) -> None:
-    """A run of a million tokens with these steps (None: the run alone, from an archive), asked for at that minute."""
-    found = run_of("run_1", model="prod", created_at=CREATED, usage=MILLION, **run)
-    if steps is None:
-        land(store, Listing(minute, [found], verdict="imported"), sync_id=f"sync_{minute}")
-    else:
-        land(store, Listing(minute, [found]), Listing(minute, steps, run_id="run_1"), sync_id=f"sync_{minute}")
+def land_tokens(store: RawStore, minute: int) -> None:
+    """What comes at that minute, each arrival in a thread of its name: the run and its steps, or the run alone."""
+    run = run_of("run_1", model="prod", created_at=CREATED, usage=MILLION)
+    listings: list[Listing] = []
+    for thread_id, arrivals in ARRIVALS.items():
+        for steps in arrivals[minute : minute + 1]:
+            if steps is None:
+                listings.append(Listing(minute, [run], thread_id=thread_id, verdict="imported"))
+            else:
+                listings.append(Listing(minute, [run], thread_id=thread_id))
+                listings.append(Listing(minute, steps, thread_id=thread_id, run_id="run_1"))
+    land(store, *listings, sync_id=f"sync_{minute}")
+
+
+def costs(warehouse: Path) -> dict[str, Any]:
+    """What the run costs, by arrival."""
+    return {row["thread_id"]: row["cost_usd"] for row in read(warehouse, "select thread_id, cost_usd from run_costs")}
 
 
 def price_prod(warehouse: Path, *rows: str) -> None:
@@ -351,46 +380,42 @@ def price_prod(warehouse: Path, *rows: str) -> None:
     (warehouse.parent / "own-prices.csv").write_text(text, "utf-8")
 
 
-@pytest.mark.parametrize("arrivals", ARRIVALS)
 @pytest.mark.parametrize(
     ("rows", "kept"), [(["prod,,,3,4"], Decimal(3)), ([], None), (["prod,,200000,1,4", "prod,200001,,3,4"], None)]
 )
 def test_what_is_told_of_a_run_later_costs_what_the_run_did_until_it_is_repriced(
-    store: RawStore, warehouse: Path, arrivals: str, rows: list[str], kept: Decimal | None
+    store: RawStore, warehouse: Path, rows: list[str], kept: Decimal | None
 ) -> None:
-    first, *later = ARRIVALS[arrivals]
     price_prod(warehouse, *rows)
-    land_tokens(store, 0, first)
+    land_tokens(store, 0)
     load(store, warehouse)
-    before = cost(warehouse)
+    before = costs(warehouse)
 
     price_prod(warehouse, "prod,,,7,8")
-    for minute, steps in enumerate(later, 1):
-        land_tokens(store, minute, steps)
+    for minute in (1, 2):
+        land_tokens(store, minute)
         load(store, warehouse)
-    after = cost(warehouse)
+    after = costs(warehouse)
     reprice_all(warehouse)
 
     assert after == before
-    assert rows[1:] or before == kept
-    assert cost(warehouse) == Decimal(7)
+    assert rows[1:] or before == dict.fromkeys(ARRIVALS, kept)
+    assert costs(warehouse) == dict.fromkeys(ARRIVALS, Decimal(7))
 
 
-@pytest.mark.parametrize("arrivals", ARRIVALS)
 @pytest.mark.parametrize("rows", [["prod,,200000,1,4", "prod,200001,,3,4"], ["prod,,500000,1,4"]])
-def test_with_the_same_price_book_it_makes_no_difference_when_steps_are_told(
-    tmp_path: Path, arrivals: str, rows: list[str]
-) -> None:
+def test_with_the_same_price_book_it_makes_no_difference_when_steps_are_told(tmp_path: Path, rows: list[str]) -> None:
     ledgers = []
     for name in ("one after the other", "at once"):
         store, warehouse = RawStore(tmp_path / name / "raw"), tmp_path / name / "warehouse.duckdb"
         warehouse.parent.mkdir()
         price_prod(warehouse, *rows)
-        for minute, steps in enumerate(ARRIVALS[arrivals]):
-            land_tokens(store, minute, steps)
+        for minute in range(3):
+            land_tokens(store, minute)
             if name == "one after the other":
                 load(store, warehouse)
         load(store, warehouse)
         ledgers.append(read_ledger(warehouse))
 
+    assert set(ARRIVALS) <= {value for row in ledgers[0] for value in row}
     assert ledgers[0] == ledgers[1]

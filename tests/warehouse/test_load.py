@@ -220,58 +220,68 @@ def details_of(**call: Any) -> Json:
     return {"step_details": {**DETAILS, "tool_calls": [{**CALL, **call}]}}
 
 
-@pytest.mark.parametrize("is_step", [True, False], ids=["step", "run"])
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ({"status": "failed"}, {"status": "cancelled"}),
-        ({"assistant_id": "asst_1"}, {"assistant_id": "asst_2"}),
-        ({"last_error": {"code": "a", "message": "b"}}, {"last_error": {"code": "b", "message": "a"}}),
-        ({"usage": {"prompt_tokens": 5}}, {"usage": {"completion_tokens": 5}}),
-        ({"usage": {"total_tokens": 5}}, {"usage": {"total_tokens": 6}}),
-        ({"metadata": {"a": "1"}}, {"metadata": {"a": "2"}}),
-        ({"of_tomorrow": 1}, {"of_tomorrow": 2}),
-        ({"metadata": {"a": "1", "b": NAN}}, {"metadata": {"a": "2", "b": NAN}}),
-        (details_of(id="call_2"), details_of(id="call_3")),
-        (details_of(function={"name": "b", "output": "a"}), details_of(function={"name": "a", "output": "b"})),
-        (
-            details_of(type="code_interpreter", code_interpreter={"outputs": [{"type": "image", "image": IMAGE}]}),
-            details_of(type="code_interpreter", code_interpreter={"outputs": [{"type": "image"}]}),
-        ),
-        (
-            details_of(type="file_search", file_search={"results": [{"file_id": "a", "score": 0.5}]}),
-            details_of(type="file_search", file_search={"results": [{"file_id": "a", "score": 0.6}]}),
-        ),
-    ],
-)
-def test_of_two_states_that_say_as_much_the_same_one_counts_whichever_was_imported_first(
-    one: Json, other: Json, is_step: bool, connection: Connection, tmp_path: Path
-) -> None:
-    make, run_id = (step_of, "run_1") if is_step else (run_of, None)
-    if not is_step and "step_details" in one:
-        one, other = {"step_details": one["step_details"]}, {"step_details": other["step_details"]}
+# Each two say as much as the other.
+EQUAL_STATES: list[tuple[Json, Json]] = [
+    ({"status": "failed"}, {"status": "cancelled"}),
+    ({"assistant_id": "asst_1"}, {"assistant_id": "asst_2"}),
+    ({"last_error": {"code": "a", "message": "b"}}, {"last_error": {"code": "b", "message": "a"}}),
+    ({"usage": {"prompt_tokens": 5}}, {"usage": {"completion_tokens": 5}}),
+    ({"usage": {"total_tokens": 5}}, {"usage": {"total_tokens": 6}}),
+    ({"metadata": {"a": "1"}}, {"metadata": {"a": "2"}}),
+    ({"of_tomorrow": 1}, {"of_tomorrow": 2}),
+    ({"metadata": {"a": "1", "b": NAN}}, {"metadata": {"a": "2", "b": NAN}}),
+    (details_of(id="call_2"), details_of(id="call_3")),
+    (details_of(function={"name": "b", "output": "a"}), details_of(function={"name": "a", "output": "b"})),
+    (
+        details_of(type="code_interpreter", code_interpreter={"outputs": [{"type": "image", "image": IMAGE}]}),
+        details_of(type="code_interpreter", code_interpreter={"outputs": [{"type": "image"}]}),
+    ),
+    (
+        details_of(type="file_search", file_search={"results": [{"file_id": "a", "score": 0.5}]}),
+        details_of(type="file_search", file_search={"results": [{"file_id": "a", "score": 0.6}]}),
+    ),
+]
 
-    def import_in_turn(states: Sequence[Json], *, as_one: bool) -> dict[str, list[tuple[object, ...]]]:
-        """All that is known of the object, but who saw it, after these have been imported one after another."""
-        store = RawStore(tmp_path / f"{states.index(one)}{as_one}")
+
+def listings_of(states: Sequence[Json], *, is_step: bool) -> list[Listing]:
+    """An object for each state: a step of a run of its own, or a run."""
+    if not is_step:
+        runs = [run_of(f"object_{number}", **state) for number, state in enumerate(states)]
+        return [Listing(1, runs, run_status=None, verdict="imported")]
+    steps = [step_of("object", **state) for state in states]
+    return [
+        Listing(1, [step], run_id=f"run_{number}", run_status=None, verdict="imported")
+        for number, step in enumerate(steps)
+    ]
+
+
+@pytest.mark.parametrize("is_step", [True, False], ids=["step", "run"])
+def test_of_two_states_that_say_as_much_the_same_one_counts_whichever_was_imported_first(
+    is_step: bool, connection: Connection, tmp_path: Path
+) -> None:
+    def import_in_turn(order: Sequence[int], *, as_one: bool) -> dict[str, list[tuple[object, ...]]]:
+        """All that is known of the objects, but who saw them, after their states were imported one after another."""
+        store = RawStore(tmp_path / f"{order[0]}{as_one}")
         names = [
             land(
                 store,
-                Listing(1, [make("object_1", **state)], run_id=run_id, run_status=None, verdict="imported"),
+                *listings_of([states[place] for states in EQUAL_STATES], is_step=is_step),
                 sync_id=f"sync_{number}",
             )
-            for number, state in enumerate(states)
+            for number, place in enumerate(order)
         ]
         load_in(connection, [[store.read_part(name)] for name in names], as_one=as_one)
         return {
-            table: read_frame(connection, f"select * from {table}").drop("walk_id", "observed_at", strict=False).rows()
+            table: read_frame(connection, f"select * from {table} order by all")
+            .drop("walk_id", "observed_at", strict=False)
+            .rows()
             for table in ("runs", "run_steps", "tool_calls", "code_interpreter_outputs", "file_search_results")
         }
 
-    found = import_in_turn([one, other], as_one=True)
+    found = import_in_turn([0, 1], as_one=True)
 
-    assert found["run_steps" if is_step else "runs"]
-    assert import_in_turn([other, one], as_one=False) == import_in_turn([one, other], as_one=False) == found
+    assert len(found["run_steps" if is_step else "runs"]) == len(EQUAL_STATES)
+    assert import_in_turn([1, 0], as_one=False) == import_in_turn([0, 1], as_one=False) == found
 
 
 def test_rejects_are_those_of_the_walks_that_the_rows_come_from(history: list[Part], connection: Connection) -> None:

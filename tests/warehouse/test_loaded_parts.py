@@ -10,8 +10,9 @@ import pytest
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.places import raw_store
 from pipeline.warehouse.checks import check_grains, run_checks
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts, rebuild
+from tests.attached import looking_into
 from tests.lakes import Tables, assert_same, land_everything, read_lake, read_warehouse
 from tests.publish_parts import publish
 
@@ -55,7 +56,7 @@ def test_a_copy_that_comes_later_or_with_its_part_counts_once(tmp_path: Path, na
 
     assert_same(later, expected)
     assert_same(counted(warehouse), expected)
-    with open_for_reading(warehouse) as connection:
+    with looking_into(warehouse) as connection:
         assert check_grains(connection) == []
         assert "copied_parts" in [finding.name for finding in run_checks(connection)]
 
@@ -72,7 +73,7 @@ def test_a_copy_that_goes_takes_nothing_with_it(tmp_path: Path) -> None:
     rebuild(store, warehouse, wait_s=5)
 
     assert_same(counted(warehouse), expected)
-    with open_for_reading(warehouse) as connection:
+    with looking_into(warehouse) as connection:
         assert "copied_parts" not in [finding.name for finding in run_checks(connection)]
 
 

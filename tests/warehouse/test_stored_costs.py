@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,19 @@ import pytest
 
 from pipeline.money.repricing import reprice
 from pipeline.raw.places import raw_store
+from pipeline.sqlfiles.duck import Connection
 from pipeline.upkeep.data_folder import DataFolder
 from pipeline.upkeep.removal import forget_threads
 from pipeline.upkeep.removal_targets import Wanted, find_targets
 from pipeline.warehouse import stored_costs
 from pipeline.warehouse.checks import run_check
-from pipeline.warehouse.database import open_for_reading, open_for_writing, warehouse_path
+from pipeline.warehouse.database import open_for_writing, warehouse_path
 from pipeline.warehouse.load import load_new_parts, rebuild
 from tests.archived import function_step, import_here, run_object, step_object
+from tests.attached import looking_into
 from tests.landed import Json, Listing, land, run_of, step_of
 from tests.stored_costs import count_stored, read_views
+from tests.warehouse_rows import rolled_back
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CREATED = 1_732_104_000  # 2024-11-20T12:00:00Z
@@ -173,8 +176,17 @@ def test_what_is_stored_is_what_would_be_worked_out(
     assert costs >= 4
     assert calls >= 6
     assert read_views(warehouse, stored=True) == read_views(warehouse, stored=False)
-    with open_for_reading(warehouse) as connection:
+    with looking_into(warehouse) as connection:
         assert [run_check(connection, check) for check in CHECKS] == [None] * len(CHECKS)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    data_dir = tmp_path_factory.mktemp("loaded") / "data"
+    land_thread(data_dir)
+    load(data_dir)
+    with open_for_writing(warehouse_path(data_dir), wait_s=5) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize(
@@ -193,12 +205,8 @@ def test_what_is_stored_is_what_would_be_worked_out(
         ("update cost_ledger set discount = 0.5", "stored_costs"),
     ],
 )
-def test_a_check_finds_what_is_stored_and_not_so(tmp_path: Path, damage: str, check: str) -> None:
-    data_dir = tmp_path / "data"
-    land_thread(data_dir)
-    load(data_dir)
-
-    with open_for_writing(warehouse_path(data_dir), wait_s=5) as connection:
+def test_a_check_finds_what_is_stored_and_not_so(loaded: Connection, damage: str, check: str) -> None:
+    with rolled_back(loaded) as connection:
         connection.execute(damage)
 
         found = run_check(connection, check)

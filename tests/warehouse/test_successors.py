@@ -16,10 +16,11 @@ from pipeline.raw.places import raw_store
 from pipeline.raw.writer import PartWriter
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import read_frame
-from pipeline.warehouse.database import open_for_reading, warehouse_path
+from pipeline.warehouse.database import warehouse_path
 from pipeline.warehouse.load import load_new_parts, rebuild
 from tests.answered import answered, called, landed_answers, landed_turns, listed, response, session, turn
 from tests.archived import import_here, write_json
+from tests.attached import looking_into
 from tests.syncs import run_cli
 
 KEPT = ("runs", "run_steps", "tool_calls", "threads", "cost_ledger")
@@ -41,8 +42,8 @@ def load(data_dir: Path) -> Path:
 
 
 def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
-    with open_for_reading(path) as connection:
-        return read_frame(connection, query).rows()
+    with looking_into(path) as connection:
+        return connection.execute(query).fetchall()
 
 
 def tables(path: Path, *, without: Sequence[str] = ("walk_id", "page_index", "observed_at")) -> dict[str, pl.DataFrame]:
@@ -50,7 +51,7 @@ def tables(path: Path, *, without: Sequence[str] = ("walk_id", "page_index", "ob
     found = {}
     for name in KEPT:
         columns = [column for column in read_sql_files("tables")[name].columns if column not in without]
-        with open_for_reading(path) as connection:
+        with looking_into(path) as connection:
             found[name] = read_frame(connection, f"select {', '.join(columns)} from {name} order by all")
     return found
 

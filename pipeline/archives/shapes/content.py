@@ -9,6 +9,8 @@ from pipeline.archives.shapes.heads import Head
 from pipeline.protocol.pages import Protocol, Resource
 
 Order = Literal["asc", "desc"]
+# The thread of a page whose items are of several.
+OF_SEVERAL = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,12 @@ class Context:
 
     `in_list` says that a list envelope had it, `list_place` which one. Of a recorded request there is its order, and
     whether its answer begins the list (`is_recorded` and no `cursor`); `cursor` is the id it was asked to go on from.
+    `is_asked`: it was asked of this thread or run, and what names another is none of theirs; the same
+    holds of what stands in the list that an object of this kind has within itself (`held_in`).
     `is_search`: this is inside something that is not known, so that what is neither run nor step is no matter.
-    `read_beside` gives the content of a file beside the archive's, None if there is none.
+    `is_sent`: a request put it in; where what it belongs to is not here, nothing that was answered is missing.
+    `read_beside` gives the content of a file beside the archive's, None if there is none. `odd_fields` are what a
+    profile knows to mean nothing.
     """
 
     where: str
@@ -31,8 +37,12 @@ class Context:
     list_place: str | None = None
     is_recorded: bool = False
     cursor: str | None = None
+    is_asked: bool = False
+    held_in: str | None = None
     is_search: bool = False
+    is_sent: bool = False
     read_beside: Callable[[str], bytes | None] | None = None
+    odd_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from msgspec import Raw, Struct, UnsetType
 
 from pipeline.archives.shapes.content import Context, LeftOut, Order, Unrecognised, Within
 from pipeline.archives.shapes.heads import Head
+from pipeline.archives.shapes.sent_items import read_sent
 from pipeline.protocol.json_text import repair_json
 from pipeline.protocol.spellings import read_instant
 
@@ -42,6 +43,9 @@ class _Request(Struct, gc=False):
     url: str | None = None
     uri: str | None = None
     method: str = "GET"
+    body: Any = None
+    # The name in HAR.
+    post_data: Any = msgspec.field(default=None, name="postData")
 
 
 class _Content(Struct, gc=False):
@@ -88,6 +92,18 @@ def read_interactions(head: Head, context: Context) -> Iterator[Within | Unrecog
             yield Within(bytes(interaction), replace(context, where=f"{context.where}.{name}[{index}]"))
 
 
+def is_http(head: Head) -> bool:
+    """Whether a request with its answer is one of HTTP: others keep the answer's object where HTTP has a status."""
+    try:
+        request, response = (_decode(each, dict[str, Any]) for each in (head.request, head.response))
+    except (msgspec.DecodeError, RecursionError):
+        return True
+    statuses = (response.get("status"), response.get("code"))
+    return any(isinstance(request.get(name), str) for name in ("url", "uri")) and any(
+        isinstance(each, int | dict) or str(each)[:3].isdigit() for each in statuses
+    )
+
+
 def read_exchange(head: Head, context: Context) -> Iterator[Within | LeftOut | Unrecognised]:
     """What one request was answered, if it was one for runs or steps."""
     try:
@@ -107,6 +123,8 @@ def read_exchange(head: Head, context: Context) -> Iterator[Within | LeftOut | U
     if not is_answer or (match is None and newer is None):
         yield LeftOut(context.where)
         return
+    if newer is not None:
+        yield from read_sent(_sent_body(request), context)
     body, kind = _body_of(response, context)
     if body is None:
         yield Unrecognised(context.where, f"an answer {kind}")
@@ -134,6 +152,7 @@ def _owned(context: Context, match: re.Match[str]) -> Context:
         thread_id=_unquoted(match["thread"]),
         run_id=_unquoted(match["run"]) if is_steps else None,
         resource="steps" if is_steps else "runs",
+        is_asked=True,
     )
 
 
@@ -186,6 +205,14 @@ def _body_of(response: _Response, context: Context) -> tuple[bytes | None, str]:
     return body, kind
 
 
+def _sent_body(request: _Request) -> bytes | None:
+    """What a request said: HAR has its text, cassettes have it as they have answers."""
+    if isinstance(request.post_data, dict):
+        text = request.post_data.get("text")
+        return text.encode("utf-8", errors="replace") if isinstance(text, str) else None
+    return _cassette_body(request.body)
+
+
 def _har_body(content: _Content, context: Context) -> bytes | None:
     if content.text is None:
         # Playwright keeps bodies in files of their own.
@@ -203,7 +230,10 @@ def _cassette_body(body: Any) -> bytes | None:
         return None
     if isinstance(packed := body.get("base64_string"), str):
         return _unpacked(packed)
-    return _cassette_body(body.get("string"))
+    if "string" in body or "encoding" in body:
+        return _cassette_body(body.get("string"))
+    # Logs keep an answer as the object that it was.
+    return msgspec.json.encode(body) if body else None
 
 
 def _unpacked(text: str) -> bytes | None:

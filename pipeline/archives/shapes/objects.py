@@ -7,11 +7,10 @@ from dataclasses import replace
 import msgspec
 from msgspec import Raw, UnsetType
 
-from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Listed, Unrecognised, Within
+from pipeline.archives.shapes.content import Content, Context, Found, LeftOut, Unrecognised, Within
 from pipeline.archives.shapes.event_streams import is_stream_line, read_stream
 from pipeline.archives.shapes.foreign import is_json, is_python, why_not_json
 from pipeline.archives.shapes.heads import (
-    NOT_UNICODE,
     Head,
     decode_masked,
     fields_of,
@@ -19,19 +18,20 @@ from pipeline.archives.shapes.heads import (
     is_error,
     is_exchange,
     is_other_object,
-    is_unicode,
     join_raw,
     raw_or_null,
     read_head,
     resource_of,
     text_or_none,
 )
-from pipeline.archives.shapes.http_recordings import read_exchange, read_interactions, read_recording
+from pipeline.archives.shapes.http_recordings import is_http, read_exchange, read_interactions, read_recording
 from pipeline.archives.shapes.log_lines import is_words, read_log_line
-from pipeline.archives.shapes.successors import MARKS, is_successor, read_successor
-from pipeline.protocol.json_text import MOST_VALUES, has_too_many_values, mask_numbers, unmask_numbers
+from pipeline.archives.shapes.owners import doubt_of_list, listed_page, read_owned
+from pipeline.archives.shapes.successors import MARKS, is_successor, names_of, read_successor
+from pipeline.protocol.json_text import MOST_VALUES, emptied_members, has_too_many_values, mask_numbers
 from pipeline.protocol.pages import Resource
 from pipeline.protocol.spellings import own_name, snake_case
+from pipeline.protocol.successors import SESSION, TURN
 from pipeline.protocol.wire import Run, Step
 from pipeline.protocol.words import shown_id
 
@@ -42,8 +42,21 @@ _MARKS = re.compile(
 )
 # Fields that hold the runs of a thread or the steps of a run, whatever their items say of themselves.
 _LISTS: dict[str, Resource] = {"steps": "steps", "run_steps": "steps", "runs": "runs", "thread_runs": "runs"}
+# Lists of an object whose items are its own.
+_HELD_LISTS: dict[str, frozenset[str]] = {
+    "thread": frozenset(_LISTS),
+    "thread.run": frozenset({"steps", "run_steps"}),
+    "conversation": frozenset({"responses"}),
+    SESSION: frozenset({"turns"}),
+    TURN: frozenset({"items"}),
+}
 _ENVELOPE = frozenset({"object", "data", "first_id", "last_id", "has_more", "error"})
 _OWN_OBJECTS = (b'"thread.run"', b'"thread.run.step"')
+# Others that hold runs, responses or turns.
+_HOLDERS = frozenset({"thread", "conversation", "event"})
+_HELD_SIGNS = (b'teps"', b'uns"', b'"response"', b'"agent.session')
+# As often as there are, in whatever spelling, runs of either protocol in an object.
+_RUN_SIGNS = (b'"response"', b'\\"response\\', b'"agent.session', b'\\"agent.session', b"thread.run")
 _LOG_MARKS = frozenset({"level", "severity", "levelname", "log_level", "lvl"})
 _ITEM_NAMES: dict[Resource, frozenset[str]] = {
     "runs": frozenset(Run.__struct_fields__),
@@ -72,6 +85,8 @@ def _read_text(body: bytes, context: Context) -> Iterator[Content]:
             yield from _read_pieces(pieces, text, context)
         else:
             yield Unrecognised(context.where, why_not_json(body))
+    elif text.startswith(b'"') and is_json(body) and _MARKS.search(text):
+        yield from _read_value(body, context)
     elif is_stream_line(text):
         for within in read_stream(body, context):
             yield from _read_text(within.body, within.context)
@@ -121,14 +136,14 @@ def _read_object(body: bytes, context: Context) -> Iterator[Content]:
     if (resource := resource_of(head, context.resource, is_search=context.is_search)) is not None:
         yield from _read_item(resource, body, head, context)
     elif is_successor(head):
-        yield from _read_within(read_successor(body, head, context))
+        yield from _read_successor(body, head, context)
     elif is_list:
         yield from _read_page(body, head, context)
     elif not isinstance(head.log, UnsetType) and b'"entries"' in bytes(head.log):
         yield from _read_within(read_recording(head.log, context))
     elif not isinstance(head.interactions, UnsetType) or not isinstance(head.http_interactions, UnsetType):
         yield from _read_within(read_interactions(head, context))
-    elif is_exchange(head):
+    elif is_exchange(head) and is_http(head):
         yield from _read_within(read_exchange(head, context))
     else:
         yield from _read_wrapper(body, head, context)
@@ -147,6 +162,12 @@ def _read_within(shapes: Iterator[Within | Content]) -> Iterator[Content]:
 
 def _read_page(body: bytes, head: Head, context: Context) -> Iterator[Content]:
     """A list envelope: its items, how it says that the list goes on, and what stands beside them."""
+    if has_error(head):
+        yield Unrecognised(context.where, "a list with an error beside it, which may not be all of it")
+    if body.count(b'"data"') > 1 and "data" in emptied_members(body):
+        yield Unrecognised(context.where, "a list whose data stands in it twice, the last time empty")
+    if (doubt := doubt_of_list(body, head, context)) is not None:
+        yield Unrecognised(context.where, f"a list that may not be all: {doubt}")
     place = f"{context.where}.data"
     within = replace(context, where=place, in_list=head.object == "list", list_place=place)
     found: list[Found] = []
@@ -158,51 +179,57 @@ def _read_page(body: bytes, head: Head, context: Context) -> Iterator[Content]:
         found += own
         has_unread |= not own and any(isinstance(each, Unrecognised) for each in contents)
         yield from contents
-    if (listed := _listed(head, found, within, item_count=len(items), has_unread=has_unread)) is not None:
+    if (listed := listed_page(head, found, within, item_count=len(items), has_unread=has_unread)) is not None:
         yield listed
     beside = {name: raw for name, raw in fields_of(body).items() if snake_case(name) not in _ENVELOPE}
     for name, raw in beside.items():
-        yield from _search(name, raw, replace(context, resource=None, is_recorded=False, in_list=False))
-
-
-def _listed(head: Head, found: list[Found], context: Context, *, item_count: int, has_unread: bool) -> Listed | None:
-    """The page of a list, if it says whether more follow and is of one thread or run."""
-    owners = {(item.resource, item.thread_id, item.run_id, item.protocol) for item in found}
-    if not owners and context.is_recorded and context.resource is not None and context.thread_id is not None:
-        owners = {(context.resource, context.thread_id, context.run_id, "assistants")}
-    if not isinstance(head.has_more, bool) or len(owners) != 1 or has_error(head):
-        return None
-    [(resource, thread_id, run_id, protocol)] = owners
-    ids = tuple(item.object_id for item in found)
-    is_whole = len(found) == item_count
-    return Listed(resource, thread_id, run_id, ids, head.has_more, is_whole, has_unread, context, protocol)
+        yield from _search(name, raw, replace(context, resource=None, is_recorded=False, is_asked=False, in_list=False))
 
 
 def _read_item(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:
     """A run or a step, and what it holds of others: those are not of it, and its body is what is left."""
+    inner: list[Content] = []
     # Most objects by far say once what they are, and have no field for steps or runs, in whatever spelling.
-    if body.count(b"thread.run") > 1 or b'teps"' in body or b'uns"' in body:
+    if body.count(b"thread.run") > 1 or any(sign in body for sign in _HELD_SIGNS):
         fields = fields_of(body)
-        known = _ITEM_NAMES[resource]
-        own_run = text_or_none(head.id) if resource == "runs" else text_or_none(head.run_id)
-        within = replace(
-            context,
-            thread_id=text_or_none(head.thread_id) or context.thread_id,
-            run_id=own_run or context.run_id,
-            resource=None,
-            is_recorded=False,
-        )
-        inner: list[Content] = []
-        for name, raw in list(fields.items()):
-            if own_name(name, known) is None and (found := list(_search(name, raw, within))):
-                inner += found
-                del fields[name]
-        if inner:
-            body = join_raw(fields)
-        yield from _found(resource, body, head, context)
-        yield from inner
-    else:
-        yield from _found(resource, body, head, context)
+        is_run = resource == "runs"
+        thread_id = text_or_none(head.thread_id) or context.thread_id
+        run_id = text_or_none(head.id if is_run else head.run_id) or context.run_id
+        within = _inside(context, "thread.run" if is_run else None, thread_id=thread_id, run_id=run_id)
+        inner = _take_held(fields, _ITEM_NAMES[resource], within)
+        body = join_raw(fields) if inner else body
+    yield from read_owned(resource, body, head, context)
+    yield from inner
+
+
+def _read_successor(body: bytes, head: Head, context: Context) -> Iterator[Content]:
+    """A response, a turn or what stands around them, and what it holds of others, whose body is not of it."""
+    inner: list[Content] = []
+    known = names_of(head)
+    # Most objects by far say once what they are.
+    if known is not None and (sum(body.count(sign) for sign in _RUN_SIGNS) > 1 or _holds_items(body, head)):
+        fields = fields_of(body)
+        own_thread = text_or_none(head.id if head.object == SESSION else head.session_id)
+        run_id = text_or_none(head.id) if head.object == TURN else None
+        within = _inside(context, head.object, thread_id=own_thread or context.thread_id, run_id=run_id)
+        inner = _take_held(fields, known, within)
+        body = join_raw(fields) if inner else body
+    yield from _read_within(read_successor(body, head, context))
+    yield from inner
+
+
+def _take_held(fields: dict[str, Raw], known: frozenset[str], within: Context) -> list[Content]:
+    """What fields that are not an object's own hold of others; those that hold some go from `fields`."""
+    inner: list[Content] = []
+    for name, raw in list(fields.items()):
+        if own_name(name, known) is None and (found := list(_search(name, raw, within))):
+            inner += found
+            del fields[name]
+    return inner
+
+
+def _holds_items(body: bytes, head: Head) -> bool:
+    return head.object in (SESSION, TURN) and b"_call" in body
 
 
 def _read_wrapper(body: bytes, head: Head, context: Context) -> Iterator[Content]:
@@ -211,14 +238,16 @@ def _read_wrapper(body: bytes, head: Head, context: Context) -> Iterator[Content
     if is_other:
         yield LeftOut(context.where)
     # What a message says is no object, whatever it looks like.
-    is_looked_into = not is_other or head.object == "thread" or any(sign in body for sign in _OWN_OBJECTS)
+    is_looked_into = not is_other or head.object in _HOLDERS or any(sign in body for sign in _OWN_OBJECTS)
     fields = fields_of(body) if is_looked_into and _MARKS.search(body) else {}
     found = list(_read_fields(fields, head, context))
     yield from found
     if is_other or found or context.is_search:
         return
     names = {snake_case(name) for name in (fields or fields_of(body))}
-    if is_error(head) or (names & _LOG_MARKS and b"thread.run" not in body):
+    if is_error(head) and context.in_list:
+        yield Unrecognised(context.where, "an error where an item of the list was to be")
+    elif is_error(head) or is_exchange(head) or (names & _LOG_MARKS and b"thread.run" not in body):
         yield LeftOut(context.where)
     else:
         yield Unrecognised(context.where, "neither a run nor a step")
@@ -232,19 +261,24 @@ def _read_fields(fields: dict[str, Raw], head: Head, context: Context) -> Iterat
         if snake_case(name) in ("thread", "run") and bytes(raw).startswith(b"{")
     }
     thread, run = near.get("thread"), near.get("run")
-    own_thread = head.id if head.object == "thread" else head.thread_id
-    within = replace(
+    own_thread = head.id if head.object in ("thread", "conversation") else head.thread_id
+    within = _inside(
         context,
+        head.object,
         thread_id=text_or_none(own_thread)
         or (thread and text_or_none(thread.id))
         or (run and text_or_none(run.thread_id))
         or context.thread_id,
         run_id=text_or_none(head.run_id) or (run and text_or_none(run.id)) or context.run_id,
-        resource=None,
-        is_recorded=False,
     )
     for name, raw in fields.items():
         yield from _search(name, raw, within)
+
+
+def _inside(context: Context, holder: object, *, thread_id: str | None, run_id: str | None) -> Context:
+    """What is known of what stands inside an object of some kind, of this thread and run."""
+    known = replace(context, thread_id=thread_id, run_id=run_id, resource=None, is_recorded=False, is_asked=False)
+    return replace(known, held_in=holder if isinstance(holder, str) else None)
 
 
 def _search(name: str, raw: Raw, context: Context) -> Iterator[Content]:
@@ -258,25 +292,8 @@ def _search(name: str, raw: Raw, context: Context) -> Iterator[Content]:
         context,
         where=f"{context.where}.{shown_id(name)}",
         resource=_LISTS.get(snake_case(name)),
+        held_in=context.held_in if snake_case(name) in _HELD_LISTS.get(context.held_in or "", ()) else None,
         is_search=True,
         list_place=f"{context.where}.{name}",
     )
     yield from _read_value(body, within)
-
-
-def _found(resource: Resource, body: bytes, head: Head, context: Context) -> Iterator[Content]:
-    thread_id = text_or_none(head.thread_id) or context.thread_id
-    run_id = (text_or_none(head.run_id) or context.run_id) if resource == "steps" else None
-    object_id = text_or_none(head.id)
-    noun = resource.removesuffix("s")
-    if object_id is None:
-        yield Unrecognised(context.where, f"a {noun} without an id")
-    elif resource == "steps" and run_id is None:
-        yield Unrecognised(context.where, "a step that does not say of which run")
-    elif thread_id is None:
-        yield Unrecognised(context.where, f"a {noun} that does not say of which thread")
-    else:
-        sent = unmask_numbers(body)
-        yield Found(resource, object_id, thread_id, run_id, sent, head, context)
-        if not is_unicode(sent):
-            yield Unrecognised(context.where, f"a {noun} with {NOT_UNICODE}")

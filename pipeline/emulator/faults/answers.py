@@ -21,6 +21,13 @@ _NOT_ENVELOPES: Final = {
     "data_null": b'{"object":"list","data":null,"first_id":null,"last_id":null,"has_more":false}',
     "data_not_list": b'{"object":"list","data":{"a":1},"first_id":null,"last_id":null,"has_more":false}',
 }
+_REMARKS: Final = {
+    "partial": b'"partial":true',
+    "truncated": b'"truncated":true',
+    "message": b'"message":"The upstream did not answer in time."',
+    "detail": b'"detail":"Not all shards answered."',
+    "warnings": b'"warnings":[{"code":"partial_results"}]',
+}
 _BODY_KINDS: Final = ("openai", "plain", "html", "litellm", "portkey", "empty")
 
 
@@ -91,6 +98,14 @@ def add_error(_exchange: Exchange, answer: Answer, rule: FaultRule) -> Answer:
     return Answer(200, data[:-1] + error)
 
 
+def add_remark(_exchange: Exchange, answer: Answer, rule: FaultRule) -> Answer:
+    """200 with a remark that the list is not all beside an empty list, or beside what was asked for."""
+    if answer.status != 200:
+        return answer
+    data = b'{"object":"list","data":[],"has_more":false}' if rule.parameters["list"] == "empty" else answer.body
+    return Answer(200, data[:-1] + b"," + _REMARKS[rule.parameters["remark"]] + b"}")
+
+
 def lie_about_length(_exchange: Exchange, answer: Answer, rule: FaultRule) -> Answer:
     """A Content-Length that is off by `difference` bytes."""
     return replace(answer, declared_length=max(0, len(answer.body) + int(rule.parameters["difference"])))
@@ -150,6 +165,7 @@ ANSWER_FAULTS: Final[Mapping[str, AnswerFault]] = {
     "html_200": answer_html,
     "not_envelope": answer_no_envelope,
     "error_in_200": add_error,
+    "remark_in_200": add_remark,
     "deep_json": nest_deeply,
     "big_body": enlarge_body,
     "half_json": halve_json,
@@ -179,6 +195,9 @@ ANSWER_SHAPES: Final[Mapping[str, FaultShape]] = {
     "half_json": FaultShape(),
     "not_envelope": FaultShape({"kind": "object"}, {"kind": tuple(_NOT_ENVELOPES)}),
     "error_in_200": FaultShape({"list": "empty"}, {"list": ("empty", "full")}),
+    "remark_in_200": FaultShape(
+        {"list": "empty", "remark": "partial"}, {"list": ("empty", "full"), "remark": tuple(_REMARKS)}
+    ),
     "wrong_content_length": FaultShape({"difference": 10}),
     "broken_gzip": FaultShape({"kind": "truncated"}, {"kind": ("truncated", "not_gzip")}),
     "big_body": FaultShape({"bytes": 10_000_000}),

@@ -12,6 +12,8 @@ from pipeline.emulator.faults.rules import FaultRule, FaultShape
 from pipeline.emulator.store import ItemList, Page, PageQuery
 
 CURSOR_PREFIX: Final = "cursor/"
+# What an object is of, the nearest first.
+_PARENTS: Final = ("run_id", "thread_id", "turn_id", "session_id", "conversation")
 PageFault = Callable[[Exchange, FaultRule], None]
 
 
@@ -88,6 +90,13 @@ def repeat_items(exchange: Exchange, rule: FaultRule) -> None:
     items, _ = _unpack(exchange)
     before = items.count_before(exchange.query)
     exchange.page = items.cut_at(exchange.query, max(0, before - int(rule.parameters["overlap"])))
+
+
+def skip_items(exchange: Exchange, rule: FaultRule) -> None:
+    """After a cursor the first `count` objects are left out: it is counted from one, or taken as the next one."""
+    items, _ = _unpack(exchange)
+    if exchange.query.after is not None:
+        exchange.page = items.cut_at(exchange.query, items.count_before(exchange.query) + int(rule.parameters["count"]))
 
 
 def expire_cursor(exchange: Exchange, rule: FaultRule) -> None:
@@ -172,14 +181,15 @@ def repeat_id(exchange: Exchange, _rule: FaultRule) -> None:
 
 
 def add_others(exchange: Exchange, _rule: FaultRule) -> None:
-    """Before the objects of the list the first one again, as one of another run or thread."""
+    """Before the objects of the list the first one again, as one of another parent, if it names one."""
     _, page = _unpack(exchange)
     if page.bodies:
         record = msgspec.json.decode(page.bodies[0])
-        parent = "run_id" if "run_id" in record else "thread_id"
-        page.bodies.insert(
-            0, msgspec.json.encode(record | {"id": f"{record['id']}_other", parent: f"{record[parent]}_other"})
-        )
+        parent = next((name for name in _PARENTS if record.get(name)), None)
+        if parent is not None:
+            named = record[parent]
+            other = {**named, "id": f"{named['id']}_other"} if isinstance(named, dict) else f"{named}_other"
+            page.bodies.insert(0, msgspec.json.encode(record | {"id": f"{record['id']}_other", parent: other}))
 
 
 def keep_oldest(exchange: Exchange, rule: FaultRule) -> None:
@@ -215,6 +225,7 @@ _FAULTS: Final[Mapping[str, tuple[PageFault, FaultShape]]] = {
     "answer_cut": (cut_answer, _shape(length=20, keep_order=False)),
     "full_last_page_more": (claim_more_when_full, _shape()),
     "items_repeat": (repeat_items, _shape(overlap=1)),
+    "cursor_skips": (skip_items, _shape(count=1)),
     "cursor_expires": (expire_cursor, _shape(pages=2)),
     "last_id_differs": (change_last_id, _shape(last_id=None)),
     "cursor_compares_id": (compare_cursor_with_id, _shape()),

@@ -1,11 +1,9 @@
 """The routes of responses, conversations and sessions: which list a request means, and what servers demand of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from pipeline.emulator.exchange import Exchange, RefusedRequestError, RequestEntry
-from pipeline.emulator.faults.pages import CURSOR_PREFIX
 from pipeline.emulator.state import Emulation
 from pipeline.emulator.store import ItemList, Page, UnknownCursorError, choose_body
 from pipeline.emulator.successors.account import SuccessorLists
@@ -106,8 +104,8 @@ def name_cursors(
         if exchange.query.after is not None and not exchange.names_cursor:
             raise UnknownCursorError("after", exchange.query.after)
         answer(emulation, exchange, entry)
-        if exchange.page is not None and exchange.page.last_id is not None:
-            exchange.page = replace(exchange.page, last_id=CURSOR_PREFIX + exchange.page.last_id)
+        # They are put into last_id when the page is what it will be.
+        exchange.own_cursors = True
 
     return named
 

@@ -16,6 +16,7 @@ from pipeline.protocol.json_text import join_fields, raw_text, text_of
 # What an item says of its run, which the run itself says.
 _OF_THE_RUN = ("response_id", "turn_id", "agent_reference", "created_by")
 _FAILED = ("failed", "incomplete")
+_decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 
 @dataclass(slots=True)
@@ -181,7 +182,7 @@ def _objects(raw: Raw | None) -> list[dict[str, Raw]] | None:
     if raw is None or not bytes(raw).startswith(b"["):
         return None
     try:
-        items = msgspec.json.decode(raw, type=list[dict[str, Raw]])
+        items = _decode_objects(raw)
     except msgspec.DecodeError:
         return None
     return [{name: value for name, value in item.items() if bytes(value) != b"null"} for item in items]

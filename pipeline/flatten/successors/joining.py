@@ -8,21 +8,33 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.protocol.item_types import ANSWERS, base_of, is_call, is_output
+from pipeline.protocol.json_text import decode_fields, decode_text
+from pipeline.protocol.spellings import in_own_style
 
 _NULL = b"null"
 
 
 @dataclass(slots=True)
 class Item:
-    """An item as sent; fields that are null are left out, for they say nothing."""
+    """An item as sent; fields that are null are left out, for they say nothing. `turn_id` is the turn that it is of."""
 
     type: str
     fields: dict[str, Raw]
+    turn_id: str | None = None
+    page_index: int = 0
+    _texts: dict[str, str | None] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
         """A field that is a text and not empty."""
-        raw = bytes(self.fields.get(name, b""))
-        return (msgspec.json.decode(raw, type=str) or None) if raw.startswith(b'"') else None
+        if name not in self._texts:
+            raw = bytes(self.fields.get(name, b""))
+            self._texts[name] = (decode_text(raw) or None) if raw.startswith(b'"') else None
+        return self._texts[name]
+
+    @property
+    def body(self) -> bytes:
+        """All that it says."""
+        return b"".join(bytes(raw) for raw in self.fields.values())
 
     @property
     def call_id(self) -> str | None:
@@ -48,9 +60,8 @@ class Pool:
         seen: set[bytes] = set()
         for item in items:
             # A chain repeats what came before it.
-            body = b"".join(bytes(raw) for raw in item.fields.values())
-            if body not in seen:
-                seen.add(body)
+            if item.body not in seen:
+                seen.add(item.body)
                 self.add(item)
 
     def add(self, item: Item) -> None:
@@ -99,10 +110,10 @@ def join_items(items: Sequence[Item], around: Pool) -> Joined:
 def item_of(raw: Raw) -> Item | None:
     """An item as sent; None for what is no object."""
     try:
-        fields = msgspec.json.decode(raw, type=dict[str, Raw])
+        fields = decode_fields(raw)
     except msgspec.DecodeError:
         return None
-    kept = {name: value for name, value in fields.items() if bytes(value) != _NULL}
+    kept = in_own_style({name: value for name, value in fields.items() if bytes(value) != _NULL})
     item = Item("", kept)
     # Of messages the short form has no type.
     item.type = item.text("type") or ("message" if "role" in kept else "")
@@ -111,19 +122,21 @@ def item_of(raw: Raw) -> Item | None:
 
 def in_order(items: Sequence[Item]) -> Sequence[Item]:
     """Items as they came about: a list that has outputs before their calls is one that begins with the newest."""
-    called: set[tuple[str, str | None]] = set()
+    called: set[tuple[str, str]] = set()
+    answered: set[tuple[str, str]] = set()
     early = late = 0
     for item in items:
-        key = base_of(item.type), item.call_id
-        if item.call_id is None:
+        has_output = is_output(item.type)
+        if not (has_output or is_call(item.type)) or (call_id := item.call_id) is None:
             continue
-        if is_output(item.type):
+        key = base_of(item.type), call_id
+        if has_output:
+            answered.add(key)
             early, late = early + (key not in called), late + (key in called)
-        elif is_call(item.type):
+        else:
             called.add(key)
-    outputs = {(base_of(item.type), item.call_id) for item in items if is_output(item.type)}
     # Outputs whose call is nowhere in the list say nothing.
-    early -= sum(1 for key in outputs if key[1] is not None and key not in called)
+    early -= len(answered - called)
     if early == late:
         # What was asked stands before what was done.
         return items[::-1] if _is_asked(items[-1:]) and not _is_asked(items[:1]) else items

@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Raw
 
 from pipeline.flatten.items import WHOLE_PAGE, RejectRows
-from pipeline.flatten.salvage import Reject, salvage
+from pipeline.flatten.salvage import Reject, find_emptied, salvage
 from pipeline.flatten.successors.joining import Item, item_of
-from pipeline.protocol.json_text import repair_json, repair_numbers
+from pipeline.protocol.json_text import decode_fields, repair_json, repair_numbers
 from pipeline.protocol.pages import LandedWalk, Page
+from pipeline.protocol.spellings import in_own_style
 from pipeline.protocol.successors import (
     AROUND_OBJECTS,
     RESPONSE,
@@ -61,7 +62,7 @@ def _objects_of(walk: LandedWalk, page: Page, rejects: RejectRows) -> Iterator[t
     body = repair_numbers(page.body)
     try:
         body.decode()
-        fields = msgspec.json.decode(body, type=dict[str, Raw])
+        fields = decode_fields(body)
     except _UNREADABLE as error:
         try:
             fields = msgspec.json.decode(repair_json(page.body), type=dict[str, Raw])
@@ -83,14 +84,15 @@ def _objects_of(walk: LandedWalk, page: Page, rejects: RejectRows) -> Iterator[t
 def _take(found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, str], rejects: RejectRows) -> None:
     index, raw, path = place
     try:
-        fields = msgspec.json.decode(raw, type=dict[str, Raw])
+        fields = in_own_style(decode_fields(raw))
     except _UNREADABLE as error:
         rejects.add(walk, page, index, None, [Reject(path, str(error), str(raw, "utf-8", "replace"))])
         return
     batch: dict[str, Raw] | None = None
     if (inner := batch_body(fields)) is not None:
         batch = {name: fields[name] for name in ("id", "custom_id") if name in fields}
-        raw, fields, path = inner, msgspec.json.decode(inner, type=dict[str, Raw]), f"{path}.response.body"
+        fields = in_own_style(decode_fields(inner))
+        raw, path = inner, f"{path}.response.body"
     kind = text_field(fields.get("object"))
     if kind is None and is_bare_response(fields):
         kind = RESPONSE
@@ -108,16 +110,26 @@ def _take(found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, 
         if kind == SESSION and thread_of(fields) == walk.certificate.thread_id:
             found.session = fields
     elif (item := item_of(raw)) is not None and item.type:
+        item.turn_id = _turn_asked_of(walk, page) or item.text("turn_id")
+        if (named := item.text("turn_id")) not in (None, item.turn_id):
+            rejects.add(walk, page, index, item.text("id"), [Reject(f"{path}.turn_id", _FOREIGN, named or "")])
+            return
+        item.page_index = page.page_index
         found.items.append(item)
     else:
         rejects.add(walk, page, index, None, [Reject(path, "neither a response, a turn nor an item", raw_shown(raw))])
+
+
+def _turn_asked_of(walk: LandedWalk, page: Page) -> str | None:
+    """The turn whose items the page is a list of; its items need not repeat it."""
+    return page.origin if walk.certificate.protocol == "agents" and walk.certificate.verdict != "imported" else None
 
 
 def batch_body(fields: dict[str, Raw]) -> Raw | None:
     """The body that a line of a batch output has, if this is one with an object in it."""
     if "custom_id" not in fields or "response" not in fields or not bytes(fields["response"]).startswith(b"{"):
         return None
-    body = msgspec.json.decode(fields["response"], type=dict[str, Raw]).get("body")
+    body = in_own_style(msgspec.json.decode(fields["response"], type=dict[str, Raw])).get("body")
     return body if body is not None and bytes(body).startswith(b"{") else None
 
 
@@ -133,6 +145,9 @@ def raw_shown(raw: Raw) -> str:
 
 def _decode(raw: Raw, kind: type[Any], path: str) -> tuple[Any, list[Reject]]:
     try:
-        return _DECODERS[kind].decode(raw), []
+        own = _DECODERS[kind].decode(raw)
+        is_short = own.status == "completed" and (own.usage is None or (kind is Response and not own.output))
+        twice = is_short and any(bytes(raw).count(name) > 1 for name in (b'"usage"', b'"output"'))
+        return own, find_emptied(bytes(raw), path) if twice else []
     except _UNREADABLE:
         return salvage(bytes(raw), kind, path=path)

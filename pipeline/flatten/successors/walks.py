@@ -83,8 +83,12 @@ def _share_out(contents: Contents) -> tuple[Pool, dict[str, list[Item]]]:
     only = next(iter(turns)) if len(turns) == 1 else None
     of_turns: dict[str, list[Item]] = {}
     around: list[Item] = []
+    seen: dict[tuple[str | None, bytes], int] = {}
     for item in contents.items:
-        turn_id = item.text("turn_id") or only
+        turn_id = item.turn_id or only
+        # Some servers begin a page with the last items of the one before it.
+        if item.text("id") and seen.setdefault((turn_id, item.body), item.page_index) != item.page_index:
+            continue
         if turn_id in turns:
             of_turns.setdefault(turn_id, []).append(item)
         else:

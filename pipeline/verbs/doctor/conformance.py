@@ -28,7 +28,7 @@ def examine_conformance(settings: Settings, thread_id: str, *, as_json: bool) ->
     def ask(segments: Sequence[str], params: Sequence[tuple[str, str]]) -> Probe:
         return run_in_loop(probe_server(endpoint, segments, params, token=token, most_bytes=_MOST_BYTES))
 
-    answers = ask_server(thread_id, ask)
+    answers = ask_server(thread_id, ask, endpoint.list_reader())
     found = judge_answers(answers)
     wanted = settings_for(answers, found)
     if as_json:

@@ -181,7 +181,8 @@ def _look_at_parts(folder: Folder, contents: Contents | None, *, read_all: bool)
 
 def _examine_damage(found: _Parts) -> Iterator[Diagnosis]:
     if found.damaged:
-        advice = "move them away, then `sync --full` for their threads; the warehouse still has what was loaded"
+        sync = command("sync --full")
+        advice = f"move them away, then `{sync}` for their threads; the warehouse still has what was loaded"
         yield Diagnosis("raw parts", "fail", f"damaged: {_some(found.damaged)} ({found.read})", advice)
     if found.aside:
         advice = "a sync of the same threads fetches what they held; then they may go"
@@ -255,7 +256,10 @@ def examine_contents(contents: Contents) -> Iterator[Diagnosis]:
         found = f"{count_of(len(contents.unpriced), 'models')} without a price: {_some(contents.unpriced)}"
         hints = [f"{name}: {hint}" for name in contents.unpriced if (hint := did_you_mean(name, contents.priced))]
         found += f"; {_some(hints)}" if hints else ""
-        advice = "add rows to own-prices.csv, or map deployments with `models` in the profile, then `prices reprice`"
+        advice = (
+            "add rows to own-prices.csv, or map deployments with `models` in the profile, then"
+            f" `{command('prices reprice')}`"
+        )
         yield Diagnosis("prices", "warn", found, advice)
     else:
         yield Diagnosis("prices", "ok", "every model that was used has one")

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.protocol.cursors import PAGE_LIMIT
 from pipeline.protocol.list_heads import foreign_parent, is_settled, order_of, tokens_of, usable_id
+from pipeline.protocol.lists import PAGE_LIMIT
 from pipeline.protocol.wire import TERMINAL_STATUSES
 from pipeline.verbs.doctor.diagnosis import Diagnosis
 from pipeline.verbs.doctor.server_answers import Answer, Answers
@@ -19,6 +19,7 @@ def judge_answers(answers: Answers) -> list[Diagnosis]:
     if faults or answers.runs is None:
         return [Diagnosis("lists", "fail", f"{answers.thread_id}: {faults[0]}", "a sync of this thread fails as well")]
     return [
+        _judge_remarks(answers),
         *_judge_limit(answers),
         _judge_order(answers),
         _judge_after(answers),
@@ -43,6 +44,14 @@ def settings_for(answers: Answers, found: Sequence[Diagnosis]) -> dict[str, obje
     if any(answer.status == 429 for answer in answers.all):
         settings["requests_per_minute"] = 60
     return settings
+
+
+def _judge_remarks(answers: Answers) -> Diagnosis:
+    doubts = [answer.doubt for answer in answers.all if answer.doubt]
+    if doubts:
+        found, _, advice = doubts[0].partition("; ")
+        return Diagnosis("remarks", "fail", f"{len(doubts)} lists may not be all: {found}", f"{_NOT_OURS}; {advice}")
+    return Diagnosis("remarks", "ok", "no list says that it may not be all")
 
 
 def _judge_limit(answers: Answers) -> Iterator[Diagnosis]:

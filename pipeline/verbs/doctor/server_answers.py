@@ -1,13 +1,13 @@
 """Some ten questions about the lists of one thread, and what a server answers to them; each is asked once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from pipeline.http.probe import Probe
-from pipeline.protocol.cursors import PAGE_LIMIT
-from pipeline.protocol.list_heads import decode_list, tokens_of, usable_id
+from pipeline.protocol.list_heads import ListReader, decode_list, tokens_of, usable_id
+from pipeline.protocol.lists import PAGE_LIMIT
 from pipeline.protocol.wire import TERMINAL_STATUSES, ItemHead, ListHead
 
 # No server has it.
@@ -23,6 +23,7 @@ class Answer:
     head: ListHead | None = None
     fault: str | None = None
     retry_after: str | None = None
+    doubt: str | None = None
 
     @property
     def items(self) -> list[ItemHead]:
@@ -61,13 +62,14 @@ class Answers:
         return [*(answer for answer in named if answer is not None), *self.of_list.values()]
 
 
-def ask_server(thread_id: str, ask: Ask) -> Answers:
+def ask_server(thread_id: str, ask: Ask, reader: ListReader) -> Answers:
     """Ask a thread's lists in a few ways, about ten requests in all."""
     found = Answers(thread_id)
 
     def get(segments: Sequence[str], **params: str | int) -> Answer:
         found.requests += 1
-        return _answer_of(ask(segments, [(name, str(value)) for name, value in params.items()]))
+        answer = _answer_of(ask(segments, [(name, str(value)) for name, value in params.items()]))
+        return answer if answer.head is None else replace(answer, doubt=reader.doubt_of(answer.head))
 
     runs = ("threads", thread_id, "runs")
     found.runs = get(runs, limit=PAGE_LIMIT, order="asc")

@@ -1,23 +1,28 @@
 """Ad-hoc and named SQL over the warehouse, read-only: what was asked, and the rows that answer it."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from pipeline.errors import ConfigurationError
 from pipeline.money.periods import Period
+from pipeline.program import command
 from pipeline.sqlfiles.catalog import SqlFile, read_sql_files
 from pipeline.sqlfiles.duck import Connection, first_line, read_frame, whole_message
 from pipeline.sqlfiles.narrowing import narrow
 from pipeline.sqlfiles.read_only import WritingError, check_reading, lock_down
-from pipeline.sqlfiles.results import read_result
 from pipeline.verbs.query.output import Answer, Look
+from pipeline.verbs.query.values import read_values
 from pipeline.warehouse.database import open_for_reading
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SQL_ROWS = 50
 _ALL = 2**62
@@ -43,17 +48,28 @@ def ask(
             values, shown = _limited(named, values, look)
         try:
             if period is not None:
-                narrow(connection, period.first_on, period.last_on, named.reads if named else None)
+                reads = named.reads if named is not None else _named_in(connection, text)
+                narrow(connection, period.first_on, period.last_on, reads)
             lock_down(connection)
             sql = named.text if named is not None else _checked(connection, text, values)
             relation = connection.sql(sql, params=values)
             types = zip(relation.columns, relation.types, strict=True)
             documents = frozenset(name for name, dtype in types if str(dtype) == "JSON")
             totals = (named.names("total"), named.names("share")) if named else ([], [])
-            return Answer(read_result(relation), shown, documents, *totals)
+            is_counted = (values or {}).get("limit", _ALL) == _ALL
+            return Answer(_read(relation, look), shown, documents, *totals, is_counted=is_counted)
         except duckdb.Error as error:
             said = first_line(error) if named is not None else whole_message(error)
             raise ConfigurationError(f"DuckDB cannot run this: {said}") from error
+
+
+def _read(relation: duckdb.DuckDBPyRelation, look: Look | None) -> "pl.DataFrame | dict[str, list[Any]]":
+    """As plain values where they do: it takes longer to import Polars than most queries take."""
+    if look is not None and not look.takes_frames and (columns := read_values(relation)) is not None:
+        return columns
+    from pipeline.verbs.query.frames import read_result
+
+    return read_result(relation)
 
 
 @contextlib.contextmanager
@@ -98,11 +114,19 @@ def _found_by_name(
             return read_sql_files("queries")[_BY_METADATA], text, {"key": key, **params}
     names = [*read_sql_files("queries"), *objects]
     near = get_close_matches(text.lower(), names, n=3, cutoff=0.6)
-    meant = f"did you mean {' or '.join(near)}?" if near else "`query --list` shows them."
+    meant = f"did you mean {' or '.join(near)}?" if near else f"`{command('query --list')}` shows them."
     by_key = f" Runs have these metadata keys: {', '.join(keys)}." if key != text and len(keys) else ""
     raise ConfigurationError(
         f"there is no query, table or view named {text!r}: {meant}{by_key} SQL has spaces: query 'select ...'"
     )
+
+
+def _named_in(connection: Connection, sql: str) -> set[str] | None:
+    """Tables and views of ours whose names stand in a query; None where a view of somebody's own may read any."""
+    words = {word.lower() for word in re.findall(r"\w+", sql)}
+    ours = {*read_sql_files("tables"), *read_sql_files("stored"), *read_sql_files("views")}
+    views = connection.execute("select lower(view_name) from duckdb_views() where not internal").fetchall()
+    return None if words & ({name for (name,) in views} - ours) else words & ours
 
 
 def _checked(connection: Connection, sql: str, values: Mapping[str, Any] | None) -> str:
@@ -141,4 +165,7 @@ def _limited(
     wanted = int((values or {})["limit"]) if look.limit is None else look.limit
     if look.is_table and named.names("total"):
         return {**(values or {}), "limit": _ALL}, None if look.everything else wanted
-    return {**(values or {}), "limit": _ALL if look.everything else wanted}, None
+    if look.everything:
+        return {**(values or {}), "limit": _ALL}, None
+    # One more than is shown tells whether there are more.
+    return {**(values or {}), "limit": wanted + 1}, wanted

@@ -35,20 +35,28 @@ where $full or threads.status is null or threads.status not in ('synced', 'missi
 order by calls.thread_id
 """
 
-# Grain: one response that another of these goes on from, and that is not here. One that is gone (404) is not asked for
-# again.
+# Grain: one response that these go on from, at once or through others that are here, and that is not here itself. One
+# that is gone (404) is not asked for again.
 _PREVIOUS = """
-select distinct runs.previous_run_id as thread_id
-from runs
-left join threads on threads.source = $source and threads.thread_id = runs.previous_run_id
-where runs.source = $source and runs.protocol = 'responses'
-    and (
-        runs.run_id in (select thread_id from visited_threads)
-        or runs.thread_id in (select thread_id from visited_threads)
-    )
-    and runs.previous_run_id not in (select thread_id from visited_threads)
-    and cast('0x' || sha256(runs.previous_run_id)[:16] as ubigint) not in (select thread_hash from others_threads)
-    and runs.previous_run_id not in (select run_id from runs where source = $source)
+with recursive chain as (
+    select run_id, previous_run_id from runs
+    where source = $source and protocol = 'responses'
+        and (
+            run_id in (select thread_id from visited_threads)
+            or thread_id in (select thread_id from visited_threads)
+        )
+    union
+    select runs.run_id, runs.previous_run_id
+    from chain
+    join runs on runs.source = $source and runs.protocol = 'responses' and runs.run_id = chain.previous_run_id
+)
+select distinct chain.previous_run_id as thread_id
+from chain
+left join threads on threads.source = $source and threads.thread_id = chain.previous_run_id
+where chain.previous_run_id is not null
+    and chain.previous_run_id not in (select thread_id from visited_threads)
+    and cast('0x' || sha256(chain.previous_run_id)[:16] as ubigint) not in (select thread_hash from others_threads)
+    and chain.previous_run_id not in (select run_id from runs where source = $source)
     and ($full or threads.status is null or threads.status <> 'missing')
 order by thread_id
 """
@@ -56,6 +64,8 @@ order by thread_id
 # What a round of a sync shows to be there beside what was named: the work of connected agents, the start of a chain.
 Beside = Literal["agents", "chains"]
 _BESIDE: dict[Beside, str] = {"agents": _CHILDREN, "chains": _PREVIOUS}
+# A server that makes up what each response goes on from would be asked for ever; a longer chain goes on next time.
+_MOST_ROUNDS = 1000
 SyncRound = Callable[[Sequence[str], Progress], Awaitable[SyncResult]]
 
 
@@ -82,7 +92,12 @@ async def sync_with_others(
             children = read_child_threads(warehouse, visited, source=source, full=full, others=others, beside=beside)
         if not children:
             break
-        rounds.append(Progress())
+        if len(rounds) > _MOST_ROUNDS:
+            progress.failures.append(f"{children[0]}: not asked for yet, it is {_MOST_ROUNDS:,} steps from the start")
+            progress.failed_threads.update(children)
+            result = replace(result, verdict="incomplete")
+            break
+        rounds.append(Progress(is_named=False))
         result = _joined(result, await sync_round(children, rounds[-1]))
         visited += children
     if len(rounds) > 1:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from pipeline.console.tables import count_of
 from pipeline.errors import INTERRUPTED, ConfigurationError, PipelineError, RequestError
 from pipeline.extract.fetching import ExtractOptions, Progress
 from pipeline.extract.plan_source import PlanSource
-from pipeline.extract.protocols import list_thread_ids
+from pipeline.extract.protocols import list_thread_ids, list_threads
 from pipeline.extract.responses import is_conversation
 from pipeline.http.client import ApiClient
 from pipeline.http.event_loop import run_in_loop
@@ -26,14 +26,14 @@ from pipeline.protocol.kinds import KINDS
 from pipeline.protocol.pages import Protocol
 from pipeline.raw.places import raw_store
 from pipeline.settings.connect import make_client
-from pipeline.settings.invocation import SAMPLE_SOURCE, Settings
+from pipeline.settings.invocation import MOVED_SOURCE, SAMPLE_SOURCE, Settings
 from pipeline.threads.naming import Named, Naming
 from pipeline.verbs.content_key import check_content, read_content_key, read_history
 from pipeline.verbs.progress import LogFormat, Meter, Reporter
 from pipeline.verbs.sync.beside import sync_with_others
 from pipeline.verbs.sync.dry_run import plan_sync, print_plan
 from pipeline.verbs.sync.flow import SyncOptions, SyncResult, run_sync
-from pipeline.verbs.sync.outcome import exit_code_of, report_end, report_interruption
+from pipeline.verbs.sync.outcome import End, exit_code_of, report_ends, report_interruption
 from pipeline.verbs.sync.sample import sample_server
 from pipeline.warehouse.background import in_daemon_thread
 from pipeline.warehouse.database import warehouse_path
@@ -78,10 +78,10 @@ def _sync_or_plan(settings: Settings, request: SyncRequest, reporter: Reporter, 
         store = raw_store(settings.data_dir)
         phase = int(any(part.source == SAMPLE_SOURCE for part in store.list_parts()))
         with sample_server(phase=phase) as server:
-            sampled = settings.for_sample(server["base_url"])
+            sampled = [settings.for_sample(server["base_url"], source=name) for name in (SAMPLE_SOURCE, MOVED_SOURCE)]
             naming = replace(request.naming, all_threads=True)
             return _sync(sampled, replace(request, naming=naming), reporter, as_json=as_json)
-    return _sync(settings, request, reporter, as_json=as_json)
+    return _sync([settings], request, reporter, as_json=as_json)
 
 
 def _print_plan(settings: Settings, request: SyncRequest, *, as_json: bool) -> int:
@@ -142,7 +142,21 @@ async def _list_threads(client: ApiClient, protocol: Protocol) -> list[str]:
         return list(await list_thread_ids(client, protocol))
 
 
-def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
+def _sync(sources: Sequence[Settings], request: SyncRequest, reporter: Reporter, *, as_json: bool) -> int:
+    """Sync one source after the other, then say how all of them went; the worst of their exit codes."""
+    ends = []
+    for settings in sources:
+        meter, result = _sync_source(settings, request, reporter)
+        if result is None or result.verdict == "interrupted":
+            report_interruption(reporter, meter, as_json=as_json)
+            return INTERRUPTED
+        ends.append(End(settings, meter, result))
+    report_ends(reporter, ends, as_json=as_json, loads=request.loads)
+    return max(exit_code_of(end.result) for end in ends)
+
+
+def _sync_source(settings: Settings, request: SyncRequest, reporter: Reporter) -> tuple[Meter, SyncResult | None]:
+    """What came of one source; None: it was interrupted."""
     client = make_client(settings)
     _check_naming(settings, request)
     with _open_plan(settings, request) as warehouse:
@@ -155,27 +169,24 @@ def _sync(settings: Settings, request: SyncRequest, reporter: Reporter, *, as_js
     meter = Meter(Progress(), client.traffic)
     try:
         with reporter.watching(meter):
-            result = run_in_loop(_run(client, settings, request, named, meter.progress))
+            return meter, run_in_loop(_run(client, settings, request, named, meter.progress))
     except asyncio.CancelledError:
-        result = None
-    if result is None or result.verdict == "interrupted":
-        report_interruption(reporter, meter, as_json=as_json)
-        return INTERRUPTED
-    report_end(reporter, settings, meter, result, as_json=as_json, loads=request.loads)
-    return exit_code_of(result)
+        return meter, None
 
 
 async def _run(
     client: ApiClient, settings: Settings, request: SyncRequest, named: Named, progress: Progress
 ) -> SyncResult:
     _cancel_on_signals()
+    seen: Mapping[str, int] = {}
     async with client:
         if request.naming.all_threads:
-            named.add(await list_thread_ids(client, settings.protocol))
+            seen = await list_threads(client, settings.protocol)
+            named.add(seen)
         with _open_plan(settings, request) as warehouse:
             selection = request.naming.select(named.ids, warehouse, source=settings.source, now=client.clock.now())
         progress.threads_not_due = selection.not_due
-        options = _sync_options(settings, request, selection.thread_ids)
+        options = replace(_sync_options(settings, request, selection.thread_ids), seen=seen)
 
         async def sync_round(ids: Sequence[str], progress: Progress) -> SyncResult:
             kept: list[str] = []
@@ -216,8 +227,8 @@ def _sync_options(settings: Settings, request: SyncRequest, thread_ids: Sequence
         thread_ids=thread_ids,
         full=request.full,
         lock_wait_s=request.lock_wait_s,
-        # The sample plays a server of the protocol's own provider.
-        kind="openai" if settings.source == SAMPLE_SOURCE else settings["kind"],
+        # The sample plays servers of the protocols' own provider.
+        kind={SAMPLE_SOURCE: "openai", MOVED_SOURCE: "responses"}.get(settings.source, settings["kind"]),
         project=settings["project"],
         models=settings["models"],
         provider=settings["provider"],

@@ -11,7 +11,8 @@ import polars as pl
 
 from pipeline.console.tables import frame_table, stdout_console
 from pipeline.extract.known_threads import read_thread_states
-from pipeline.protocol.cursors import PAGE_LIMIT, USUAL_LIMITS
+from pipeline.protocol.cursors import USUAL_LIMITS
+from pipeline.protocol.lists import PAGE_LIMIT
 from pipeline.sqlfiles.duck import read_frame, register
 from pipeline.warehouse.database import open_for_reading
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +12,10 @@ import polars as pl
 
 from pipeline import __version__
 from pipeline.console.tables import count_of
-from pipeline.errors import DamagedPartError, IncompleteError, PipelineError, UnreachedError
+from pipeline.errors import DamagedPartError, PipelineError, UnreachedError
 from pipeline.extract.fetching import ExtractOptions, Outcome, Progress
 from pipeline.extract.known_threads import read_last_instant, read_thread_states
-from pipeline.extract.plan import fresh_states, thread_tasks
+from pipeline.extract.plan import fresh_states, thread_tasks, with_seen
 from pipeline.extract.plan_source import PlanSource
 from pipeline.extract.protocols import extract_threads
 from pipeline.extract.share import Assignment, Extraction
@@ -30,13 +30,13 @@ from pipeline.raw.landing import Lander
 from pipeline.raw.parts import PartName, RawStore, new_sync_id
 from pipeline.raw.places import raw_store
 from pipeline.raw.writer import PartWriter
-from pipeline.sqlfiles.duck import read_frame
 from pipeline.verbs.sync.kept import Kept, read_kept
+from pipeline.verbs.sync.walks_found import find_lost
 from pipeline.warehouse.background import Loader, in_daemon_thread, loading
 from pipeline.warehouse.database import open_for_reading, warehouse_path
-from pipeline.warehouse.load import load_new_parts
+from pipeline.warehouse.load import all_loaded, load_new_parts
 from pipeline.warehouse.loaded_parts import sweep_leftovers
-from pipeline.warehouse.lost_values import LostValue, any_counted, lost_by_sync, lost_in_frames
+from pipeline.warehouse.lost_values import LostValue, any_counted
 from pipeline.warehouse.part_rewriting import leave_out_again
 
 
@@ -46,6 +46,7 @@ class SyncOptions:
 
     `kind`, `project`, `models`, `provider` and `sku` tell the warehouse what kind of server it is, which project of its
     organization is billed, what its deployments' names stand for, who charges and for which deployment.
+    `seen` is how many runs the server showed of a thread before it is asked for them.
     With a `plan` to plan from nothing is loaded, only landed and flattened.
     """
 
@@ -60,6 +61,7 @@ class SyncOptions:
     provider: str | None = None
     sku: str | None = None
     odd_fields: Sequence[str] = ()
+    seen: Mapping[str, int] = field(default_factory=dict)
     extract: ExtractOptions = field(default_factory=ExtractOptions)
     plan: PlanSource | None = None
 
@@ -106,8 +108,9 @@ async def run_sync(
     Raises WarehouseLockedError if the load has to give up; all that was fetched is then in raw parts.
     """
     store = raw_store(options.data_dir)
-    damage = None if options.plan else await _load_earlier(store, options)
-    started_at, states = _begin(options, client.clock)
+    with ExitStack() as stack:
+        damage = None if options.plan else await _load_earlier(store, options, stack)
+        started_at, states = _begin(options, client.clock)
     started_s = client.clock.monotonic()
     progress.threads_total = states.height
     sync_id = new_sync_id(started_at)
@@ -127,17 +130,16 @@ async def run_sync(
         outcome = await _fetch(client, options, work, lander, choose_fleet(states))
         finished_at, seconds = client.clock.stamp(), client.clock.monotonic() - started_s
         verdict = _verdict(outcome, progress)
-        await lander.close(
-            _summary(client, options, progress, started_at=started_at, finished_at=finished_at, verdict=verdict),
-            finished_at,
-        )
+        told = _summary(client, options, progress, started_at=started_at, finished_at=finished_at, verdict=verdict)
+        await lander.close(told, finished_at)
     lost: Sequence[LostValue] = ()
     kept = None
     if not outcome.interrupted:
         await in_daemon_thread(receiver.join)
-        lost = await _finish(receiver, store, options, sync_id, progress)
-        kept = await _compare(options, sync_id, progress)
-        if verdict == "complete" and (any_counted(lost) or (kept and kept.dropped)):
+        with ExitStack() as stack:
+            await in_daemon_thread(lambda: _take_rest(receiver, store, options, sync_id, stack))
+            lost, kept = await _compare(receiver, options, sync_id, progress)
+        if verdict == "complete" and (any_counted(lost) or (kept and kept.faults)):
             # It is known only now that all of it is loaded: the sync says again how it ended.
             verdict, said_at = "incomplete", client.clock.stamp()
             summary = _summary(client, options, progress, started_at=started_at, finished_at=said_at, verdict=verdict)
@@ -157,15 +159,18 @@ async def _fetch(
     return await extract_threads(client, tasks, lander=lander, options=options.extract, progress=work.progress)
 
 
-async def _compare(options: SyncOptions, sync_id: str, progress: Progress) -> Kept | None:
-    """What is kept of all that was fetched, threads noted as failed where that is less; None if nothing is loaded."""
+async def _compare(
+    receiver: Loader | Flattener, options: SyncOptions, sync_id: str, progress: Progress
+) -> tuple[list[LostValue], Kept | None]:
+    """What could not be read, and what is kept (None if nothing is loaded); threads with less of it have failed."""
+    source, walks = options.source, _walks_to_find(options, progress)
+    lost = find_lost(receiver, options.warehouse, options.raw_folder, sync_id, source=source, walks=walks)
     if options.plan is not None:
-        return None
-    kept = await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=options.source)
-    if kept.dropped is not None:
-        progress.failed_threads |= kept.thread_ids
-        progress.failures.append(kept.dropped)
-    return kept
+        return lost, None
+    kept = await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=source)
+    progress.failed_threads |= kept.thread_ids
+    progress.failures += kept.faults
+    return lost, kept
 
 
 def _receiving(
@@ -181,22 +186,17 @@ def _parts_of(store: RawStore, options: SyncOptions, sync_id: str) -> list[PartN
     return [part for part in store.list_parts() if (part.source, part.sync_id) == (options.source, sync_id)]
 
 
-async def _finish(
-    receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, progress: Progress
-) -> list[LostValue]:
-    """Load or flatten what is left, see that every walk is there, and say which values could not be read."""
+def _take_rest(
+    receiver: Loader | Flattener, store: RawStore, options: SyncOptions, sync_id: str, stack: ExitStack
+) -> None:
+    """Load or flatten what is left; a warehouse stays open for reading until the end of the stack."""
     if isinstance(receiver, Flattener):
-        await in_daemon_thread(lambda: leave_out_again(store, _parts_of(store, options, sync_id)))
-        await in_daemon_thread(receiver.finish)
-        where, found = f"the flattened parts of {store.folder}", receiver.count_walks()
-        _check_walks(found, where, sync_id, walks=_walks_to_find(options, progress))
-        return lost_in_frames(receiver.read_frames(("rejects", "walks", "syncs")))
-    await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
-    if receiver.damage is not None:
-        raise receiver.damage
-    found = _count_walks(options.warehouse, sync_id)
-    _check_walks(found, str(options.warehouse), sync_id, walks=_walks_to_find(options, progress))
-    return lost_by_sync(options.warehouse, sync_id)
+        leave_out_again(store, _parts_of(store, options, sync_id))
+        receiver.finish()
+    else:
+        stack.enter_context(all_loaded(store, options.warehouse, wait_s=options.lock_wait_s))
+        if receiver.damage is not None:
+            raise receiver.damage
 
 
 def _walks_to_find(options: SyncOptions, progress: Progress) -> int:
@@ -210,29 +210,15 @@ def _walks_to_find(options: SyncOptions, progress: Progress) -> int:
     return progress.walks
 
 
-async def _load_earlier(store: RawStore, options: SyncOptions) -> DamagedPartError | None:
+async def _load_earlier(store: RawStore, options: SyncOptions, stack: ExitStack) -> DamagedPartError | None:
     """Load parts of earlier syncs; what damaged ones held is not in the warehouse, so the plan has it again."""
     sweep_leftovers(store)
+    loaded = all_loaded(store, options.warehouse, wait_s=options.lock_wait_s)
     try:
-        await in_daemon_thread(lambda: load_new_parts(store, options.warehouse, wait_s=options.lock_wait_s))
+        await in_daemon_thread(lambda: stack.enter_context(loaded))
+        return None
     except DamagedPartError as error:
         return error
-    return None
-
-
-def _count_walks(warehouse: Path, sync_id: str) -> int:
-    with open_for_reading(warehouse) as connection:
-        query = "select count(*) as walks from walks where sync_id = $sync_id"
-        return int(read_frame(connection, query, {"sync_id": sync_id}).item())
-
-
-def _check_walks(found: int, where: str, sync_id: str, *, walks: int) -> None:
-    """Raises IncompleteError unless every walk that ended is there: what was fetched must not get lost."""
-    if found < walks:
-        raise IncompleteError(
-            f"of {walks:,} lists that were walked only {found:,} are in {where}: raw parts of {sync_id} are gone."
-            " Run the same command again; it fetches what is missing"
-        )
 
 
 def _verdict(outcome: Outcome, progress: Progress) -> str:
@@ -247,17 +233,13 @@ def _begin(options: SyncOptions, clock: Clock) -> tuple[datetime, pl.DataFrame]:
     """When this sync begins (after all that is on record, whatever the clock says) and what is known of its threads."""
     with nullcontext(options.warehouse) if options.plan is None else options.plan.open() as warehouse:
         if not warehouse.exists():
-            return clock.stamp(), fresh_states(options.thread_ids)
+            return clock.stamp(), with_seen(fresh_states(options.thread_ids), options.seen)
         with open_for_reading(warehouse) as connection:
             clock.stamps.start_after(read_last_instant(connection, options.source))
             now = clock.stamp()
-            return now, read_thread_states(
-                connection,
-                options.thread_ids,
-                source=options.source,
-                now=now,
-                protocol=options.extract.protocol,
-            )
+            ids, source, protocol = options.thread_ids, options.source, options.extract.protocol
+            states = read_thread_states(connection, ids, source=source, now=now, protocol=protocol)
+            return now, with_seen(states, options.seen)
 
 
 def _opening(options: SyncOptions, started_at: datetime) -> SyncSummary:

@@ -10,41 +10,99 @@ from pipeline.sqlfiles.duck import read_frame
 from pipeline.warehouse.database import open_for_reading
 
 _NAMED = 3
-# Grain: one walk of the sync over steps. Steps that the list had, those of them that are rows, and their calls.
-_STEPS = """
+# A row is of the walk that brought it, or of one that another process made meanwhile or since. The pairs are joined,
+# not asked for in the condition of a left join, which DuckDB 1.5 refuses.
+_WALKED = """
 with walked as (
-    select thread_id, run_id, walk_id, verdict, items from walks
-    where sync_id = $sync_id and source = $source and resource = 'steps' and items > 0
+    select thread_id, run_id, walk_id, verdict, items, started_at from walks
+    where sync_id = $sync_id and source = $source and resource = '{}' and items > 0
+),
+bringing as (
+    select walk_id, thread_id, run_id, walk_id as brought_by from walked
+    union all
+    select walked.walk_id, walked.thread_id, walked.run_id, others.walk_id from walked
+    inner join walks as others
+        on others.source = $source and others.thread_id = walked.thread_id
+        and others.run_id is not distinct from walked.run_id and others.ended_at >= walked.started_at
+    where others.sync_id <> $sync_id
 )
-select walked.thread_id, walked.run_id, walked.verdict, walked.items, count(run_steps.step_id) as steps,
-    coalesce(sum(run_steps.tool_call_count), 0)::bigint as calls_said
+"""
+_WALKED_STEPS = f"""
+{_WALKED.format("steps")},
+held as (
+    select bringing.walk_id as walked_by, rows.* from bringing
+    inner join run_steps as rows
+        on rows.source = $source and rows.thread_id = bringing.thread_id and rows.run_id = bringing.run_id
+        and rows.walk_id = bringing.brought_by
+)
+"""
+# Grain: one walk of the sync over steps. Steps that the list had, those of them that are rows, and their calls.
+_STEPS = f"""
+{_WALKED_STEPS}
+select walked.thread_id, walked.run_id, walked.verdict, walked.items, count(held.step_id) as steps,
+    coalesce(sum(held.tool_call_count), 0)::bigint as calls_said
 from walked
-left join run_steps on run_steps.walk_id = walked.walk_id and run_steps.source = $source
+left join held on held.walked_by = walked.walk_id
 group by all
 order by walked.thread_id, walked.run_id
 """
-_CALLS = """
+_CALLS = f"""
+{_WALKED_STEPS}
 select count(*) as calls from tool_calls
-where source = $source and (thread_id, run_id, step_id) in (
-    select (thread_id, run_id, step_id) from run_steps
-    where source = $source and walk_id in (
-        select walk_id from walks where sync_id = $sync_id and source = $source and resource = 'steps'
-    )
-)
+where source = $source and (thread_id, run_id, step_id) in (select (thread_id, run_id, step_id) from held)
 """
-_RUNS = """
-with listed as (
-    select thread_id, walk_id, verdict, items from walks
-    where sync_id = $sync_id and source = $source and resource = 'runs' and items > 0
-)
-select listed.thread_id, listed.verdict, listed.items, count(runs.run_id) as runs
-from listed
-left join runs on runs.walk_id = listed.walk_id and runs.source = $source
+_RUNS = f"""
+{_WALKED.format("runs")}
+select walked.thread_id, walked.verdict, walked.items, count(rows.run_id) as runs
+from walked
+left join bringing on bringing.walk_id = walked.walk_id
+left join runs as rows
+    on rows.source = $source and rows.thread_id = bringing.thread_id and rows.walk_id = bringing.brought_by
 group by all
-order by listed.thread_id
+order by walked.thread_id
 """
 
 
+# Grain: two parents that have one and the same child: two runs of a thread that have a step, where the steps of one
+# took more than that run says, or two threads that have a response. Ids need be unique only in their parent, but a
+# thread has one run at a time, and a response is made once.
+_SHARED = """
+with walked as (
+    select thread_id, run_id, walk_id from walks
+    where sync_id = $sync_id and source = $source and resource = 'steps' and items > 0
+),
+exceeding as (
+    select run_steps.thread_id, run_steps.run_id
+    from run_steps
+    join runs on runs.source = $source and runs.thread_id = run_steps.thread_id and runs.run_id = run_steps.run_id
+    where run_steps.source = $source and run_steps.walk_id in (select walk_id from walked)
+    group by all
+    having sum(run_steps.total_tokens) > any_value(runs.total_tokens)
+),
+steps as (
+    select thread_id, run_id, step_id, created_at from run_steps
+    where source = $source and (thread_id, run_id) in (select (thread_id, run_id) from exceeding)
+)
+select steps.thread_id,
+    'runs ' || least(steps.run_id, others.run_id) || ' and ' || greatest(steps.run_id, others.run_id) as parents,
+    'step ' || min(steps.step_id) as child
+from steps
+join run_steps as others
+    on others.source = $source and others.thread_id = steps.thread_id and others.step_id = steps.step_id
+    and others.created_at = steps.created_at and others.run_id <> steps.run_id
+group by all
+union all
+select least(runs.thread_id, others.thread_id), 'threads ' || least(runs.thread_id, others.thread_id) || ' and '
+    || greatest(runs.thread_id, others.thread_id), 'response ' || min(runs.run_id)
+from runs
+join runs as others
+    on others.source = $source and others.run_id = runs.run_id and others.thread_id <> runs.thread_id
+    and others.created_at = runs.created_at
+where runs.source = $source and runs.protocol = 'responses' and others.protocol = 'responses'
+    and (runs.thread_id, runs.run_id) in (select (thread_id, run_id) from walked)
+group by all
+order by all
+"""
 # Grain: one run that had ended when the sync walked its steps, and that it or they do not say all of.
 _UNSETTLED = """
 select walks.thread_id || ' ' || walks.run_id as run, runs.sealed
@@ -61,6 +119,7 @@ _SAYS_TOO_LITTLE = "no usage, an open step, or another usage than the steps'"
 class Kept:
     """Rows in the warehouse that a sync brought, threads that it brought more of, and a line on what was dropped.
 
+    `shared` is a line on what two parents have, of which one cannot be true.
     `unsettled` are runs that have ended and do not say all yet, which the next sync asks for again; of those that are
     `sealed_unsettled` it will not.
     """
@@ -70,8 +129,14 @@ class Kept:
     calls: int
     thread_ids: frozenset[str] = frozenset()
     dropped: str | None = None
+    shared: str | None = None
     unsettled: Sequence[str] = ()
     sealed_unsettled: Sequence[str] = ()
+
+    @property
+    def faults(self) -> list[str]:
+        """Why what is in the warehouse is not what the server has."""
+        return [fault for fault in (self.dropped, self.shared) if fault is not None]
 
     @property
     def notes(self) -> list[str]:
@@ -96,6 +161,7 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
         runs = read_frame(connection, _RUNS, asked).rows(named=True)
         calls = int(read_frame(connection, _CALLS, asked).item())
         unsettled = read_frame(connection, _UNSETTLED, asked).rows()
+        shared = read_frame(connection, _SHARED, asked).rows()
     # What a walk brought that did not come to the end is counted there, and may be here from an earlier one.
     whole_runs = [row for row in runs if row["verdict"] == "complete"]
     whole_steps = [row for row in steps if row["verdict"] == "complete"]
@@ -115,11 +181,23 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
         calls,
         unsettled=[run for run, is_sealed in unsettled if not is_sealed],
         sealed_unsettled=[run for run, is_sealed in unsettled if is_sealed],
+        shared=_shared(shared),
+        thread_ids=frozenset(thread_id for thread_id, _, _ in shared),
     )
     if not lost:
         return kept
     dropped = f"fetched, but not in the warehouse: {', '.join(lost)}; see: {command('query rejects_summary')}"
-    return replace(kept, thread_ids=frozenset(threads), dropped=dropped)
+    return replace(kept, thread_ids=kept.thread_ids | threads, dropped=dropped)
+
+
+def _shared(pairs: Sequence[tuple[str, str, str]]) -> str | None:
+    if not pairs:
+        return None
+    named = _named([f"{thread_id}: {parents} have {child}" for thread_id, parents, child in pairs])
+    return (
+        f"what can be of one alone is of two ({named}), so tokens and costs have it twice: does a gateway drop ids from"
+        " the path, or filters from the query?"
+    )
 
 
 def _lost(noun: str, places: Sequence[tuple[str, int]]) -> list[str]:

@@ -1,7 +1,8 @@
 """How a sync ended, told to a person on stderr or to a machine as JSON on stdout."""
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.console.tables import count_of, join_counts
 from pipeline.errors import INTERRUPTED, IncompleteError
@@ -35,24 +36,48 @@ def report_interruption(reporter: Reporter, meter: Meter, *, as_json: bool) -> N
         print(json.dumps({"verdict": "interrupted", "exit_code": INTERRUPTED, **_counts(meter)}))
 
 
-def report_end(
-    reporter: Reporter, settings: Settings, meter: Meter, result: SyncResult, *, as_json: bool, loads: bool
-) -> None:
-    """What a sync that was not interrupted came to; `loads`: it was to be in the warehouse now."""
-    progress, warehouse = meter.progress, warehouse_path(settings.data_dir)
+@dataclass(frozen=True, slots=True)
+class End:
+    """A sync of one source that was not interrupted."""
+
+    settings: Settings
+    meter: Meter
+    result: SyncResult
+
+
+def report_ends(reporter: Reporter, ends: Sequence[End], *, as_json: bool, loads: bool) -> None:
+    """What syncs into one warehouse came to; `loads`: they were to be in it now."""
+    for end in ends:
+        _report_findings(reporter, end)
+    if as_json:
+        first, *others = map(_summary, ends)
+        print(json.dumps({**first, "others": others} if others else first))
+        return
+    settings = ends[0].settings
+    shown = [end for end in ends if _report_counts(reporter, end, loads=loads)]
+    if not loads:
+        reporter.say(f"landed in {raw_store(settings.data_dir).place}: {command('load')} brings it in")
+    elif shown and not reporter.quiet:
+        print_outcome(warehouse_path(settings.data_dir), sources=[end.settings.source for end in shown])
+
+
+def _report_findings(reporter: Reporter, end: End) -> None:
+    """What was found wrong."""
+    result = end.result
     if result.damage is not None:
         reporter.say(str(result.damage), level="warning")
-    _report_faults(reporter, progress, result)
+    _report_faults(reporter, end.meter.progress, result)
     for warning in warnings_of(result.lost):
         reporter.say(warning, level="warning")
     for note in () if result.kept is None else result.kept.notes:
         reporter.say(note)
-    for hint in _hints(settings, progress):
+    for hint in _hints(end.settings, end.meter.progress):
         reporter.say(hint, level="warning")
-    if as_json:
-        summary = _summary(meter, result, warehouse, exit_code=exit_code_of(result))
-        print(json.dumps({**summary, "hints": _hints(settings, progress)}))
-        return
+
+
+def _report_counts(reporter: Reporter, end: End, *, loads: bool) -> bool:
+    """How much there was, and how long it took; False if there is nothing to show of it."""
+    progress, meter, result = end.meter.progress, end.meter, end.result
     counts = join_counts(
         [
             ("threads", progress.threads_done),
@@ -65,13 +90,11 @@ def report_end(
     )
     not_due = f", {count_of(progress.threads_not_due, 'threads')} not due yet" if progress.threads_not_due else ""
     reporter.say(f"sync {result.verdict}: {counts}{not_due} in {result.seconds:.1f} s")
-    if not loads:
-        reporter.say(f"landed in {raw_store(settings.data_dir).place}: {command('load')} brings it in")
-    elif progress.threads_total and not progress.runs:
+    if loads and progress.threads_total and not progress.runs:
         why = "nothing was fetched" if result.error is not None else _why_nothing(progress)
         reporter.say(f"{why}: {command('doctor')} looks for the reason", level="warning")
-    elif not reporter.quiet and result.error is None:
-        print_outcome(warehouse, source=settings.source)
+        return False
+    return result.error is None
 
 
 def _why_nothing(progress: Progress) -> str:
@@ -111,14 +134,15 @@ def _report_faults(reporter: Reporter, progress: Progress, result: SyncResult) -
         reporter.say(f"{result.error}. What had landed is kept.", level="error")
 
 
-def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: int) -> dict[str, object]:
+def _summary(end: End) -> dict[str, object]:
+    meter, result = end.meter, end.result
     return {
         "sync_id": result.sync_id,
         "verdict": result.verdict,
-        "exit_code": exit_code,
+        "exit_code": exit_code_of(result),
         **_counts(meter),
         "seconds": result.seconds,
-        "warehouse": str(warehouse),
+        "warehouse": str(warehouse_path(end.settings.data_dir)),
         "kept": None
         if result.kept is None
         else {"runs": result.kept.runs, "steps": result.kept.steps, "tool_calls": result.kept.calls},
@@ -127,6 +151,7 @@ def _summary(meter: Meter, result: SyncResult, warehouse: Path, *, exit_code: in
         "failures": meter.progress.failures,
         **summary_of(result.lost),
         "error": None if result.error is None else str(result.error),
+        "hints": _hints(end.settings, meter.progress),
     }
 
 

@@ -21,7 +21,7 @@ def sample_server(*, phase: int) -> Iterator[dict[str, Any]]:
 
     It ends with the block, or by itself when this process dies: it holds on to our end of a pipe.
     """
-    command = [sys.executable, "-m", "pipeline", "emulate", "--phase", str(phase), "--until-stdin-ends"]
+    command = [sys.executable, "-m", "pipeline", "emulate", "--moves", "--phase", str(phase), "--until-stdin-ends"]
     environ = {**os.environ, "EMULATOR_API_KEY": SAMPLE_KEY}
     # From where this package is: a folder pipeline/ of the user's own would be taken for it.
     here = Path(__file__).parents[3]

@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from pipeline.flatten.frames import flatten
+from pipeline.protocol import item_types
+from pipeline.protocol.item_types import PUBLISHED, is_known
 from tests.answered import called, landed_answers, landed_turns, listed, response, turn
 from tests.landed import Json
 from tests.leaves import input_leaves, row_leaves
@@ -260,6 +262,8 @@ OTHERS: dict[str, Json] = {
     "computer_use_approval_request_result": {"id": "i1", "request_id": "r1", "response": {"action": "submit"}},
     "additional_tools": {"id": "i1", "role": "developer", "tools": TOOLS},
     "compaction": {"id": "i1", "encrypted_content": "gAAA"},
+    "compaction_trigger": {"id": "i1"},
+    "item_reference": {"id": "msg_other"},
     "configuration_update": {"id": "i1", "reasoning": {"effort": "low"}},
     "agent_message": {"id": "i1", "author": "a", "recipient": "b", "content": [{"type": "output_text", "text": "hi"}]},
     "workflow_action": {"id": "i1", "kind": "InvokeAgent", "action_id": "a1", "parent_action_id": "root"},
@@ -304,6 +308,13 @@ def test_what_is_no_call_is_kept_whole_with_its_step(name: str) -> None:
     [step] = frames["run_steps"].to_dicts()
     assert json.loads(step["extra"]) == {"items": [item]}
     assert (step["details_type"], step["tool_call_count"]) == ("message_creation", 0)
+
+
+def test_no_published_type_is_without_a_case_here() -> None:
+    told = {str(item["type"]) for items, _ in CALLS.values() for item in items} | OTHERS.keys()
+    wanted = {name for name in PUBLISHED if is_known(name)} | item_types.OTHERS
+    # What hides its link has a test of its own.
+    assert wanted - told - {"oauth_consent_request"} == set()
 
 
 def test_a_link_to_consent_is_a_secret_and_stands_nowhere_in_the_tables() -> None:

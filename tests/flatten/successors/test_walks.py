@@ -207,6 +207,21 @@ def test_items_go_to_the_turn_that_they_name() -> None:
     assert rows(frames["tool_calls"], "run_id", "tool_call_id") == [("turn_a", "c2"), ("turn_b", "c1")]
 
 
+@pytest.mark.parametrize("repeated", [0, 1, 2, 4])
+def test_items_that_a_page_repeats_of_the_one_before_it_are_there_once(repeated: int) -> None:
+    searches = [{"type": "web_search_call", "id": f"ws_{number}", "status": "completed"} for number in range(6)]
+    items = [item | {"turn_id": "turn_a"} for item in searches]
+    frames = flatten([landed_turns(turn(), listed(*items[:4]), listed(*items[4 - repeated :]))])
+    assert rows(frames["tool_calls"], "call_index", "tool_call_id") == [(n, f"ws_{n}") for n in range(6)]
+
+
+@pytest.mark.parametrize("item_id", ["__fake_id__", None])
+def test_calls_of_one_page_that_say_the_same_are_as_many_as_there_are(item_id: str | None) -> None:
+    search = {"type": "web_search_call", "id": item_id, "status": "completed", "turn_id": "turn_a"}
+    frames = flatten([landed_turns(turn(), items=[search, search])])
+    assert frames["tool_calls"].height == 2
+
+
 def test_a_response_that_a_walk_has_twice_is_one_run_in_its_last_state() -> None:
     early = response(status="in_progress", usage=None, completed_at=None)
     frames = flatten([landed_answers(early, listed(response(called())))])
