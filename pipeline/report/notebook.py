@@ -1,8 +1,8 @@
 """What the notebooks share: how a query is asked, and how tables and pictures look. It needs the extra `notebook`."""
 
+import re
 from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from html import escape
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 import polars as pl
 
 from pipeline.lake.reading import connect_lake
-from pipeline.sqlfiles.duck import read_frame
+from pipeline.sqlfiles.catalog import read_sql_files
+from pipeline.sqlfiles.duck import Connection, read_frame, register
+from pipeline.sqlfiles.held_views import holding_views
 from pipeline.warehouse.database import open_for_reading
 
 # Colours that stay apart for colour-blind eyes (Okabe and Ito); grey is for what is left over or unknown.
@@ -38,6 +40,27 @@ _CONFIG = {
 }
 
 
+@dataclass(slots=True)
+class _Held:
+    """Views that were asked for, whole, as long as the warehouse is as it was: each is planned and worked out once."""
+
+    file: tuple[int, ...] = ()
+    frames: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    def lend(self, connection: Connection, warehouse: Path, sql: str) -> None:
+        """Have the connection read from here the views that a query names."""
+        stat = warehouse.stat()
+        if self.file != (file := (stat.st_ino, stat.st_mtime_ns, stat.st_size)):
+            self.file, self.frames = file, {}
+        named = [view for view in read_sql_files("views").values() if re.search(rf"\b{view.name}\b", sql)]
+        missing = [view for view in named if view.name not in self.frames]
+        with holding_views(connection, missing):
+            for view in missing:
+                self.frames[view.name] = read_frame(connection, f"from {view.name}")
+        for view in named:
+            register(connection, view.name, self.frames[view.name])
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a notebook asks: a warehouse, or a lake in place of it; one source or all, from one UTC day to another."""
@@ -48,16 +71,22 @@ class Scope:
     since: str | None = None
     until: str | None = None
     key: str = "customer"
+    _held: _Held = field(default_factory=_Held, init=False, repr=False, compare=False)
 
     def ask(self, sql: str) -> pl.DataFrame:
         """The result of one query. The file is open, read-only, only that long, so a sync is never kept waiting."""
+        if self.lake:
+            return self._ask(connect_lake(self.lake), sql)
+        with open_for_reading(Path(self.warehouse)) as connection:
+            self._held.lend(connection, Path(self.warehouse), sql)
+            return self._ask(connection, sql)
+
+    def _ask(self, connection: Connection, sql: str) -> pl.DataFrame:
         given = {"only_source": self.source, "since": self.since, "until": self.until, "key": self.key}
-        opened = nullcontext(connect_lake(self.lake)) if self.lake else open_for_reading(Path(self.warehouse))
-        with opened as connection:
-            for name, value in given.items():
-                connection.execute(f"set variable {name} = ?", [value])
-            connection.execute(_IN_SCOPE)
-            return read_frame(connection, sql)
+        for name, value in given.items():
+            connection.execute(f"set variable {name} = ?", [value])
+        connection.execute(_IN_SCOPE)
+        return read_frame(connection, sql)
 
 
 def set_up() -> None:
