@@ -116,6 +116,11 @@ _LOST_BETA = Hint(
     "this program sends OpenAI-Beta: agents=v1; a gateway may leave it out, as LiteLLM does: name the server itself",
     (b"OpenAI-Beta", b"invalid_beta"),
 )
+_EXPIRED = Hint(
+    404,
+    "a response that is not found may be too old: OpenAI keeps them for 30 days, and none made with store=false",
+    (b"Response with id",),
+)
 _FAILURE = (b'"status":"failure"', b'"status": "failure"')
 _GATEWAY = '{"status":"failure"} comes from the Portkey gateway itself, not from the server behind it: '
 _PORTKEY = (
@@ -198,6 +203,7 @@ KINDS: dict[str, Kind] = {
         takes_openai_variables=True,
         protocol="responses",
         lists_threads=False,
+        hints=(_EXPIRED,),
     ),
     "agents": Kind(
         base_url_example="https://api.openai.com/v1",

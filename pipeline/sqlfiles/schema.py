@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -133,10 +134,16 @@ def column_comment(file: SqlFile, column: str) -> str:
     """What a header says of a column: the sentences that name it; else what its name means everywhere."""
     told = [file.fields[column]] if column in file.fields.keys() - _FIELDS else []
     if column not in _EVERYWHERE:
-        told += [text for text in _SENTENCE_END.split(_prose(file)) if re.search(rf"\b{column}\b", text)]
+        told += [text for text in _sentences(_prose(file)) if column in text and re.search(rf"\b{column}\b", text)]
     unit = next((text for ending, text in _UNITS.items() if column.endswith(ending)), "")
     words = " ".join(dict.fromkeys(told)) or _EVERYWHERE.get(column, "")
     return " ".join(filter(None, (words, unit))) or column.replace("_", " ").capitalize() + "."
+
+
+@lru_cache(maxsize=1)
+def _sentences(prose: str) -> list[str]:
+    """Of one file after another, for each of its columns."""
+    return _SENTENCE_END.split(prose)
 
 
 def _prose(file: SqlFile) -> str:

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 
 from notebooks.execute import NOTEBOOKS, execute_notebook
 from pipeline.report.notebook import Scope
+from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.warehouse.database import open_for_writing
 from tests.publish_parts import publish
 from tests.warehouse_rows import add_run
@@ -181,6 +182,29 @@ def test_spend_is_what_sql_says_and_unpriced_usage_is_unknown(sample: Path) -> N
     assert coverage[1][:2] == ["priced", f"{steps:,}"]
     assert coverage[1][-1] == f"${cost:,.2f}"
     assert next(row for row in by_model if row[0] == model)[4:6] == [f"{tokens:,}", "unknown"]
+
+
+def test_what_moved_stands_beside_what_did_not(sample: Path) -> None:
+    of = "select round(sum(cost_usd) filter (where protocol = '{}'), 2) from usage_costs"
+    costs = [
+        read_one(sample, f"{of.format(protocol)} join runs using (source, thread_id, run_id)")[0]
+        for protocol in ("assistants", "responses")
+    ]
+
+    by_protocol = tables(nbformat.read(TOKEN_SPEND, as_version=4))[6]
+
+    assert [(row[0], row[4]) for row in by_protocol[1:]] == [
+        ("assistants", f"${costs[0]:,.2f}"),
+        ("responses", f"${costs[1]:,.2f}"),
+    ]
+
+
+def test_each_way_to_fail_has_words_of_its_own() -> None:
+    [cell] = [cell.source for cell in nbformat.read(TOOL_USAGE, as_version=4).cells if "reasons = {" in cell.source]
+    failure, found, _ = read_sql_files("macros")["worked_calls"].text.partition("end as failure")
+    reasons = set(re.findall(r"then '(\w+)'", failure))
+    assert found
+    assert {reason for reason in reasons if f'"{reason}":' not in cell} == set()
 
 
 def test_calls_and_failures_are_what_sql_says(sample: Path) -> None:

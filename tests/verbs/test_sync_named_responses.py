@@ -61,6 +61,18 @@ def test_an_id_that_cannot_be_had_fails_alone(
     assert read_all(tmp_path, "select status from threads where thread_id = $id", {"id": first}) == [(status,)]
 
 
+def test_of_a_response_that_is_not_found_it_is_said_how_long_they_are_kept(
+    server: RunningEmulator, tmp_path: Path
+) -> None:
+    (tmp_path / "pipeline.toml").write_text('[profiles.default]\nkind = "responses"\n')
+    (tmp_path / "log").write_text('{"resp_id": "resp_0123456789", "resp_time": 7}')
+
+    ended = run_cli(tmp_path, "sync", "--responses", "log", environ=environ_for(server))
+
+    assert "1 of 1 threads do not exist on the server (404)" in ended.stderr
+    assert "OpenAI keeps them for 30 days" in ended.stderr
+
+
 def test_a_response_that_is_had_later_leaves_no_thread_of_its_own(server: RunningEmulator, tmp_path: Path) -> None:
     story = next(story for story in server.emulation.successors.stories if story.conversation_id and story.histories)
     response_id = story.histories[0].after["id"]

@@ -5,18 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
-from pipeline.flatten.successors.capping import capped
+from pipeline.flatten.successors.capping import capped, take_text
 from pipeline.flatten.successors.joining import Item
+from pipeline.flatten.successors.results import read_hits, read_outputs
 from pipeline.protocol.item_types import NAMES_ITS_TYPE, Kind, is_known, kind_of, tool_of
-from pipeline.protocol.json_text import join_fields, raw_text, text_of
+from pipeline.protocol.json_text import join_fields, raw_text
 
 # What an item says of its run, which the run itself says.
 _OF_THE_RUN = ("response_id", "turn_id", "agent_reference", "created_by")
 _FAILED = ("failed", "incomplete")
-_decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 
 @dataclass(slots=True)
@@ -33,7 +32,7 @@ class CallRow:
     server_label: str | None = None
     child_thread_id: str | None = None
     payload: dict[str, Raw | str] = field(default_factory=dict)
-    outputs: list[tuple[str | None, str | None, str | None]] = field(default_factory=list)
+    outputs: list[tuple[Any, ...]] = field(default_factory=list)
     results: list[tuple[Any, ...]] = field(default_factory=list)
 
 
@@ -51,13 +50,13 @@ def read_call(call: Item, output: Item | None, *, of_run: Mapping[str, Raw]) -> 
         if call.text(name) is not None:
             fields.pop(name)
     row.status = call.text("status")
-    row.name = _take(fields, *kind.name) or row.type
-    row.arguments = _take(fields, *kind.arguments)
-    row.output = _take(fields, *kind.output)
-    row.error = _take(fields, "error")
-    row.server_label = _take(fields, "server_label")
+    row.name = take_text(fields, *kind.name) or row.type
+    row.arguments = take_text(fields, *kind.arguments)
+    row.output = take_text(fields, *kind.output)
+    row.error = take_text(fields, "error")
+    row.server_label = take_text(fields, "server_label")
     if kind.child is not None:
-        row.child_thread_id = _take(fields, kind.child)
+        row.child_thread_id = take_text(fields, kind.child)
     _read_results(row, fields)
     _read_exit(row, fields.get("exit_code"))
     _keep(row.payload, fields, of_run)
@@ -79,9 +78,9 @@ def _read_output(row: CallRow, output: Item, kind: Kind, of_run: Mapping[str, Ra
         if output.text(name) is not None:
             fields.pop(name)
     if row.output is None:
-        row.output = _take(fields, *kind.result)
+        row.output = take_text(fields, *kind.result)
     if row.error is None:
-        row.error = _take(fields, "error")
+        row.error = take_text(fields, "error")
     status = output.text("status")
     if status is not None:
         del fields["status"]
@@ -96,41 +95,20 @@ def _read_output(row: CallRow, output: Item, kind: Kind, of_run: Mapping[str, Ra
 
 def _read_results(row: CallRow, fields: dict[str, Raw]) -> None:
     """Outputs of the code interpreter and hits of a file search, which have rows of their own."""
-    name = {"code_interpreter": "outputs", "file_search": "results"}.get(row.type)
-    items = _objects(fields.get(name)) if name else None
-    if name is None or items is None:
+    if row.type == "code_interpreter":
+        name, read, rows = "outputs", read_outputs, row.outputs
+    elif row.type == "file_search":
+        name, read, rows = "results", read_hits, row.results
+    else:
+        return
+    if (raw := fields.get(name)) is None or (below := read(raw)) is None:
         return
     del fields[name]
-    for index, item in enumerate(items):
-        read = _read_code_output if name == "outputs" else _read_hit
-        if kept := read(row, item):
-            row.payload[f"{name}[{index}]"] = join_fields(kept) or "{}"
+    rows += below.rows
+    row.payload |= {f"{name}[{index}]": join_fields(kept) or "{}" for index, kept in enumerate(below.kept) if kept}
     logs = [text for _, text, _ in row.outputs if text is not None]
     if logs:
         row.output = "\n".join(logs)
-
-
-def _read_code_output(row: CallRow, item: dict[str, Raw]) -> dict[str, Raw | str]:
-    row.outputs.append((_take(item, "type"), _take(item, "logs"), _take(item, "file_id")))
-    return {name: capped(name, raw) for name, raw in item.items()}
-
-
-def _read_hit(row: CallRow, item: dict[str, Raw]) -> dict[str, Raw | str]:
-    score = item.get("score")
-    is_score = score is not None and bytes(score)[:1] in b"-0123456789"
-    text = item.pop("text", None)
-    content = None if text is None else f'[{{"type":"text","text":{raw_text(text)}}}]'
-    attributes = item.pop("attributes", None)
-    row.results.append(
-        (
-            _take(item, "file_id"),
-            _take(item, "filename", "file_name"),
-            float(bytes(item.pop("score"))) if is_score else None,
-            content,
-            None if attributes is None else raw_text(attributes),
-        )
-    )
-    return {name: capped(name, raw) for name, raw in item.items()}
 
 
 def _read_shell(row: CallRow) -> None:
@@ -162,27 +140,3 @@ def _keep(kept: dict[str, Raw | str], fields: Mapping[str, Raw], of_run: Mapping
     for name, raw in fields.items():
         if name not in _OF_THE_RUN or of_run.get(name) != raw:
             kept[name] = capped(name, raw)
-
-
-def _take(fields: dict[str, Raw], *names: str) -> str | None:
-    """The first of these fields that is there, as text; what cannot be text stays where it is."""
-    for name in names:
-        if (raw := fields.get(name)) is None:
-            continue
-        try:
-            text = text_of(capped(name, raw))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        del fields[name]
-        return text
-    return None
-
-
-def _objects(raw: Raw | None) -> list[dict[str, Raw]] | None:
-    if raw is None or not bytes(raw).startswith(b"["):
-        return None
-    try:
-        items = _decode_objects(raw)
-    except msgspec.DecodeError:
-        return None
-    return [{name: value for name, value in item.items() if bytes(value) != b"null"} for item in items]

@@ -1,7 +1,7 @@
 """Items of one walk put together: the calls of a response or a turn in their order, each with its output."""
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,7 +11,7 @@ from pipeline.protocol.item_types import ANSWERS, base_of, is_call, is_output
 from pipeline.protocol.json_text import decode_fields, decode_text
 from pipeline.protocol.spellings import in_own_style
 
-_NULL = b"null"
+_NULL = Raw(b"null")
 
 
 @dataclass(slots=True)
@@ -22,14 +22,15 @@ class Item:
     fields: dict[str, Raw]
     turn_id: str | None = None
     page_index: int = 0
-    _texts: dict[str, str | None] = field(default_factory=dict)
+    # Fields that were read as texts already, by name.
+    texts: dict[str, str | None] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
         """A field that is a text and not empty."""
-        if name not in self._texts:
+        if name not in self.texts:
             raw = bytes(self.fields.get(name, b""))
-            self._texts[name] = (decode_text(raw) or None) if raw.startswith(b'"') else None
-        return self._texts[name]
+            self.texts[name] = decode_text(raw) if raw.startswith(b'"') else None
+        return self.texts[name] or None
 
     @property
     def body(self) -> bytes:
@@ -57,20 +58,17 @@ class Pool:
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._outputs: dict[tuple[str, str | None], deque[Item]] = {}
         self._answers: dict[tuple[str, str | None], deque[Item]] = {}
+        waiting = [(key, item) for item in items if (key := _key(item)) is not None]
+        times = Counter(key for key, _ in waiting)
         seen: set[bytes] = set()
-        for item in items:
-            # A chain repeats what came before it.
-            if item.body not in seen:
+        for key, item in waiting:
+            if times[key] > 1:
+                # A chain repeats what came before it.
+                if item.body in seen:
+                    continue
                 seen.add(item.body)
-                self.add(item)
-
-    def add(self, item: Item) -> None:
-        """Take an output or an answer; nothing else waits for anybody."""
-        if is_output(item.type):
-            self._outputs.setdefault((base_of(item.type), item.call_id), deque()).append(item)
-        elif item.type in ANSWERS:
-            asked, name, _ = ANSWERS[item.type]
-            self._answers.setdefault((asked, item.text(name)), deque()).append(item)
+            held = self._outputs if is_output(item.type) else self._answers
+            held.setdefault(key, deque()).append(item)
 
     def take_output(self, call: Item) -> Item | None:
         """The output of a call, once."""
@@ -88,12 +86,22 @@ class Pool:
         return [item for held in (self._outputs, self._answers) for items in held.values() for item in items]
 
 
+def _key(item: Item) -> tuple[str, str | None] | None:
+    """What an output or an answer waits for; nothing else waits for anybody."""
+    if is_output(item.type):
+        return base_of(item.type), item.call_id
+    if item.type in ANSWERS:
+        asked, name, _ = ANSWERS[item.type]
+        return asked, item.text(name)
+    return None
+
+
 def join_items(items: Sequence[Item], around: Pool) -> Joined:
     """Calls of a run's own items with their outputs: from these, else from what is around them, by the call's id.
 
     Where a call has no id, as of tools that the server runs itself, the outputs follow in the order of the calls.
     """
-    own = Pool(item for item in items if is_output(item.type) or item.type in ANSWERS)
+    own = Pool(items)
     found = Joined()
     for item in items:
         if is_call(item.type):
@@ -110,10 +118,14 @@ def join_items(items: Sequence[Item], around: Pool) -> Joined:
 def item_of(raw: Raw) -> Item | None:
     """An item as sent; None for what is no object."""
     try:
-        fields = decode_fields(raw)
+        return item_of_fields(decode_fields(raw))
     except msgspec.DecodeError:
         return None
-    kept = in_own_style({name: value for name, value in fields.items() if bytes(value) != _NULL})
+
+
+def item_of_fields(fields: Mapping[str, Raw]) -> Item:
+    """The same of an object that was taken apart already."""
+    kept = in_own_style({name: value for name, value in fields.items() if value != _NULL})
     item = Item("", kept)
     # Of messages the short form has no type.
     item.type = item.text("type") or ("message" if "role" in kept else "")

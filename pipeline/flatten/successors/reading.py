@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import asdict
 
 from pipeline.flatten.items import WHOLE_PAGE, RejectRows
 from pipeline.flatten.salvage import Reject, find_emptied, salvage
-from pipeline.flatten.successors.joining import Item, item_of
+from pipeline.flatten.successors.joining import Item, item_of_fields
 from pipeline.protocol.json_text import decode_fields, repair_json, repair_numbers
 from pipeline.protocol.pages import LandedWalk, Page
 from pipeline.protocol.spellings import in_own_style
@@ -25,9 +26,34 @@ from pipeline.protocol.successors import (
     thread_of,
 )
 
+_NULL = Raw(b"null")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _DECODERS: dict[type, Any] = {Response: msgspec.json.Decoder(Response), Turn: msgspec.json.Decoder(Turn)}
+_split_list = msgspec.json.Decoder(list[Raw]).decode
 _FOREIGN = "it belongs to another list than was asked for: it is not kept"
+
+
+class _Texts(Struct, gc=False):
+    """What is asked of most items, where it is a text."""
+
+    type: str | None = None
+    id: str | None = None
+    call_id: str | None = None
+    name: str | None = None
+    status: str | None = None
+    turn_id: str | None = None
+
+
+class _PageOfFields(Struct, gc=False):
+    data: list[dict[str, Raw]]
+
+
+class _PageOfTexts(Struct, gc=False):
+    data: list[_Texts]
+
+
+_decode_page_of_fields = msgspec.json.Decoder(_PageOfFields).decode
+_decode_page_of_texts = msgspec.json.Decoder(_PageOfTexts).decode
 
 
 @dataclass(slots=True)
@@ -52,16 +78,39 @@ def read_contents(walk: LandedWalk, rejects: RejectRows) -> Contents:
     """Everything that a walk's pages hold; what could not be read of it is added to `rejects`."""
     found = Contents()
     for page in walk.pages:
+        turn_id = _turn_asked_of(walk, page)
+        if turn_id is not None and (items := _plain_items(page, turn_id)) is not None:
+            found.items += items
+            continue
         for index, raw, path in _objects_of(walk, page, rejects):
             _take(found, walk, page, (index, raw, path), rejects)
     return found
+
+
+def _plain_items(page: Page, turn_id: str) -> list[Item] | None:
+    """The items of a turn, taken apart all together; None if anything about one of them is to be looked at."""
+    try:
+        if not page.body.isascii():
+            page.body.decode()
+        fields, texts = _decode_page_of_fields(page.body).data, _decode_page_of_texts(page.body).data
+    except _UNREADABLE:
+        return None
+    items: list[Item] = []
+    for sent, own in zip(fields, texts, strict=True):
+        is_plain = own.type and own.turn_id in (None, "", turn_id) and "object" not in sent
+        if not is_plain or "custom_id" in sent or in_own_style(sent) is not sent:
+            return None
+        kept = {name: raw for name, raw in sent.items() if raw != _NULL}
+        items.append(Item(own.type or "", kept, turn_id, page.page_index, asdict(own)))
+    return items
 
 
 def _objects_of(walk: LandedWalk, page: Page, rejects: RejectRows) -> Iterator[tuple[int, Raw, str]]:
     """The objects of a page, which is a list or one of them: their number, their text, their path."""
     body = repair_numbers(page.body)
     try:
-        body.decode()
+        if not body.isascii():
+            body.decode()
         fields = decode_fields(body)
     except _UNREADABLE as error:
         try:
@@ -77,22 +126,23 @@ def _objects_of(walk: LandedWalk, page: Page, rejects: RejectRows) -> Iterator[t
         if fields:
             yield 0, Raw(body), "$"
         return
-    for index, raw in enumerate(msgspec.json.decode(fields["data"], type=list[Raw])):
+    for index, raw in enumerate(_split_list(fields["data"])):
         yield index, raw, f"$.data[{index}]"
 
 
 def _take(found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, str], rejects: RejectRows) -> None:
     index, raw, path = place
     try:
-        fields = in_own_style(decode_fields(raw))
+        sent = decode_fields(raw)
     except _UNREADABLE as error:
         rejects.add(walk, page, index, None, [Reject(path, str(error), str(raw, "utf-8", "replace"))])
         return
     batch: dict[str, Raw] | None = None
+    fields = in_own_style(sent)
     if (inner := batch_body(fields)) is not None:
         batch = {name: fields[name] for name in ("id", "custom_id") if name in fields}
-        fields = in_own_style(decode_fields(inner))
-        raw, path = inner, f"{path}.response.body"
+        sent = decode_fields(inner)
+        fields, raw, path = in_own_style(sent), inner, f"{path}.response.body"
     kind = text_field(fields.get("object"))
     if kind is None and is_bare_response(fields):
         kind = RESPONSE
@@ -109,7 +159,7 @@ def _take(found: Contents, walk: LandedWalk, page: Page, place: tuple[int, Raw, 
     elif kind in AROUND_OBJECTS:
         if kind == SESSION and thread_of(fields) == walk.certificate.thread_id:
             found.session = fields
-    elif (item := item_of(raw)) is not None and item.type:
+    elif (item := item_of_fields(sent)).type:
         item.turn_id = _turn_asked_of(walk, page) or item.text("turn_id")
         if (named := item.text("turn_id")) not in (None, item.turn_id):
             rejects.add(walk, page, index, item.text("id"), [Reject(f"{path}.turn_id", _FOREIGN, named or "")])

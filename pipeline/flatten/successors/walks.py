@@ -1,5 +1,6 @@
 """Walks over responses and turns as runs, steps and calls, and a walk over the step of each, as steps have theirs."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -83,11 +84,13 @@ def _share_out(contents: Contents) -> tuple[Pool, dict[str, list[Item]]]:
     only = next(iter(turns)) if len(turns) == 1 else None
     of_turns: dict[str, list[Item]] = {}
     around: list[Item] = []
+    pages = Counter(turn_id for turn_id, _ in {(item.turn_id or only, item.page_index) for item in contents.items})
     seen: dict[tuple[str | None, bytes], int] = {}
     for item in contents.items:
         turn_id = item.turn_id or only
         # Some servers begin a page with the last items of the one before it.
-        if item.text("id") and seen.setdefault((turn_id, item.body), item.page_index) != item.page_index:
+        may_repeat = pages[turn_id] > 1 and item.text("id") is not None
+        if may_repeat and seen.setdefault((turn_id, item.body), item.page_index) != item.page_index:
             continue
         if turn_id in turns:
             of_turns.setdefault(turn_id, []).append(item)

@@ -5,11 +5,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from pipeline.flatten.frames import flatten
 from pipeline.protocol import item_types
 from pipeline.protocol.item_types import PUBLISHED, is_known
-from tests.answered import called, landed_answers, landed_turns, listed, response, turn
+from pipeline.protocol.pages import LandedWalk
+from tests.answered import answered, called, landed_answers, landed_turns, listed, response, turn
 from tests.landed import Json
 from tests.leaves import input_leaves, row_leaves
 
@@ -290,6 +292,54 @@ def test_the_items_of_a_turn_become_the_same_rows_as_those_of_a_response(items: 
     assert of_turn["tool_calls"].select(columns).rows() == frames_of(*items)["tool_calls"].select(columns).rows()
 
 
+def asked_for(*bodies: Json) -> LandedWalk:
+    """A walk over a turn whose items were asked for by its id, page by page."""
+    walk = landed_turns(turn(), *bodies)
+    return replace(walk, pages=[walk.pages[0], *(replace(page, origin="turn_a") for page in walk.pages[1:])])
+
+
+ODD_NEIGHBOURS: dict[str, Json] = {
+    "says what it is": {"object": "agent.session.item"},
+    "in another style": {"phaseName": "final"},
+    "an id that is no text": {"id": 7},
+    "like a line of a batch": {"custom_id": "q1"},
+}
+
+
+@pytest.mark.parametrize("odd", [pytest.param(odd, id=name) for name, odd in ODD_NEIGHBOURS.items()])
+@pytest.mark.parametrize("name", [*CALLS, *OTHERS])
+def test_items_of_a_turn_are_the_same_beside_one_that_is_odd(name: str, odd: Json) -> None:
+    items = CALLS[name][0] if name in CALLS else [{"type": name, **OTHERS[name]}]
+    said = {"type": "message", "id": "msg_1", "role": "user", "content": []}
+    together, apart = flatten([asked_for(listed(*items, said))]), flatten([asked_for(listed(*items, said | odd))])
+    for table in ("run_steps", *DATA_TABLES[2:], "rejects"):
+        assert together[table].rows() == apart[table].rows()
+    assert together["tool_calls"].height == (name in CALLS)
+
+
+@pytest.mark.parametrize(
+    ("hits", "found"),
+    [
+        ({"file_id": "f1", "filename": "a.pdf", "file_name": "b.pdf"}, ("f1", "a.pdf", None, '{"file_name":"b.pdf"}')),
+        ({"file_id": 7, "file_name": "b.pdf", "score": "high"}, ("7", "b.pdf", None, '{"score":"high"}')),
+        ({"filename": None, "score": 1, "vector": [1]}, (None, None, 1.0, '{"vector":[1]}')),
+        ({"file_id": "data:" + "QUJD" * 300}, None),
+    ],
+)
+def test_a_hit_that_is_like_no_other_loses_nothing(hits: Json, found: tuple[Any, ...] | None) -> None:
+    usual = {"file_id": "f0", "filename": "u.pdf", "score": 0.5, "text": "5 days", "attributes": {"y": 1}}
+    item = {"type": "file_search_call", "id": "i1", "queries": ["q"], "status": "completed", "results": [usual, hits]}
+    frames = frames_of(item)
+    first, second = frames["file_search_results"].select("file_id", "file_name", "score").rows()
+    [payload] = frames["tool_calls"]["payload"]
+    assert first == ("f0", "u.pdf", 0.5)
+    if found is None:
+        assert json.loads(second[0])["size_bytes"] == 1205
+    else:
+        assert second == found[:3]
+        assert json.loads(payload) == {"results[1]": json.loads(found[3])}
+
+
 @pytest.mark.parametrize("items", [pytest.param(items, id=name) for name, (items, _) in CALLS.items()])
 def test_every_value_of_a_call_and_its_output_is_in_a_column_or_in_payload(items: list[Json]) -> None:
     told = [{name: value for name, value in item.items() if name not in ("type", "status")} for item in items]
@@ -349,6 +399,12 @@ def test_a_long_text_of_words_is_no_ciphertext() -> None:
     words = "the tide is high " * 200
     [call] = frames_of(called(arguments=json.dumps({"result": words})))["tool_calls"].to_dicts()
     assert json.loads(call["arguments"])["result"] == words
+
+
+@pytest.mark.parametrize("output", [f'see "data:{"QUJD" * 300}', [{"text": f'see "data:{"QUJD" * 300}'}]])
+def test_a_quote_inside_of_a_text_begins_no_image(output: Any) -> None:
+    [call] = frames_of(called(), answered(output=output))["tool_calls"].to_dicts()
+    assert call["output"] == (output if isinstance(output, str) else text(output))
 
 
 @pytest.mark.parametrize(
