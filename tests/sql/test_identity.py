@@ -9,7 +9,7 @@ import pytest
 from pipeline.sqlfiles.catalog import read_sql_files
 from pipeline.sqlfiles.duck import Connection
 from pipeline.sqlfiles.schema import open_in_memory
-from pipeline.warehouse.checks import run_checks
+from pipeline.warehouse.checks import checking, run_checks
 from tests.warehouse_rows import (
     add_call,
     add_list_prices,
@@ -177,8 +177,9 @@ def test_every_view_counts_once_what_a_server_numbers_within_its_parent(
     """
     money = dict.fromkeys(("of_steps", "of_runs", "of_threads", "of_calls", "of_days", "of_ledger"), cents)
     counts = {"calls": count, "steps": count, "runs": len(runs), "runs_of_days": len(runs), "complete": len(runs)}
-    assert read_rows(con, sums) == [money | counts]
-    assert run_checks(con) == []
+    with checking(con):
+        assert read_rows(con, sums) == [money | counts]
+        assert run_checks(con) == []
 
 
 def test_a_run_that_two_sources_have_is_named_with_what_is_counted_again(con: Connection) -> None:
