@@ -140,10 +140,17 @@ def foreign_parent(item: ItemHead, *, thread_id: str, run_id: str | None) -> str
     """What an item says that it belongs to, if that is not what was asked for; without a run the item is a run."""
     if run_id is not None and usable_id(item.run_id) not in (None, run_id):
         return f"run {shown_id(str(item.run_id))}"
+    if (parent := parent_of(item)) is not None and parent[1] != thread_id:
+        return f"{parent[0]} {shown_id(parent[1])}"
+    return None
+
+
+def parent_of(item: ItemHead) -> tuple[str, str] | None:
+    """The thread, conversation or session that an item says that it belongs to, and which of these it is."""
     conversation = item.conversation.get("id") if isinstance(item.conversation, dict) else item.conversation
-    for kind, parent in (("thread", item.thread_id), ("conversation", conversation), ("session", item.session_id)):
-        if usable_id(parent) not in (None, thread_id):
-            return f"{kind} {shown_id(str(parent))}"
+    for kind, value in (("thread", item.thread_id), ("conversation", conversation), ("session", item.session_id)):
+        if (parent := usable_id(value)) is not None:
+            return kind, parent
     return None
 
 

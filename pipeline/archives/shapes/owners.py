@@ -30,7 +30,7 @@ def read_owned(resource: Resource, body: bytes, head: Head, context: Context) ->
     elif resource == "steps" and run_id is None:
         yield Unrecognised(context.where, "a step that does not say of which run")
     elif thread_id is None:
-        yield Unrecognised(context.where, f"a {noun} that does not say of which thread")
+        yield Unrecognised(context.where, f"a {noun} that does not say of which thread", run_id)
     elif context.is_asked and (context.thread_id or thread_id, context.run_id or run_id) != (thread_id, run_id):
         yield Unrecognised(context.where, f"a {noun} of another list than was asked for: it is not kept")
     elif (other := held_by_another(context, thread_id, run_id)) is not None:
