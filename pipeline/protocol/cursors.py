@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import RequestError, WalkError
-from pipeline.protocol.list_heads import usable_id
+from pipeline.protocol.list_heads import told_total, usable_id
 from pipeline.protocol.lists import PAGE_LIMIT, Ask, Fetch, ListAnswer, ListWalk, Trail
 from pipeline.protocol.wire import ListHead
 
@@ -144,8 +144,19 @@ async def walk_list(
         _end_or_follow(walk, trail, new_ids, max_pages=max_pages, asks_on=not whole_lists, falls_short=falls_short)
     if walk.doubts:
         raise WalkError(walk.doubts[0])
+    _check_total(walk)
     if proof is not None and not trail.by_last_id and falls_short(walk):
         await proof.check_edges(fetch, walk)
+
+
+def _check_total(walk: ListWalk) -> None:
+    """Refuse a list that ends before as many items as it says that it has."""
+    total = told_total(walk.heads[-1]) if walk.heads and walk.after is None else None
+    if total is not None and total > walk.items:
+        raise WalkError(
+            f"it says that it has {total:,} items and ends after {walk.items:,}; where that number means something"
+            " else: odd_fields in the profile names it (total, total_count, count)"
+        )
 
 
 def _check_repeats(walk: ListWalk, head: ListHead) -> None:
