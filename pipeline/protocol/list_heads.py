@@ -52,11 +52,13 @@ class _Envelope(ListHead, gc=False):
     has_more_: object = field(default=None, name="hasMore")
 
 
-_GOES_ON = {
-    name: sent
+# As they are sent, with the names that they have here.
+_MORE = {
+    sent: name
     for name, sent in zip(_Envelope.__struct_fields__, _Envelope.__struct_encode_fields__, strict=True)
     if name not in ListHead.__struct_fields__
 }
+GOES_ON = frozenset(_MORE)
 _decode_envelope = decode_with(_Envelope, "a list of the protocol")
 
 
@@ -86,9 +88,8 @@ class ListReader:
             raise ValueError(f"an empty list that is doubtful: {doubt}")
         for name in self.odd_fields.intersection(TOTALS):
             setattr(head, name, None)
-        if head.has_more is False and any(
-            getattr(head, name) for name, sent in _GOES_ON.items() if sent not in self.odd_fields
-        ):
+        heeded = (name for sent, name in _MORE.items() if sent not in self.odd_fields)
+        if head.has_more is False and any(getattr(head, name) for name in heeded):
             # It says both: what is behind it shows which holds.
             head.has_more = None
         return head

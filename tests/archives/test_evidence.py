@@ -446,6 +446,22 @@ def test_a_step_that_names_no_thread_names_both_that_have_its_run(
     assert [json.loads(said.out)[name] for name in ("runs_in_two_threads", "missing")] == [1, [line]]
 
 
+@pytest.mark.parametrize(
+    "said", [{"has_more": "true"}, {"has_more": 1}, {"next_cursor": "abc"}, {"next": "/v1/x?page=2"}, {"nextLink": "x"}]
+)
+def test_a_page_that_has_another_word_for_more_is_cut(tmp_path: Path, said: JsonObject) -> None:
+    page = {"object": "list", "data": [NO_USAGE]} | said
+
+    assert len(evidence_of(tmp_path, page).cut_lists) == 1
+
+
+@pytest.mark.parametrize("said", [{"has_more": "false"}, {"has_more": 0}, {"next_cursor": None}, {"next": ""}, {}])
+def test_a_page_that_has_no_word_for_more_is_not(tmp_path: Path, said: JsonObject) -> None:
+    page = {"object": "list", "data": [NO_USAGE]} | said
+
+    assert evidence_of(tmp_path, page).cut_lists == []
+
+
 def test_what_landed_and_is_in_no_table_is_named(tmp_path: Path) -> None:
     assert evidence_of(tmp_path, [RUN, *STEPS]).dropped == []
     with connect(warehouse_path(tmp_path / "data")) as connection:
