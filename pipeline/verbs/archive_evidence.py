@@ -7,9 +7,8 @@ from typing import Any
 
 from pipeline.console.tables import count_of
 from pipeline.sqlfiles.duck import read_frame
-from pipeline.warehouse.checks import Finding, run_check
+from pipeline.warehouse.checks import Finding, find_twins, run_check, threads_of_ids
 from pipeline.warehouse.database import open_for_reading
-from pipeline.warehouse.twin_runs import find_twins, threads_of_ids
 
 # Of what is missing, these many are named.
 NAMED_GAPS = 20

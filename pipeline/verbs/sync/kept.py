@@ -7,8 +7,8 @@ from pathlib import Path
 from pipeline.console.tables import count_of
 from pipeline.program import command
 from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.checks import TwinRun, find_twins
 from pipeline.warehouse.database import open_for_reading
-from pipeline.warehouse.twin_runs import TwinRun, find_twins
 
 _NAMED = 3
 # A row is of the walk that brought it, or of one that another process made meanwhile or since. The pairs are joined,
