@@ -19,8 +19,8 @@ Level = Literal["warn", "fail"]
 _EXAMPLES = 3
 _CENT_DIGITS = 2
 _UNPRICED = "unpriced_models"
-# Ids of responses are nobody else's. Those of runs and turns may be numbered in their thread: such a run is doubted where
-# it does not say of which thread it is, and is there under another with the same instants, usage and metadata.
+# Ids of responses are nobody else's. Those of runs and turns may be numbered in their thread: such a run is doubted
+# where it does not say of which thread it is, and is there under another with the same instants, usage and metadata.
 # Grain: one run, with all threads of the source that have it.
 _TWINS = """
 with asked as (
