@@ -23,11 +23,15 @@ Json = dict[str, Any]
 Paths = dict[str, Any]
 
 
-def client_of(paths: Paths, *, odd_fields: Sequence[str] = ()) -> ApiClient:
-    """A client of a server that has these answers by path, lists of responses by their conversation."""
+def client_of(paths: Paths, *, odd_fields: Sequence[str] = (), seen: list[str] | None = None) -> ApiClient:
+    """A client of a server that has these answers by path, lists of responses by their conversation; it notes what was
+    asked in `seen`.
+    """
 
     def answer(request: httpx.Request) -> httpx.Response:
         url = asked_url(request)
+        if seen is not None:
+            seen.append(str(url))
         path = url.path.removeprefix("/v1")
         asked = {name: values[0] for name, values in parse_qs(url.query.decode()).items()}
         named = asked.get("conversation_id")
@@ -54,6 +58,7 @@ def sync_all(
     *thread_ids: str,
     odd_fields: Sequence[str] = (),
     full: bool = False,
+    asked: list[str] | None = None,
 ) -> tuple[SyncResult, list[str]]:
     """How a sync of these threads, or of all that are listed, ended, and what it says went wrong or may have."""
     progress = Progress()
@@ -61,7 +66,7 @@ def sync_all(
     settle_s = 0.0 if protocol == "agents" else 86_400.0
 
     async def sync() -> SyncResult:
-        async with client_of(paths, odd_fields=odd_fields) as client:
+        async with client_of(paths, odd_fields=odd_fields, seen=asked) as client:
             extract = ExtractOptions(protocol=protocol, settle_s=settle_s)
             seen = {} if thread_ids else await list_threads(client, protocol)
             options = SyncOptions(

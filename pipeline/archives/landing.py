@@ -59,6 +59,7 @@ def land_documents(
     """Land what documents of a file hold; the record of the file as if these were all of them."""
     counts = dict.fromkeys(COUNTS, 0)
     places = UnreadPlaces()
+    alone: dict[str, None] = {}
     for content in _contents_of(documents, Context("", read_beside=partial(read_beside, path), odd_fields=lander.odd)):
         if isinstance(content, Listed):
             lander.note(str(path), content)
@@ -76,6 +77,8 @@ def land_documents(
         elif isinstance(content, Unrecognised):
             counts["unrecognised"] += 1
             places.add(content)
+            if content.run_id is not None and len(alone) < NAMED_PLACES:
+                alone[content.run_id] = None
     size_bytes = path.stat().st_size
     return ArchiveFile(
         file=str(path),
@@ -84,6 +87,7 @@ def land_documents(
         pipeline_version=__version__,
         first_unrecognised=places.lines(NAMED_PLACES),
         sync_id=lander.sync_id,
+        runs_alone=list(alone),
         **counts,
     )
 
@@ -94,7 +98,9 @@ def join_records(records: Sequence[ArchiveFile]) -> ArchiveFile:
     places = UnreadPlaces()
     for record in records:
         places.add_lines(record.first_unrecognised)
-    return msgspec.structs.replace(records[0], first_unrecognised=places.lines(NAMED_PLACES), **counts)
+    alone = list(dict.fromkeys(run_id for record in records for run_id in record.runs_alone))[:NAMED_PLACES]
+    lines = places.lines(NAMED_PLACES)
+    return msgspec.structs.replace(records[0], first_unrecognised=lines, runs_alone=alone, **counts)
 
 
 def _contents_of(documents: Iterable[Document | Damage], context: Context) -> Iterator[Content]:

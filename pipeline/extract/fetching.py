@@ -15,7 +15,7 @@ from pipeline.extract.plan import RunTask, ThreadTask
 from pipeline.http.client import Answer, ApiClient
 from pipeline.privacy.hiding import ContentKey
 from pipeline.protocol.cursors import CursorProof, walk_list
-from pipeline.protocol.list_heads import falls_short
+from pipeline.protocol.list_heads import falls_short, parent_of
 from pipeline.protocol.lists import PAGE_LIMIT, RUNS, STEPS, Ask, ListAnswer, ListRule, ListWalk
 from pipeline.protocol.pages import Certificate, Page, Protocol, Verdict, Walk
 
@@ -42,6 +42,8 @@ class Progress:
     failures: list[str] = field(default_factory=list)
     # What such failures usually mean, each once.
     hints: set[str] = field(default_factory=set)
+    # Threads with runs that do not say whose they are.
+    nameless_threads: set[str] = field(default_factory=set)
     is_named: bool = True
 
     @property
@@ -57,6 +59,7 @@ class Progress:
         self.failed_threads = set().union(*(part.failed_threads for part in parts))
         self.failures = [failure for part in parts for failure in part.failures][:_FAILURES_SHOWN]
         self.hints = set().union(*(part.hints for part in parts))
+        self.nameless_threads = set().union(*(part.nameless_threads for part in parts))
 
     def count(self, certificate: Certificate) -> None:
         """Add a walk that has ended, however it ended."""
@@ -172,6 +175,8 @@ class Extractor:
         if not begins_as_known and (certificate.verdict == "complete" or not walk.pages):
             task = task.from_start()
             walk, certificate = await self._walk_list_of(task)
+        if not all(parent_of(run) for run in walk.found):
+            self.progress.nameless_threads.add(task.thread_id)
         if certificate.verdict == "complete" and task.after_id is None:
             certificate = self._bear_out(task, certificate, walk.ids.keys())
         return walk, certificate
@@ -258,10 +263,8 @@ class Extractor:
         return Ended("missing" if error.status == _NOT_FOUND and not has_pages else "failed", str(error))
 
     def _params(self, rule: ListRule, ask: Ask) -> list[tuple[str, str]]:
-        params = [("limit", str(ask.limit)), ("order", ask.order)]
-        if ask.after is not None:
-            params.append(("after", ask.after))
-        return [*params, *self._contents(rule)]
+        after = [] if ask.after is None else [("after", ask.after)]
+        return [("limit", str(ask.limit)), ("order", ask.order), *after, *self._contents(rule)]
 
     def _contents(self, rule: ListRule) -> list[tuple[str, str]]:
         return [("include[]", value) for value in rule.contents] if self._options.include_content else []

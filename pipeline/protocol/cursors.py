@@ -1,12 +1,12 @@
 """Walks along cursors to an honest end, or to an error that names what the server did."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import RequestError, WalkError
-from pipeline.protocol.list_heads import usable_id
-from pipeline.protocol.lists import PAGE_LIMIT, Ask, Fetch, ListAnswer, ListWalk
+from pipeline.protocol.list_heads import told_total, usable_id
+from pipeline.protocol.lists import PAGE_LIMIT, Ask, Fetch, ListAnswer, ListWalk, Trail
 from pipeline.protocol.wire import ListHead
 
 # Our limit, and those that servers have whatever limit they are asked for: 20 is the protocol's default.
@@ -19,50 +19,6 @@ _SKIPS = (
 )
 # Answers to a cursor that the server does not know (any more).
 _CURSOR_REFUSED = frozenset({400, 404, 422})
-
-
-@dataclass(slots=True)
-class _Trail:
-    """Where a walk is: the cursor of the next page and those that led here, its list having begun after `start`.
-
-    Cursors are ids of items, which all clients of the protocol but Azure's take, until those lead nowhere where the
-    server names another (`by_last_id`).
-    """
-
-    start: str | None
-    cursor: str | None = None
-    used: set[str | None] = field(default_factory=set)
-    by_last_id: bool = False
-    restarted: bool = False
-
-    def begin(self, walk: ListWalk) -> None:
-        """Be at the start of the list, with nothing walked."""
-        walk.forget()
-        self.cursor, self.used = self.start, {self.start}
-
-    def start_over(self, walk: ListWalk) -> bool:
-        """Begin once more; False if that was done before."""
-        if self.restarted:
-            return False
-        self.restarted = True
-        self.begin(walk)
-        return True
-
-    def turn_to_last_id(self, walk: ListWalk) -> bool:
-        """Go on from the last page's last_id in place of its last item; False if that is no other place."""
-        last_id = usable_id(walk.heads[-1].last_id) if walk.heads else None
-        if self.by_last_id or last_id is None or last_id in walk.ids or last_id in self.used:
-            return False
-        self.by_last_id, self.cursor = True, last_id
-        self.used.add(last_id)
-        return True
-
-    def follow(self, cursor: str, page: int) -> None:
-        """Go on from a cursor. Raises WalkError where that leads back."""
-        if cursor in self.used:
-            raise WalkError(f"page {page} leads back to a cursor that was used before")
-        self.used.add(cursor)
-        self.cursor = cursor
 
 
 @dataclass(slots=True)
@@ -98,7 +54,11 @@ async def _skips(fetch: Fetch, walk: ListWalk, number: int) -> bool | None:
     """Whether after the last item but one of a page comes another than the last one; None if that tells nothing."""
     ids = [item_id for item in walk.heads[number].data if (item_id := usable_id(item.id))]
     found = await _first_after(fetch, ids[-2], len(walk.pages)) if len(ids) > 1 else None
-    return None if found is None else found not in ids
+    if found is None or found in ids:
+        return None if found is None else False
+    known = list(walk.ids)
+    place = known.index(ids[-2])
+    return None if await _is_next(fetch, walk, known[place - 1] if place else walk.after, [ids[-2], found]) else True
 
 
 async def _skips_from_start(fetch: Fetch, walk: ListWalk) -> bool | None:
@@ -109,7 +69,20 @@ async def _skips_from_start(fetch: Fetch, walk: ListWalk) -> bool | None:
     if head is None or [usable_id(item.id) for item in head.data] != ids[:count]:
         return None
     found = await _first_after(fetch, cursor, len(walk.pages)) if (cursor := usable_id(head.last_id)) else None
-    return None if found is None else found not in ids[count - 1 : count + 1]
+    if found is None or found in ids[count - 1 : count + 1]:
+        return None if found is None else False
+    return None if await _is_next(fetch, walk, None, [*ids[:count], found]) else True
+
+
+async def _is_next(fetch: Fetch, walk: ListWalk, after: str | None, ids: Sequence[str | None]) -> bool:
+    """Whether these follow each other now: then what stood between them was deleted meanwhile, and no cursor skips."""
+    try:
+        head = (await fetch(Ask(len(walk.pages), after, limit=len(ids)))).head
+    except RequestError as error:
+        if error.status not in _CURSOR_REFUSED:
+            raise
+        return False
+    return [usable_id(item.id) for item in head.data[: len(ids)]] == list(ids)
 
 
 async def _first_after(fetch: Fetch, item_id: str, page_index: int) -> str | None:
@@ -140,7 +113,7 @@ async def walk_list(
     `by_last_id`: the list's cursors are its last_id, which need be no item's id.
     `falls_short`: something else tells that there must be more than was walked. `proof` is of lists of this kind.
     """
-    trail = _Trail(walk.after, by_last_id=by_last_id)
+    trail = Trail(walk.after, by_last_id=by_last_id)
     trail.begin(walk)
     while walk.ended_by is None:
         try:
@@ -171,8 +144,19 @@ async def walk_list(
         _end_or_follow(walk, trail, new_ids, max_pages=max_pages, asks_on=not whole_lists, falls_short=falls_short)
     if walk.doubts:
         raise WalkError(walk.doubts[0])
+    _check_total(walk)
     if proof is not None and not trail.by_last_id and falls_short(walk):
         await proof.check_edges(fetch, walk)
+
+
+def _check_total(walk: ListWalk) -> None:
+    """Refuse a list that ends before as many items as it says that it has."""
+    total = told_total(walk.heads[-1]) if walk.heads and walk.after is None else None
+    if total is not None and total > walk.items:
+        raise WalkError(
+            f"it says that it has {total:,} items and ends after {walk.items:,}; where that number means something"
+            " else: odd_fields in the profile names it (total, total_count, count)"
+        )
 
 
 def _check_repeats(walk: ListWalk, head: ListHead) -> None:
@@ -204,7 +188,7 @@ def _take_page(walk: ListWalk, answer: ListAnswer) -> int:
 
 def _end_or_follow(
     walk: ListWalk,
-    trail: _Trail,
+    trail: Trail,
     new_ids: int,
     *,
     max_pages: int,
@@ -242,7 +226,7 @@ def _is_full(walk: ListWalk) -> bool:
     return count in USUAL_LIMITS or (is_as_long and count > min(USUAL_LIMITS))
 
 
-async def _is_over(fetch: Fetch, walk: ListWalk, trail: _Trail) -> bool:
+async def _is_over(fetch: Fetch, walk: ListWalk, trail: Trail) -> bool:
     """Whether the list has ended with its last page, after which an empty one came.
 
     A cursor whose item is gone may be answered so as well. Where the last page did not say that it is the last, and is

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeGuard
 
+from msgspec import field
+
 from pipeline.protocol.json_text import decode_with, emptied_members
 from pipeline.protocol.spellings import LATEST_MILLISECONDS, MILLISECONDS_ABOVE
 from pipeline.protocol.wire import TERMINAL_STATUSES, ItemHead, ListHead
@@ -25,7 +27,39 @@ _NOTHING_WRONG = frozenset({"", "ok", "okay", "success", "successful", "succeede
 _SHOWN_SIGNS = 80
 _DATA, _LAST_BYTES = b'"data"', 512
 
-_decode_envelope = decode_with(ListHead, "a list of the protocol")
+TOTALS = ("total", "total_count", "count")
+
+
+class _Envelope(ListHead, gc=False):
+    """With the words that other protocols have for a list that goes on."""
+
+    next: object = None
+    next_cursor: object = None
+    next_page: object = None
+    next_page_token: object = None
+    next_token: object = None
+    next_link: object = None
+    next_url: object = None
+    has_next: object = None
+    more: object = None
+    continuation_token: object = None
+    next_cursor_: object = field(default=None, name="nextCursor")
+    next_page_token_: object = field(default=None, name="nextPageToken")
+    next_token_: object = field(default=None, name="nextToken")
+    next_link_: object = field(default=None, name="nextLink")
+    odata_: object = field(default=None, name="@odata.nextLink")
+    has_next_: object = field(default=None, name="hasNext")
+    has_more_: object = field(default=None, name="hasMore")
+
+
+# As they are sent, with the names that they have here.
+_MORE = {
+    sent: name
+    for name, sent in zip(_Envelope.__struct_fields__, _Envelope.__struct_encode_fields__, strict=True)
+    if name not in ListHead.__struct_fields__
+}
+GOES_ON = frozenset(_MORE)
+_decode_envelope = decode_with(_Envelope, "a list of the protocol")
 
 
 def decode_list(body: bytes) -> ListHead:
@@ -52,6 +86,12 @@ class ListReader:
         head = decode_list(body)
         if not head.data and (doubt := self.doubt_of(head)):
             raise ValueError(f"an empty list that is doubtful: {doubt}")
+        for name in self.odd_fields.intersection(TOTALS):
+            setattr(head, name, None)
+        heeded = (name for sent, name in _MORE.items() if sent not in self.odd_fields)
+        if head.has_more is False and any(getattr(head, name) for name in heeded):
+            # It says both: what is behind it shows which holds.
+            head.has_more = None
         return head
 
     def doubt_of(self, head: ListHead) -> str | None:
@@ -66,6 +106,11 @@ class ListReader:
                 shown = text if len(text) <= _SHOWN_SIGNS else f"{text[:_SHOWN_SIGNS]}..."
                 return f'it says {name}: {shown}; where that means nothing: odd_fields = ["{name}"] in the profile'
         return None
+
+
+def told_total(head: ListHead) -> int | None:
+    """How many items a page says that its list has, the most where it says so twice."""
+    return max((value for name in TOTALS if _is_count(value := getattr(head, name))), default=None)
 
 
 def usable_id(value: object) -> str | None:
@@ -140,10 +185,17 @@ def foreign_parent(item: ItemHead, *, thread_id: str, run_id: str | None) -> str
     """What an item says that it belongs to, if that is not what was asked for; without a run the item is a run."""
     if run_id is not None and usable_id(item.run_id) not in (None, run_id):
         return f"run {shown_id(str(item.run_id))}"
+    if (parent := parent_of(item)) is not None and parent[1] != thread_id:
+        return f"{parent[0]} {shown_id(parent[1])}"
+    return None
+
+
+def parent_of(item: ItemHead) -> tuple[str, str] | None:
+    """The thread, conversation or session that an item says that it belongs to, and which of these it is."""
     conversation = item.conversation.get("id") if isinstance(item.conversation, dict) else item.conversation
-    for kind, parent in (("thread", item.thread_id), ("conversation", conversation), ("session", item.session_id)):
-        if usable_id(parent) not in (None, thread_id):
-            return f"{kind} {shown_id(str(parent))}"
+    for kind, value in (("thread", item.thread_id), ("conversation", conversation), ("session", item.session_id)):
+        if (parent := usable_id(value)) is not None:
+            return kind, parent
     return None
 
 

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from pipeline.errors import WalkError
 from pipeline.protocol.list_heads import usable_id
 from pipeline.protocol.pages import Page, Protocol
 from pipeline.protocol.wire import ItemHead, ListHead
@@ -99,3 +100,47 @@ class ListWalk:
         self.heads.clear()
         self.ids.clear()
         self.doubts.clear()
+
+
+@dataclass(slots=True)
+class Trail:
+    """Where a walk is: the cursor of the next page and those that led here, its list having begun after `start`.
+
+    Cursors are ids of items, which all clients of the protocol but Azure's take, until those lead nowhere where the
+    server names another (`by_last_id`).
+    """
+
+    start: str | None
+    cursor: str | None = None
+    used: set[str | None] = field(default_factory=set)
+    by_last_id: bool = False
+    restarted: bool = False
+
+    def begin(self, walk: ListWalk) -> None:
+        """Be at the start of the list, with nothing walked."""
+        walk.forget()
+        self.cursor, self.used = self.start, {self.start}
+
+    def start_over(self, walk: ListWalk) -> bool:
+        """Begin once more; False if that was done before."""
+        if self.restarted:
+            return False
+        self.restarted = True
+        self.begin(walk)
+        return True
+
+    def turn_to_last_id(self, walk: ListWalk) -> bool:
+        """Go on from the last page's last_id in place of its last item; False if that is no other place."""
+        last_id = usable_id(walk.heads[-1].last_id) if walk.heads else None
+        if self.by_last_id or last_id is None or last_id in walk.ids or last_id in self.used:
+            return False
+        self.by_last_id, self.cursor = True, last_id
+        self.used.add(last_id)
+        return True
+
+    def follow(self, cursor: str, page: int) -> None:
+        """Go on from a cursor. Raises WalkError where that leads back."""
+        if cursor in self.used:
+            raise WalkError(f"page {page} leads back to a cursor that was used before")
+        self.used.add(cursor)
+        self.cursor = cursor

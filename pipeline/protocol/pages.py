@@ -97,7 +97,8 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
 
     `items` stand beside responses and turns; those of them are `items_alone` that belong to none that came with them.
     `first_unrecognised` are a few, to be shown: where and why. Those of earlier versions repeat what was there.
-    `sync_id` is that of the import that read it (empty: an earlier version's).
+    `sync_id` is that of the import that read it (empty: an earlier version's). `runs_alone` are a few runs of which
+    there are steps that name no thread.
     """
 
     file: str
@@ -112,6 +113,7 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     unrecognised: int = 0
     first_unrecognised: list[str] = []
     sync_id: str = ""
+    runs_alone: list[str] = []
 
     def without_texts(self) -> "ArchiveFile":
         """The same with no more than where each place is."""

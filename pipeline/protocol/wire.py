@@ -271,6 +271,9 @@ class ListHead(Struct, gc=False):
     first_id: object = None
     last_id: object = None
     kind: object = field(default=None, name="object")
+    total: object = None
+    total_count: object = None
+    count: object = None
     error: object = None
     errors: object = None
     status: object = None

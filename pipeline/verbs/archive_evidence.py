@@ -1,13 +1,13 @@
 """What imported archives prove, read from the warehouse: what is missing, and of what nothing tells either way."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.console.tables import count_of
 from pipeline.sqlfiles.duck import read_frame
-from pipeline.warehouse.checks import Finding, run_check
+from pipeline.warehouse.checks import Finding, find_twins, run_check, threads_of_ids
 from pipeline.warehouse.database import open_for_reading
 
 # Of what is missing, these many are named.
@@ -70,13 +70,6 @@ left join kept on kept.resource = landed.resource and kept.thread_id = landed.th
 where landed.items > coalesce(kept.items, 0)
 order by gap
 """
-_TWICE = """
-select run_id || ' is in ' || array_to_string(list(thread_id order by thread_id), ' and in ')
-    || ': one response, counted ' || count(*) || ' times' as gap
-from runs where source = $source and protocol = 'responses'
-group by run_id having count(*) > 1
-order by run_id
-"""
 # Steps whose run is not here make a run as well.
 _SOURCES = """
 select count(distinct source) as sources from (select source from runs union all select source from run_steps)
@@ -92,7 +85,7 @@ _WORDS = {
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Of archives: lists that are cut, runs whose steps do not reach their usage, what nothing tells of, what was found
-    and is in no table, and responses that are there under two threads.
+    and is in no table, and runs that are there under two threads, of which one alone can have them or their steps.
     """
 
     cut_lists: list[str]
@@ -128,7 +121,7 @@ class Evidence:
             (count_of(len(self.cut_lists), "lists"), "cut", self.cut_lists),
             (count_of(len(self.differences), "runs"), "with other usage than their steps", self.differences),
             (count_of(len(self.dropped), "lists"), "that lost something on their way into the tables", self.dropped),
-            (count_of(len(self.twice), "responses"), "in two threads", self.twice),
+            (count_of(len(self.twice), "runs"), "in two threads", self.twice),
         ]
         return "archives are not whole: " + ", ".join(f"{count} {what}" for count, what, found in counts if found)
 
@@ -141,8 +134,12 @@ class Evidence:
 NO_EVIDENCE = Evidence([], [], {})
 
 
-def read_evidence(warehouse: Path, *, source: str, imports: Collection[str] | None = None) -> Evidence:
+def read_evidence(
+    warehouse: Path, *, source: str, imports: Collection[str] | None = None, runs_alone: Sequence[str] = ()
+) -> Evidence:
     """What the archives of a source prove, or those that these imports read; nothing where there is no warehouse.
+
+    Of `runs_alone` they have steps that name no thread.
 
     An import without an id is one that nobody can tell from others: then it is those of the whole source.
     """
@@ -154,7 +151,16 @@ def read_evidence(warehouse: Path, *, source: str, imports: Collection[str] | No
         differences = read_frame(connection, _DIFFERENCES, asked)["gap"].to_list()
         unproven = read_frame(connection, _UNPROVEN, asked).row(0, named=True)
         dropped = read_frame(connection, _DROPPED, asked)["gap"].to_list()
-        twice = read_frame(connection, _TWICE, {"source": source})["gap"].to_list()
+        twins = find_twins(connection, source=source)
+        shared = threads_of_ids(connection, runs_alone, source=source)
+    twice = [
+        f"{twin.run_id} is in {' and in '.join(twin.thread_ids)}: one {twin.noun}, counted {len(twin.thread_ids)} times"
+        for twin in twins
+    ]
+    twice += [
+        f"{run_id} is in {' and in '.join(thread_ids)}: of which its steps are that name no thread, nothing tells"
+        for run_id, thread_ids in shared.items()
+    ]
     return Evidence(cuts, differences, unproven, dropped, twice)
 
 

@@ -114,7 +114,10 @@ def _import(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: L
     with staying_open(warehouse_path(request.data_dir)):
         lost = lost_since(warehouse_path(request.data_dir), held)
         imports = {archive.sync_id for archive in progress.archives}
-        evidence = read_evidence(warehouse_path(request.data_dir), source=request.source, imports=imports)
+        alone = [run_id for archive in progress.archives for run_id in archive.runs_alone]
+        evidence = read_evidence(
+            warehouse_path(request.data_dir), source=request.source, imports=imports, runs_alone=alone
+        )
         evidence.cut_lists.extend(progress.open_lists)
         is_whole = not (progress.unrecognised or progress.items_alone or any_counted(lost) or evidence.is_broken)
         code = 0 if is_whole else IncompleteError.exit_code

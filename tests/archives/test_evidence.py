@@ -426,6 +426,42 @@ def test_a_list_of_several_threads_that_goes_on_is_cut_unless_the_next_page_is_h
     assert line.endswith("the page says has_more, and what follows is not here")
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_step_that_names_no_thread_names_both_that_have_its_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, apart: bool
+) -> None:
+    runs = [run_object(), run_object(thread_id="thread_2", created_at=1_700_000_001), run_object("run_2")]
+    steps = [step_object(f"step_{run_id}", run_id=run_id, thread_id=None) for run_id in ("run_1", "run_2")]
+    write_json(tmp_path / "runs.json", runs)
+    write_json(tmp_path / "steps.json", steps)
+    if apart:
+        assert exit_code_of(tmp_path, "runs.json") == 0
+        capsys.readouterr()
+
+    assert exit_code_of(tmp_path, "steps.json", *([] if apart else ["runs.json"])) == 4
+
+    said = capsys.readouterr()
+    line = "run_1 is in thread_1 and in thread_2: of which its steps are that name no thread, nothing tells"
+    assert line in said.err
+    assert [json.loads(said.out)[name] for name in ("runs_in_two_threads", "missing")] == [1, [line]]
+
+
+@pytest.mark.parametrize(
+    "said", [{"has_more": "true"}, {"has_more": 1}, {"next_cursor": "abc"}, {"next": "/v1/x?page=2"}, {"nextLink": "x"}]
+)
+def test_a_page_that_has_another_word_for_more_is_cut(tmp_path: Path, said: JsonObject) -> None:
+    page = {"object": "list", "data": [NO_USAGE]} | said
+
+    assert len(evidence_of(tmp_path, page).cut_lists) == 1
+
+
+@pytest.mark.parametrize("said", [{"has_more": "false"}, {"has_more": 0}, {"next_cursor": None}, {"next": ""}, {}])
+def test_a_page_that_has_no_word_for_more_is_not(tmp_path: Path, said: JsonObject) -> None:
+    page = {"object": "list", "data": [NO_USAGE]} | said
+
+    assert evidence_of(tmp_path, page).cut_lists == []
+
+
 def test_what_landed_and_is_in_no_table_is_named(tmp_path: Path) -> None:
     assert evidence_of(tmp_path, [RUN, *STEPS]).dropped == []
     with connect(warehouse_path(tmp_path / "data")) as connection:

@@ -436,3 +436,22 @@ def test_a_list_that_takes_back_what_it_has_is_named(tmp_path: Path, text: str, 
 
     assert progress.unrecognised >= 1
     assert any(said in place for place in progress.archives[0].first_unrecognised)
+
+
+@pytest.mark.parametrize("count", [2, 50, 51, 120])
+def test_a_line_of_a_log_has_as_many_objects_as_there_are(tmp_path: Path, count: int) -> None:
+    steps = [step_object(f"step_{number}") for number in range(count)]
+    (tmp_path / "a.log").write_text("got " + " and ".join(map(json.dumps, steps)))
+
+    progress = import_here(tmp_path / "data", tmp_path / "a.log")
+
+    assert (progress.steps, progress.unrecognised) == (count, 0)
+
+
+@pytest.mark.parametrize("broken", ["{broken ", '{"id": "run_1", ', "{'id': 1} {"])
+def test_what_stands_behind_something_broken_in_a_line_of_a_log_is_told(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "a.log").write_text(f"got {json.dumps(run_object())} {broken}{json.dumps(step_object('step_1'))}")
+
+    progress = import_here(tmp_path / "data", tmp_path / "a.log")
+
+    assert (progress.runs, progress.steps, progress.unrecognised) == (1, 0, 1)

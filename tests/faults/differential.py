@@ -54,6 +54,7 @@ def _run(servers: Mapping[int, OddServer], rng: random.Random) -> list[str]:
             # Long enough that servers and clients have the same opinion on what came first.
             clock.time_s += 3 * 3600.0
             for server in servers.values():
+                server.told.clear()
                 server.change(rng, (START + timedelta(seconds=clock.time_s)).timestamp())
             clock.time_s += 3 * 3600.0
     return problems

@@ -105,23 +105,24 @@ class OtherVersion:
 
 
 def two_at_once(lists: Lists, server: RunningEmulator, folder: Path) -> Ended:
-    """Two syncs of all threads into one folder; steps come slowly until both have listed runs. How both ended."""
-    write_profile(folder, {})
-    server.set_faults([{"fault": "latency_ms", "latency_ms": 1000, "route": "list_steps"}])
-    arguments = ["sync", *server.corpus.thread_ids()]
-    environ = environ_for(server, COLUMNS="1000")
+    """Two syncs of all threads into one folder, from either end; no steps come until both have begun."""
+    # One request at a time: who waits for steps asks for nothing else, however fast the machine is.
+    write_profile(folder, {**_PATIENT, "concurrency": 1})
+    server.set_faults(
+        [{"route": "list_steps", "fault": "status", "status": 503, "headers": {"retry-after-ms": "1000"}}]
+    )
+    threads, environ = server.corpus.thread_ids(), environ_for(server, COLUMNS="1000")
 
-    def both_have_listed() -> bool:
-        listings = [entry for entry in server.requests() if entry["route"] == "list_runs" and entry["after"] is None]
-        return [entry["thread_id"] for entry in listings].count(lists.long_thread) >= 2
+    def is_asked(route: str) -> bool:
+        return any(entry["route"] == route for entry in server.requests())
 
-    with (
-        started_cli(folder, *arguments, environ=environ) as one,
-        started_cli(folder, *arguments, environ=environ) as two,
-    ):
-        wait_until(both_have_listed, what="the second listing", of=one)
-        server.clear_faults()
-        outputs = ["".join(process.communicate()) for process in (one, two)]
+    with started_cli(folder, "sync", *threads, environ=environ) as one:
+        wait_until(lambda: is_asked("list_steps"), what="the first that waits", of=one)
+        server.clear_requests()
+        with started_cli(folder, "sync", *reversed(threads), environ=environ) as two:
+            wait_until(lambda: is_asked("list_runs"), what="the second one's listing", of=two)
+            server.clear_faults()
+            outputs = ["".join(process.communicate()) for process in (one, two)]
     return Ended(judge_both(one.returncode, two.returncode), "".join(outputs), folder / "data")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
@@ -29,6 +29,12 @@ class Habits:
     parents: str = "right"
     errors_every: int = 0
     last_id: str = "right"
+    # Cursors of an earlier sync lead to an empty list.
+    forgets: bool = False
+    # An answer lacks its last item and says that it may not be all.
+    doubts_every: int = 0
+    # While its list is read, a run goes.
+    deletes_at: int = 0
 
 
 @dataclass(slots=True)
@@ -48,12 +54,16 @@ class OddServer:
     threads: dict[str, list[Json]]
     requests: int = 0
     deleted: set[str] = field(default_factory=set)
+    # Ids that were sent since the last sync.
+    told: set[str] = field(default_factory=set)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """One GET."""
         url = asked_url(request)
         asked = {name: values[0] for name, values in parse_qs(url.query.decode()).items()}
         self.requests += 1
+        if self.requests == self.habits.deletes_at:
+            self._delete_one()
         items = self.find(url.path.removeprefix("/v1/").split("/"), asked)
         if isinstance(items, httpx.Response) and items.is_error:
             return items
@@ -102,6 +112,12 @@ class OddServer:
         taken = [int(name.rpartition("_")[2]) for name in names if name.startswith(f"{thread_id}.")]
         self.threads[thread_id].append(make_run(rng, thread_id, max(taken, default=-1) + 1, busy=False))
 
+    def _delete_one(self) -> None:
+        """A run of the middle goes, from the thread that has the most."""
+        runs = max(self.threads.values(), key=len)
+        if len(runs) > 1:
+            self.deleted.add(runs.pop(len(runs) // 2)["id"])
+
     def _told(self, item: Json) -> Json:
         hidden = {"steps", *(("thread_id", "run_id") if self.habits.parents == "absent" else ())}
         return {name: value for name, value in item.items() if name not in hidden}
@@ -116,16 +132,20 @@ class OddServer:
         if after is not None and habits.cursor != "ignored":
             is_own = after.startswith("next-")
             after = after.removeprefix("next-")
-            if after not in ids or (habits.cursor == "opaque" and not is_own):
-                if habits.unknown == "refused":
+            is_forgotten = habits.forgets and after not in self.told
+            if is_forgotten or after not in ids or (habits.cursor == "opaque" and not is_own):
+                if habits.unknown == "refused" and not is_forgotten:
                     return refusal(400)
-                start = len(ids) if habits.unknown == "empty" else 0
+                start = len(ids) if habits.unknown == "empty" or is_forgotten else 0
             else:
-                start = ids.index(after) + 1
+                start = ids.index(after) + (2 if habits.cursor == "skips" else 1)
         size = len(items) if habits.cursor == "ignored" and habits.cap == 0 else min(int(asked["limit"]), habits.cap)
         page = items[start : start + size]
         body: Json = {"object": "list", "data": page, **self._ends(page)}
         more = start + size < len(items)
+        self.told.update(item["id"] for item in page)
+        if habits.doubts_every and self.requests % habits.doubts_every == 0:
+            body |= {"data": page[:-1], "partial": True}
         said = {"right": more, "never": False, "when full": more or len(page) == size, "missing": None}[habits.has_more]
         return httpx.Response(200, text=json.dumps(body if said is None else {**body, "has_more": said}))
 
@@ -153,19 +173,23 @@ def draw_server(rng: random.Random) -> OddServer:
         thread_id = f"thread_{number}"
         count = rng.choices(LENGTHS, WEIGHTS)[0]
         threads[thread_id] = [make_run(rng, thread_id, index, busy=count < 6) for index in range(count)]
-    return OddServer(draw_habits(rng), threads)
+    habits = draw_habits(rng)
+    return OddServer(replace(habits, deletes_at=rng.choice((0, 0, 0, 2, 3, 5, 8, 20))), threads)
+
+
+_ODD = ("order", "has_more", "cap", "cursor", "unknown", "parents", "errors", "last_id", "forgets", "doubts")
 
 
 def draw_habits(rng: random.Random) -> Habits:
     """Honest but for up to three habits."""
-    odd = set(
-        rng.sample(("order", "has_more", "cap", "cursor", "unknown", "parents", "errors", "last_id"), rng.randint(0, 3))
-    )
+    odd = set(rng.sample(_ODD, rng.randint(0, 3)))
 
     def choose(name: str, usual: Any, *others: Any) -> Any:
         return rng.choice(others) if name in odd else usual
 
-    cursor = choose("cursor", "item", "opaque", "ignored")
+    # One that skips and never says more is two lies at once, of which each hides the other.
+    skipping = () if "has_more" in odd else ("skips",)
+    cursor = choose("cursor", "item", "opaque", "ignored", *skipping)
     # What no request could tell from a shorter list is left out: a cap of its own of a server that never says more.
     caps = (10, 20, 50) if "has_more" in odd else (3, 7, 10, 20, 50)
     return Habits(
@@ -177,6 +201,8 @@ def draw_habits(rng: random.Random) -> Habits:
         parents=choose("parents", "right", "run ignored", "absent"),
         errors_every=choose("errors", 0, 3, 7, 20),
         last_id="right" if cursor == "opaque" else choose("last_id", "right", "first", "absent"),
+        forgets=choose("forgets", False, True),
+        doubts_every=choose("doubts", 0, 2, 5, 11),
     )
 
 

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _PAGING = "pipeline/protocol/cursors.py"
+_LISTS = "pipeline/protocol/lists.py"
 _RETRYING = "pipeline/http/retrying.py"
 _CLIENT = "pipeline/http/client.py"
 _PACING = "pipeline/http/pacing.py"
@@ -12,7 +13,7 @@ CURSORS = (
     Mutant(
         "a cursor that was used before is followed again",
         "pages in a circle are walked without end",
-        _PAGING,
+        _LISTS,
         "if cursor in self.used:",
         "if False:",
         ("protocol/test_cursors.py::test_a_cursor_that_was_used_before_is_an_error_even_among_new_items",),
@@ -20,7 +21,7 @@ CURSORS = (
     Mutant(
         "where a resumed walk began is not remembered as used",
         "a resumed list that leads back to its start is walked twice",
-        _PAGING,
+        _LISTS,
         "self.cursor, self.used = self.start, {self.start}",
         "self.cursor, self.used = self.start, set()",
         ("protocol/test_cursors.py::test_a_page_that_leads_back_to_where_a_resumed_walk_began_is_an_error",),
@@ -76,7 +77,7 @@ CURSORS = (
     Mutant(
         "a walk starts over as often as its cursor is refused",
         "a server that forgets its cursors is asked for ever",
-        _PAGING,
+        _LISTS,
         "        self.restarted = True\n",
         "        self.restarted = len(walk.pages) > 1\n",
         ("protocol/test_cursors.py::test_a_walk_starts_over_only_once",),
@@ -84,7 +85,7 @@ CURSORS = (
     Mutant(
         "a walk that starts over keeps its old pages",
         "pages are there twice",
-        _PAGING,
+        _LISTS,
         "        walk.forget()\n",
         "",
         ("protocol/test_cursors.py::test_a_cursor_that_is_refused_in_the_middle_starts_the_walk_over",),

@@ -341,6 +341,26 @@ class Skipping:
         return ListAnswer(Page(ask.page_index, ask.after, AT, None, b""), head)
 
 
+@dataclass
+class Deleting(Skipping):
+    """One of which items are deleted after so many requests."""
+
+    deleted: tuple[int, ...] = ()
+    after_requests: int = 2
+
+    async def fetch(self, ask: Ask) -> ListAnswer:
+        self.asked.append((ask.after, ask.limit))
+        gone = self.deleted if len(self.asked) > self.after_requests else ()
+        left = [number for number in range(self.length) if number not in gone]
+        if ask.after is not None and int(ask.after.removeprefix(self.prefix)) not in left:
+            raise RequestError("/threads: refused", status=400)
+        place = 0 if ask.after is None else left.index(int(ask.after.removeprefix(self.prefix))) + 1 + self.count
+        found = left[place : place + min(ask.limit, 10)]
+        last_id = f"{self.prefix}{found[-1]}" if self.prefix else None
+        head = page(*map(str, found), more=found[-1] != left[-1], last_id=last_id)
+        return ListAnswer(Page(ask.page_index, ask.after, AT, None, b""), head)
+
+
 def walk_all(*servers: Skipping, short: bool = False) -> list[str | None]:
     """How walks of lists of one server end, which may be short of something."""
     proof = CursorProof()
@@ -383,6 +403,31 @@ def test_a_cursor_that_leads_to_the_next_item_or_repeats_some_is_asked_about_onc
 
     assert walk_all(*lists) == [None, None, None]
     assert [limit for each in lists for _, limit in each.asked].count(1) == PROOFS[prefix]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "deleted"),
+    [
+        ("", (9,)),
+        ("", (8,)),
+        ("", (8, 9)),
+        ("", (7, 8, 9)),
+        ("", (10,)),
+        ("next-", (1,)),
+        ("next-", (0,)),
+        ("next-", (0, 1)),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_item_that_is_deleted_before_the_question_makes_no_server_skip(
+    prefix: str, deleted: tuple[int, ...], count: int
+) -> None:
+    first, second = Deleting(35, count, prefix, deleted=deleted), Deleting(35, count, prefix)
+
+    ended = walk_all(first, second)
+
+    # The first list may tell nothing, the next one does.
+    assert (ended[0] is None or count > 0, ended[1] is None) == (True, count == 0)
 
 
 @pytest.mark.parametrize("nameless", [1, 2, 5])

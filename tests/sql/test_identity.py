@@ -43,7 +43,8 @@ MEANT = {
         "run_costs.source, run_costs.run_id",
     ],
     # What is there under another parent as well.
-    "pipeline/verbs/sync/kept.py": ["others, steps: step_id, thread_id", "others, runs: run_id"],
+    "pipeline/verbs/sync/kept.py": ["others, steps: step_id, thread_id"],
+    "pipeline/warehouse/checks.py": ["others, runs: run_id"],
     "pipeline/verbs/sync/beside.py": ["chain, runs: run_id"],
     "sql/views/tool_call_costs.sql": ["lone_runs, tool_calls: run_id"],
     "sql/views/connected_agent_costs.sql": ["lone_runs, tool_calls: run_id"],

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipeline.emulator import RunningEmulator, running_emulator
@@ -52,7 +53,24 @@ def test_the_least_number_is_what_a_sync_asks_for_when_nothing_is_new(tmp_path: 
 
         sync_here(server, tmp_path / "data", full=full)
 
-        assert plan.least_requests == plan.likely_requests == len(pages_asked(server))
+        assert plan.least_requests == plan.likely_requests == len(server.requests())
+        # One for each kind of list that has one of two pages: whether its cursor skips items.
+        assert len(server.requests()) - len(pages_asked(server)) == (2 if full else 0)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_is_unsealed_of_long_lists_costs_the_request_that_proves_cursors(tmp_path: Path, full: bool) -> None:
+    with running_emulator(threads=40) as server:
+        sync_here(server, tmp_path / "data")
+        with duckdb.connect(warehouse_path(tmp_path / "data")) as connection:
+            connection.execute("update runs set sealed = false")
+        server.clear_requests()
+        plan = plan_for(server, tmp_path / "data", full=full)
+
+        sync_here(server, tmp_path / "data", full=full)
+
+        assert plan.least_requests == len(server.requests())
+        assert len(server.requests()) - len(pages_asked(server)) == 2
 
 
 def test_the_plan_counts_sealed_and_open_runs_of_the_named_threads(tmp_path: Path) -> None:

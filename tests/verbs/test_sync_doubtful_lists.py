@@ -313,3 +313,48 @@ def test_what_stands_twice_and_says_the_same_or_more_the_last_time_is_read(tmp_p
     result, failures = sync_all(tmp_path, {**CLASSIC, RUNS: listed_twice(item, name, last)}, "assistants", "thread_1")
 
     assert (result.verdict, failures, result.lost) == ("complete", [], [])
+
+
+# --- other words for more ---------------------------------------------------------------------------------------------
+
+MORE: list[Json] = [
+    {"next": "/threads/thread_1/runs?page=2"},
+    {"next_cursor": "abc"},
+    {"next_page": 2},
+    {"nextPageToken": "abc"},
+    {"@odata.nextLink": "https://one.example/v1"},
+    {"has_next": True},
+    {"hasMore": True},
+]
+
+
+@pytest.mark.parametrize("said", MORE, ids=lambda said: next(iter(said)))
+def test_a_list_that_ends_and_names_what_comes_next_is_asked_on(tmp_path: Path, said: Json) -> None:
+    paths = CLASSIC | {RUNS: CLASSIC[RUNS] | said}
+    asked: list[str] = []
+
+    result, failures = sync_all(tmp_path, paths, "assistants", "thread_1", asked=asked)
+
+    assert (result.verdict, failures) == ("complete", [])
+    assert any("after=run_1" in url for url in asked)
+    assert not any("after=" in url for url in asked if "/steps" in url)
+
+
+@pytest.mark.parametrize("name", ["total", "total_count", "count"])
+def test_a_list_that_has_less_than_it_says_is_not_whole(tmp_path: Path, name: str) -> None:
+    paths = CLASSIC | {RUNS: CLASSIC[RUNS] | {name: 57}}
+
+    result, [failure] = sync_all(tmp_path, paths, "assistants", "thread_1")
+    known, _ = sync_all(tmp_path / "known", paths, "assistants", "thread_1", odd_fields=[name])
+
+    assert (result.verdict, known.verdict) == ("incomplete", "complete")
+    assert "it says that it has 57 items and ends after 1" in failure
+
+
+@pytest.mark.parametrize(
+    "said", [{"total": 1}, {"count": 0}, {"total_count": None}, {"total": "57"}, {"next_cursor": ""}]
+)
+def test_a_list_that_has_what_it_says_is_whole(tmp_path: Path, said: Json) -> None:
+    result, failures = sync_all(tmp_path, CLASSIC | {RUNS: CLASSIC[RUNS] | said}, "assistants", "thread_1")
+
+    assert (result.verdict, failures) == ("complete", [])

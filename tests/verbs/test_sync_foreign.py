@@ -61,6 +61,42 @@ def test_steps_that_are_numbered_in_each_run_are_as_many_as_there_are(tmp_path: 
     assert read_all(tmp_path, "select count(*), sum(total_tokens) from run_steps") == [(2, 60)]
 
 
+def threads_with(*named: str | None, apart: bool = False) -> Paths:
+    """thread_1, thread_2, ... with one run of one id each, which names a thread or none."""
+    paths: Paths = {}
+    for number, thread_id in enumerate(named, start=1):
+        run = run_object(thread_id=thread_id, created_at=1_700_000_000 + number * apart)
+        path = f"/threads/thread_{number}/runs"
+        paths[path] = listed(run)
+        paths[f"{path}/run_1/steps"] = listed(step_object("step_1", total=30, thread_id=thread_id))
+    return paths
+
+
+@pytest.mark.parametrize("named", [(None, None), (None, "thread_2"), ("thread_1", None)])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_run_that_two_threads_have_and_that_does_not_say_of_which_it_is(
+    tmp_path: Path, named: tuple[str | None, ...], at_once: bool
+) -> None:
+    paths = threads_with(*named)
+    if not at_once:
+        sync_all(tmp_path, paths, "assistants", "thread_1")
+
+    result, failures = sync_all(tmp_path, paths, "assistants", "thread_1", "thread_2")
+
+    assert result.verdict == "incomplete"
+    assert any("threads thread_1 and thread_2 have run run_1" in failure for failure in failures)
+
+
+@pytest.mark.parametrize(
+    "paths", [threads_with("thread_1", "thread_2"), threads_with(None, None, apart=True)], ids=["named", "apart"]
+)
+def test_runs_that_are_numbered_in_each_thread_are_as_many_as_there_are(tmp_path: Path, paths: Paths) -> None:
+    result, failures = sync_all(tmp_path, paths, "assistants", "thread_1", "thread_2")
+
+    assert (result.verdict, failures) == ("complete", [])
+    assert read_all(tmp_path, "select count(*), sum(total_tokens) from run_steps") == [(2, 60)]
+
+
 @pytest.mark.parametrize("number", [0, 7, 2**63, -4])
 def test_ids_that_are_numbers_are_their_digits(tmp_path: Path, number: int) -> None:
     run, step = run_object(total=10) | {"id": number}, step_object("") | {"id": number, "run_id": number}

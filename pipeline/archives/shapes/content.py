@@ -104,10 +104,14 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
-    """Something that is not known, with where it stands and why; `reason` repeats nothing of what is there."""
+    """Something that is not known, with where it stands and why; `reason` repeats nothing of what is there.
+
+    `run_id` is all that a step says of whose it is.
+    """
 
     where: str
     reason: str
+    run_id: str | None = None
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"

@@ -58,7 +58,7 @@ _OTHER_OBJECTS = re.compile(
     r"thread(\.message(\.\w+)*|\.run\.step\.delta|\.deleted)?|assistant(\.\w+)*|file|vector_store(\.\w+)*|model"
     r"|conversation(\.\w+)*|response\.\w+|agent(\.\w+)*|event|batch|container(\.\w+)*|chat\.completion(\.\w+)*"
 )
-_NO_ERRORS = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))
+NO_VALUES = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))
 _HEAD_NAMES = frozenset(Head.__struct_fields__)
 
 
@@ -87,7 +87,7 @@ def is_error(head: Head) -> bool:
 
 def has_error(head: Head) -> bool:
     """Whether an object speaks of an error."""
-    return not isinstance(head.error, UnsetType) and bytes(head.error).strip() not in _NO_ERRORS
+    return not isinstance(head.error, UnsetType) and bytes(head.error).strip() not in NO_VALUES
 
 
 def is_other_object(head: Head) -> bool:

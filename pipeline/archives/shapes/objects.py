@@ -25,7 +25,7 @@ from pipeline.archives.shapes.heads import (
     text_or_none,
 )
 from pipeline.archives.shapes.http_recordings import is_http, read_exchange, read_interactions, read_recording
-from pipeline.archives.shapes.log_lines import is_words, read_log_line
+from pipeline.archives.shapes.log_lines import is_words, left_of, read_log_line
 from pipeline.archives.shapes.owners import doubt_of_list, listed_page, read_owned
 from pipeline.archives.shapes.successors import MARKS, is_successor, names_of, read_successor
 from pipeline.protocol.json_text import MOST_VALUES, emptied_members, has_too_many_values, mask_numbers
@@ -107,9 +107,10 @@ def _read_pieces(pieces: list[bytes], text: bytes, context: Context) -> Iterator
     within = replace(context, is_search=True)
     found = [content for piece in pieces for content in _read_text(piece, within)]
     yield from found
-    if not found:
-        lost = Unrecognised(context.where, "a run or step behind other words that cannot be read")
-        yield lost if b"thread.run" in text else LeftOut(context.where)
+    if b"thread.run" in (left_of(text, pieces) if found else text):
+        yield Unrecognised(context.where, "a run or step behind other words that cannot be read")
+    elif not found:
+        yield LeftOut(context.where)
 
 
 def _read_value(body: bytes, context: Context) -> Iterator[Content]:
@@ -179,7 +180,7 @@ def _read_page(body: bytes, head: Head, context: Context) -> Iterator[Content]:
         found += own
         has_unread |= not own and any(isinstance(each, Unrecognised) for each in contents)
         yield from contents
-    if (listed := listed_page(head, found, within, item_count=len(items), has_unread=has_unread)) is not None:
+    if (listed := listed_page(head, body, found, within, len(items), has_unread=has_unread)) is not None:
         yield listed
     beside = {name: raw for name, raw in fields_of(body).items() if snake_case(name) not in _ENVELOPE}
     for name, raw in beside.items():

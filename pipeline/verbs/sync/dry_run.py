@@ -24,6 +24,11 @@ def _pages(items: str) -> str:
     return f"({pages} + if({items} > 0 and {items} % {PAGE_LIMIT} in ({full}), 1, 0))"
 
 
+def _is_long(items: str) -> str:
+    """SQL for whether a list has a second page: the first such list of each kind is asked whether its cursor skips."""
+    return f"coalesce({items} > {PAGE_LIMIT}, false)"
+
+
 # Grain: one named thread. Requests at least: pages of its runs that are not sealed, and of their steps as last seen.
 _THREAD_PLANS = f"""
 with run_steps_known as (
@@ -31,7 +36,8 @@ with run_steps_known as (
 ),
 run_pages as (
     select runs.thread_id, runs.run_id, runs.sealed,
-        {_pages("coalesce(run_steps_known.steps, 0)")} as pages
+        {_pages("coalesce(run_steps_known.steps, 0)")} as pages,
+        {_is_long("run_steps_known.steps")} as is_long
     from runs
     left join run_steps_known using (thread_id, run_id)
     where runs.source = $source
@@ -40,12 +46,14 @@ thread_runs as (
     select thread_id, count(*) as runs, count(*) filter (where sealed) as sealed_runs,
         count(*) filter (where not sealed) as open_runs,
         sum(pages) as all_pages,
-        coalesce(sum(pages) filter (where not sealed), 0) as open_pages
+        coalesce(sum(pages) filter (where not sealed), 0) as open_pages,
+        bool_or(is_long) as is_any_long,
+        coalesce(bool_or(is_long) filter (where not sealed), false) as is_open_long
     from run_pages
     group by thread_id
 ),
 pending as (
-    select states.thread_id, sum(run_pages.pages) as pages
+    select states.thread_id, sum(run_pages.pages) as pages, bool_or(run_pages.is_long) as is_long
     from (select thread_id, unnest(pending_runs).run_id as run_id from thread_states where is_listed) as states
     join run_pages using (thread_id, run_id)
     group by states.thread_id
@@ -59,6 +67,9 @@ plans as (
         coalesce(thread_runs.all_pages, 0) as all_pages,
         coalesce(thread_runs.open_pages, 0) as open_pages,
         coalesce(pending.pages, 0) as pending_pages,
+        coalesce(thread_runs.is_any_long, false) as is_any_long,
+        coalesce(thread_runs.is_open_long, false) as is_open_long,
+        coalesce(pending.is_long, false) as is_pending_long,
         thread_states.is_listed,
         if(thread_states.after_id is null, 0, coalesce(thread_states.first_index, 0)) as listed_from
     from thread_states
@@ -71,7 +82,9 @@ select thread_id, is_new, sealed_runs, open_runs,
         when $is_full then {_pages("runs")} + all_pages
         when is_listed then pending_pages
         else {_pages("(runs - listed_from)")} + open_pages
-    end as least_requests
+    end as least_requests,
+    if($is_full, {_is_long("runs")}, not is_listed and {_is_long("(runs - listed_from)")}) as proves_runs,
+    case when $is_full then is_any_long when is_listed then is_pending_long else is_open_long end as proves_steps
 from plans
 """
 
@@ -146,8 +159,11 @@ def plan_sync(
         plans = read_frame(connection, _THREAD_PLANS, {"source": source, "is_full": full})
         typical = read_frame(connection, _TYPICAL_REQUESTS, {"source": source}).item()
         rates = read_frame(connection, _LAST_RATE, {"source": source})["requests_per_s"]
+    proofs = sum(plans[name].any() for name in ("proves_runs", "proves_steps"))
     sums = plans.select(
-        pl.len(), pl.col("is_new", "sealed_runs", "open_runs", "least_requests").sum().cast(pl.Int64)
+        pl.len(),
+        pl.col("is_new", "sealed_runs", "open_runs").sum().cast(pl.Int64),
+        pl.col("least_requests").sum().cast(pl.Int64) + proofs,
     ).row(0)
     plan = _plan(source, sums, typical=typical, given=given, measured=rates[0] if len(rates) else None)
     return replace(plan, not_due=not_due)

@@ -167,7 +167,8 @@ async def _compare(
     lost = find_lost(receiver, options.warehouse, options.raw_folder, sync_id, source=source, walks=walks)
     if options.plan is not None:
         return lost, None
-    kept = await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=source)
+    nameless = frozenset(progress.nameless_threads)
+    kept = await asyncio.to_thread(read_kept, options.warehouse, sync_id, source=source, nameless=nameless)
     progress.failed_threads |= kept.thread_ids
     progress.failures += kept.faults
     return lost, kept

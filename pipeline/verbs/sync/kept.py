@@ -1,12 +1,13 @@
 """What a sync fetched beside what is kept of it: rows counted once they are loaded, and what was dropped, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.console.tables import count_of
 from pipeline.program import command
 from pipeline.sqlfiles.duck import read_frame
+from pipeline.warehouse.checks import TwinRun, find_twins
 from pipeline.warehouse.database import open_for_reading
 
 _NAMED = 3
@@ -63,9 +64,8 @@ order by walked.thread_id
 """
 
 
-# Grain: two parents that have one and the same child: two runs of a thread that have a step, where the steps of one
-# took more than that run says, or two threads that have a response. Ids need be unique only in their parent, but a
-# thread has one run at a time, and a response is made once.
+# Grain: two runs of a thread that have one and the same step, where the steps of one took more than that run says. Ids
+# need be unique only in their parent, but a thread has one run at a time.
 _SHARED = """
 with walked as (
     select thread_id, run_id, walk_id from walks
@@ -90,16 +90,6 @@ from steps
 join run_steps as others
     on others.source = $source and others.thread_id = steps.thread_id and others.step_id = steps.step_id
     and others.created_at = steps.created_at and others.run_id <> steps.run_id
-group by all
-union all
-select least(runs.thread_id, others.thread_id), 'threads ' || least(runs.thread_id, others.thread_id) || ' and '
-    || greatest(runs.thread_id, others.thread_id), 'response ' || min(runs.run_id)
-from runs
-join runs as others
-    on others.source = $source and others.run_id = runs.run_id and others.thread_id <> runs.thread_id
-    and others.created_at = runs.created_at
-where runs.source = $source and runs.protocol = 'responses' and others.protocol = 'responses'
-    and (runs.thread_id, runs.run_id) in (select (thread_id, run_id) from walked)
 group by all
 order by all
 """
@@ -153,8 +143,11 @@ class Kept:
         ]
 
 
-def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
-    """Compare the lists that a sync walked with the rows that came of them."""
+def read_kept(warehouse: Path, sync_id: str, *, source: str, nameless: Collection[str] = ()) -> Kept:
+    """Compare the lists that a sync walked with the rows that came of them.
+
+    Runs of `nameless` threads did not say whose they are.
+    """
     asked = {"sync_id": sync_id, "source": source}
     with open_for_reading(warehouse) as connection:
         steps = read_frame(connection, _STEPS, asked).rows(named=True)
@@ -162,6 +155,7 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
         calls = int(read_frame(connection, _CALLS, asked).item())
         unsettled = read_frame(connection, _UNSETTLED, asked).rows()
         shared = read_frame(connection, _SHARED, asked).rows()
+        twins = find_twins(connection, source=source, sync_id=sync_id, nameless=nameless)
     # What a walk brought that did not come to the end is counted there, and may be here from an earlier one.
     whole_runs = [row for row in runs if row["verdict"] == "complete"]
     whole_steps = [row for row in steps if row["verdict"] == "complete"]
@@ -181,8 +175,8 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
         calls,
         unsettled=[run for run, is_sealed in unsettled if not is_sealed],
         sealed_unsettled=[run for run, is_sealed in unsettled if is_sealed],
-        shared=_shared(shared),
-        thread_ids=frozenset(thread_id for thread_id, _, _ in shared),
+        shared=_shared(shared, twins),
+        thread_ids=frozenset([each[0] for each in shared] + [name for twin in twins for name in twin.thread_ids]),
     )
     if not lost:
         return kept
@@ -190,10 +184,13 @@ def read_kept(warehouse: Path, sync_id: str, *, source: str) -> Kept:
     return replace(kept, thread_ids=kept.thread_ids | threads, dropped=dropped)
 
 
-def _shared(pairs: Sequence[tuple[str, str, str]]) -> str | None:
+def _shared(steps: Sequence[tuple[str, str, str]], twins: Sequence[TwinRun]) -> str | None:
+    # One run of those that the same threads have.
+    of_threads = {twin.thread_ids: f"{twin.noun} {twin.run_id}" for twin in reversed(twins)}
+    pairs = [*steps, *((threads[0], f"threads {' and '.join(threads)}", run) for threads, run in of_threads.items())]
     if not pairs:
         return None
-    named = _named([f"{thread_id}: {parents} have {child}" for thread_id, parents, child in pairs])
+    named = _named([f"{thread_id}: {parents} have {child}" for thread_id, parents, child in sorted(pairs)])
     return (
         f"what can be of one alone is of two ({named}), so tokens and costs have it twice: does a gateway drop ids from"
         " the path, or filters from the query?"
