@@ -95,6 +95,9 @@ def _run() -> int:
     try:
         app()
     except SystemExit as left:
+        # The reader of our output has gone (`| head`): nothing more to say to it. Typer ends with 1 then.
+        if isinstance(left.__context__, BrokenPipeError):
+            return 0
         return left.code if isinstance(left.code, int) else 0
     except PipelineError as error:
         hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
@@ -106,7 +109,6 @@ def _run() -> int:
         print("interrupted: it is safe to run this again", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing more to say to it.
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
         if isinstance(error, OSError) and error.errno in _FULL:

@@ -7,7 +7,6 @@ import pytest
 from tests.syncs import run_cli
 from tests.warehouses import make_one_run
 
-
 LONG = "a" * 5_000
 
 
