@@ -43,6 +43,8 @@ def find_archives(paths: Sequence[str]) -> list[Path]:
     found: dict[Path, Path] = {}
     for named in paths:
         files = _files_of(named)
+        if not files and not Path(named).exists() and _GLOB_SIGNS.isdisjoint(named):
+            raise ConfigurationError(f"{named}: there is no such file or folder")
         if not files:
             raise ConfigurationError(
                 f"{named}: there is no archive to import; in a folder these are files named {', '.join(_NAMES)}"

@@ -43,9 +43,11 @@ def is_done(archive: ArchiveFile) -> bool:
     return not archive.items_alone and (not archive.unrecognised or archive.pipeline_version == __version__)
 
 
-def read_file(path: Path, sha256: str, lander: "ArchiveLander", progress: ImportProgress) -> ArchiveFile:
+def read_file(
+    path: Path, sha256: str, lander: "ArchiveLander", progress: ImportProgress, *, name: str | None = None
+) -> ArchiveFile:
     """Land what a file holds; its record, which `finish_file` is to get once all of it was kept."""
-    return land_documents(path, sha256, read_documents(path), lander=lander, progress=progress)
+    return land_documents(path, sha256, read_documents(path), lander=lander, progress=progress, name=name)
 
 
 def land_documents(
@@ -55,25 +57,30 @@ def land_documents(
     *,
     lander: "ArchiveLander",
     progress: ImportProgress,
+    name: str | None = None,
 ) -> ArchiveFile:
-    """Land what documents of a file hold; the record of the file as if these were all of them."""
+    """Land what documents of a file hold; the record of the file as if these were all of them.
+
+    The `name` is what a person calls it, if not by its path.
+    """
+    name = name or str(path)
     counts = dict.fromkeys(COUNTS, 0)
     places = UnreadPlaces()
     alone: dict[str, None] = {}
     for content in _contents_of(documents, Context("", read_beside=partial(read_beside, path), odd_fields=lander.odd)):
         if isinstance(content, Listed):
-            lander.note(str(path), content)
+            lander.note(name, content)
         elif lander.leaves_out(content):
             counts["left_out"] += 1
             progress.left_out += 1
         elif isinstance(content, Found):
             counts[content.resource] += 1
             setattr(progress, content.resource, getattr(progress, content.resource) + 1)
-            lander.keep(str(path), content)
+            lander.keep(name, content)
         elif isinstance(content, Loose):
             counts["items"] += 1
             progress.items += 1
-            lander.keep_newer(str(path), content)
+            lander.keep_newer(name, content)
         elif isinstance(content, Unrecognised):
             counts["unrecognised"] += 1
             places.add(content)
@@ -81,7 +88,7 @@ def land_documents(
                 alone[content.run_id] = None
     size_bytes = path.stat().st_size
     return ArchiveFile(
-        file=str(path),
+        file=name,
         sha256=sha256,
         size_bytes=size_bytes,
         pipeline_version=__version__,

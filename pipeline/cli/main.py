@@ -27,6 +27,9 @@ from pipeline.program import NAME, command, missing_package
 
 _OTHERS = 0o077
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# Of a name that somebody gave.
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+_SHOWN_OF_A_NAME = 60
 _EXIT_CODES = """\b
 Exit codes:
     0  done
@@ -92,6 +95,9 @@ def _run() -> int:
     try:
         app()
     except SystemExit as left:
+        # The reader of our output has gone (`| head`): nothing more to say to it. Typer ends with 1 then.
+        if isinstance(left.__context__, BrokenPipeError):
+            return 0
         return left.code if isinstance(left.code, int) else 0
     except PipelineError as error:
         hint = f" ({error.hint})" if isinstance(error, RequestError) and error.hint else ""
@@ -103,11 +109,13 @@ def _run() -> int:
         print("interrupted: it is safe to run this again", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing more to say to it.
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, reported as one
         if isinstance(error, OSError) and error.errno in _FULL:
             return _say_cannot_write(error)
+        if isinstance(error, OSError) and error.errno in _NO_NAME:
+            print(plain_text(f"error: {str(error.filename)[:_SHOWN_OF_A_NAME]}...: {error.strerror}"), file=sys.stderr)
+            return ConfigurationError.exit_code
         if isinstance(error, ModuleNotFoundError) and (found := missing_package(error)):
             print(f"error: {found}", file=sys.stderr)
             return ConfigurationError.exit_code

@@ -152,11 +152,13 @@ def sync(
 ) -> None:
     """Fetch runs and steps of threads and load them; running it again fetches only what may have changed."""
     from pipeline.cluster.crew import start_early
+    from pipeline.verbs.sync import sample as samples
 
     check_executor(executor, ray_address)
     settings = read_flags(**vars(flags))
     fetches_here = executor is Executor.LOCAL and not sample and not dry_run
     crew = start_early(settings["workers"], data_dir=settings.data_dir, files=threads or ()) if fetches_here else None
+    server = samples.start_early(settings.data_dir) if sample and not dry_run else None
     # Read after that, for it takes as long as it takes the others to be ready.
     from pipeline.threads.decay import parse_age
     from pipeline.threads.naming import Naming
@@ -178,6 +180,7 @@ def sync(
         executor=executor.value,
         ray_address=ray_address,
         crew=crew,
+        server=server,
     )
     code = sync_threads(settings, request, quiet=quiet, as_json=as_json, log_format=log_format.value)
     raise typer.Exit(code)

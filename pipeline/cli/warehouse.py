@@ -143,7 +143,7 @@ def query(
     if list_queries:
         print_queries()
         return
-    if text is None:
+    if not text or text.isspace():
         raise ConfigurationError("say what to query: a name (query --list shows them) or SQL in quotes")
     period = parse_days(since, until, today=datetime.now(UTC).date())
     place = warehouse_path(read_flags(data_dir=data_dir).data_dir) if lake is None else lake

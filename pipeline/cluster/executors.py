@@ -46,6 +46,9 @@ class Fleets:
             return None
         # A thread whose list begins with sealed runs is one request, most often: no work for another process.
         new = states.height if self.full else states["after_id"].null_count()
+        if self.settings.is_sample:
+            # Its server is on this machine, too, and the whole of it takes less than another process does to start.
+            new = 0
         workers = count_workers(self.settings["workers"], threads=states.height, new_threads=new)
         if not workers:
             self._dismiss()

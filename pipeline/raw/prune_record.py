@@ -14,6 +14,7 @@ from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.program import command
 from pipeline.protocol.pages import ArchiveFile
 from pipeline.raw.parts import PartName, RawStore
+from pipeline.raw.places import holds_parts, read_place
 from pipeline.storage.private_files import replace_private
 
 _RECORD = "pruned.jsonl"
@@ -84,6 +85,8 @@ def read_imported(store: RawStore, source: str) -> list[ArchiveFile]:
 def advise_rebuild(store: RawStore, else_: str) -> str:
     """How to replace a warehouse that this program cannot use, or, where that would lose something, what `else_`."""
     pruned = read_pruned(store)
+    if not pruned and not holds_parts(store.folder.parent) and read_place(store.folder.parent) is None:
+        return f"there are no raw parts here to make it anew from: {else_}"
     if not pruned:
         return f"`{command('load --rebuild')}` makes it anew from the raw parts"
     return (

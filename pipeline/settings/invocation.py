@@ -25,6 +25,7 @@ SAMPLE_SOURCE = "sample"
 # What threads of the sample went on as when they moved; as a user would have it, in a profile of its own.
 MOVED_SOURCE = "sample-responses"
 SAMPLE_KEY = "emulator-key"
+_SAMPLE = "the sample"
 _MASKED = "(set, not shown)"
 _PUBLIC_PARAMS = frozenset({"api-version", "api_version"})
 # What the file spells out, and a part of a header, may be a credential; a shorter one would be found in any text.
@@ -60,6 +61,11 @@ class Settings:
     def source(self) -> str:
         """The name that rows from this server carry: the profile's."""
         return str(self["profile"])
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the server is the one that comes with this program."""
+        return self.settings["base_url"].origin == _SAMPLE
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -106,7 +112,7 @@ class Settings:
             "headers_env": {},
             "params": {},
         }
-        origins = {name: Setting(value, "the sample") for name, value in sample.items()}
+        origins = {name: Setting(value, _SAMPLE) for name, value in sample.items()}
         return Settings({**self.settings, **origins}, self.key_variable, self.environ, self.folder)
 
     def for_workers(self) -> "Settings":

@@ -123,6 +123,9 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
     defaults = {key: Setting(value, "default") for key, value in DEFAULTS.items()}
     settings = {**defaults, **top, **own, **variables, **given}
     _check(settings)
+    if Path(settings["data_dir"].value).is_file():
+        place, origin = settings["data_dir"].value, settings["data_dir"].origin
+        raise ConfigurationError(f"{place} ({origin}) is a file: name the folder that the data is in, or is to be in")
     kind = KINDS[settings["kind"].value]
     if kind.takes_openai_variables:
         settings |= {**_from_variables(OPENAI_VARIABLES, layers), **given}

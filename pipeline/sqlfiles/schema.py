@@ -113,18 +113,20 @@ def renew_views(connection: Connection) -> None:
 
 def write_comments(connection: Connection, *kinds: str) -> None:
     """Comment on all that the files of these kinds (tables, stored, views) make, and on each of its columns."""
+    columns: dict[str, list[str]] = dict(
+        connection.execute(
+            "select table_name, list(column_name order by column_index) from duckdb_columns()"
+            " where database_name = current_database() group by table_name"
+        ).fetchall()
+    )
     statements = []
     for kind in kinds:
         word = "view" if kind == "views" else "table"
         for name, file in read_sql_files(kind).items():
             statements.append(f"comment on {word} {name} is {quoted(_prose(file))}")
-            columns = connection.execute(
-                "select column_name from duckdb_columns() where database_name = current_database() and table_name = ?",
-                [name],
-            )
             statements += [
                 f"comment on column {name}.{column} is {quoted(column_comment(file, column))}"
-                for (column,) in columns.fetchall()
+                for column in columns[name]
             ]
     # One text takes a third less time than as many as there are columns.
     connection.execute(";".join(statements))

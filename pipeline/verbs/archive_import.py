@@ -4,9 +4,9 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,7 +47,7 @@ class ImportRequest:
 
     `facts` are what the profile says of the source, if it is to be told. `notices` are what a person should know first;
     `workers` (0: as many as help) are those of Ray. A `dry_run` writes nothing that stays; `known_in` is then the data
-    folder that says which files are known.
+    folder that says which files are known. `names` are of files that stand in the place of something else.
     """
 
     paths: Sequence[str]
@@ -63,6 +63,7 @@ class ImportRequest:
     facts: SourceFacts | None = None
     dry_run: bool = False
     known_in: Path | None = None
+    names: Mapping[Path, str] = field(default_factory=dict)
 
 
 def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
@@ -74,17 +75,24 @@ def import_archives(request: ImportRequest, *, quiet: bool, as_json: bool, log_f
 
 @contextmanager
 def _spooled(request: ImportRequest) -> Iterator[ImportRequest]:
-    """The request with a file, for as long as the block runs, in the place of standard input (`-`)."""
-    if STDIN not in request.paths:
+    """The request with files, for as long as the block runs, in the place of what can be read only once."""
+    # As in `<(zcat ...)`, which is a pipe that the shell makes.
+    streams = [path for path in dict.fromkeys(request.paths) if path == STDIN or Path(path).is_fifo()]
+    if not streams:
         yield request
         return
     if request.executor == "ray":
-        raise ConfigurationError("- is standard input, which workers of --executor ray do not see: name a file")
+        raise ConfigurationError(f"{streams[0]}: workers of --executor ray do not see what you pipe: name a file")
     with TemporaryDirectory(prefix="import-") as folder:
-        spool = Path(folder) / "standard-input"
-        with spool.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield replace(request, paths=[str(spool) if path == STDIN else path for path in request.paths])
+        spools = {path: Path(folder, str(number)) for number, path in enumerate(streams)}
+        for path, spool in spools.items():
+            with (
+                spool.open("wb") as file,
+                nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb") as stream,
+            ):
+                shutil.copyfileobj(stream, file)
+        names = {spool: "standard input" if path == STDIN else path for path, spool in spools.items()}
+        yield replace(request, paths=[str(spools.get(path, path)) for path in request.paths], names=names)
 
 
 @contextmanager
@@ -155,15 +163,15 @@ def run_import(request: ImportRequest, *, progress: ImportProgress, now: Callabl
             landed=landed,
         )
         for path in files:
-            sha256 = hash_file(path)
+            sha256, name = hash_file(path), request.names.get(path, str(path))
             if (archive := known.get(sha256)) is None:
-                archive = known[sha256] = read_file(path, sha256, lander, progress)
+                archive = known[sha256] = read_file(path, sha256, lander, progress, name=name)
                 lander.finish_file(archive)
                 new.append(archive)
             else:
                 progress.files_known += 1
             # Under its own name, also where another file had the same content.
-            progress.archives.append(msgspec.structs.replace(archive, file=str(path)))
+            progress.archives.append(msgspec.structs.replace(archive, file=name))
             progress.files_done += 1
         lander.close(now(), unread=unread_of(new, imported))
         progress.archives, progress.open_lists = lander.with_items_alone(progress.archives), lander.open_lists()
@@ -291,5 +299,5 @@ def _report_evidence(reporter: Reporter, evidence: Evidence) -> None:
     if evidence.is_broken:
         more = len(evidence.gaps) - _SHOWN
         reporter.say(evidence.summary() + (f" ({more:,} more than shown)" if more > 0 else ""), level="warning")
-    if (line := evidence.unproven_line()) is not None:
+    if line := evidence.unproven_line():
         reporter.say(line)

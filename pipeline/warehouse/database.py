@@ -218,7 +218,7 @@ def _retrying(path: Path, *, wait_s: float, attempt: Callable[[], Connection]) -
             holder = find_holder(str(error))
             if holder is None:
                 raise ConfigurationError(
-                    f"cannot open the warehouse {path}: {first_line(error)}."
+                    f"cannot open the warehouse {path}: {first_line(error).rstrip('.!')}:"
                     f" {_advise(path, 'restore a copy of the file')}"
                 ) from error
             if time.monotonic() >= deadline:

@@ -1,7 +1,9 @@
 """What a person is told when there is nothing to show, something is mistyped, or a question has an odd form."""
 
 import json
+import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,27 @@ def test_an_archive_may_come_on_standard_input(tmp_path: Path) -> None:
     assert (first.returncode, first.stderr) == (0, "")
     assert read_all(tmp_path / "data", "select run_id from runs") == [(RUN_ID,)]
     assert json.loads(again.stdout)["files_known"] == 1
+
+
+@pytest.mark.parametrize("path, name", [("-", "standard input"), ("/dev/stdin", "/dev/stdin")])
+def test_what_is_piped_into_an_import_is_called_what_a_person_calls_it(tmp_path: Path, path: str, name: str) -> None:
+    ended = run_cli(tmp_path, "import", path, "--json", given="no JSON")
+
+    [archive], said = json.loads(ended.stdout)["archives"], f"{name}: line 1"
+    [(unread,)] = read_all(tmp_path / "data", "select unread->>'$[0].file' from syncs")
+    assert (archive["file"], unread, ended.stderr.startswith(f"warning: {said}")) == (name, name, True), ended.stderr
+
+
+def test_an_archive_may_come_out_of_a_pipe_that_can_be_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(ARCHIVE,), daemon=True)
+    writer.start()
+
+    ended = run_cli(tmp_path, "import", "pipe", "--quiet")
+
+    assert ended.returncode == 0, ended.stderr
+    assert read_all(tmp_path / "data", "select run_id from runs") == [(RUN_ID,)]
 
 
 def test_a_dry_run_of_an_import_says_what_would_come_and_writes_nothing(tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster.crew import LEAST_THREADS, Crew, count_workers, start_early
+from pipeline.cluster.executors import Fleets
 from pipeline.emulator import RunningEmulator, running_emulator
-from pipeline.extract.fetching import Outcome
+from pipeline.extract.fetching import ExtractOptions, Outcome
+from pipeline.extract.plan import fresh_states
 from pipeline.extract.share import joint_outcome
 from pipeline.raw.parts import PartName, RawStore
 from pipeline.raw.writer import PartWriter
+from pipeline.settings.lookup import read_settings
+from pipeline.verbs.sync import sample
 from tests.syncs import environ_for, hold_back, raw_files, read_all, run_cli, started_cli, wait_until
 
 # They name the sync and the walk that a row came from, which differ from one sync to the next.
@@ -150,6 +154,27 @@ def test_small_syncs_stay_in_one_process_unless_told_otherwise() -> None:
     assert count_workers(0, threads=9_999, new_threads=LEAST_THREADS - 1) == 0
     assert count_workers(0, threads=9_999, new_threads=LEAST_THREADS) >= 1
     assert count_workers(3, threads=2, new_threads=0) == 2
+
+
+def test_a_long_list_of_the_sample_stays_in_one_process_for_its_server_is_on_this_machine(tmp_path: Path) -> None:
+    settings = read_settings({}, environ=environ_for(), folder=tmp_path)
+    of_sample = settings.for_sample("http://127.0.0.1:9/v1", source="sample")
+    states = fresh_states([f"thread_{number}" for number in range(LEAST_THREADS)])
+
+    chosen = [Fleets(of, tmp_path, ExtractOptions(), False).choose(states) for of in (of_sample, settings)]
+
+    assert [fleet is None for fleet in chosen] == [True, False]
+
+
+def test_the_server_of_the_sample_is_started_early_for_its_first_sync_only(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    first, second = sample.start_early(tmp_path / "data"), sample.start_early(tmp_path)
+
+    assert first is not None
+    with sample.sample_server(first, phase=1) as ready:
+        assert ready["pid"] == first.pid
+    assert (first.wait(20), second) == (0, None)
 
 
 def test_a_first_sync_of_a_long_list_has_its_processes_started_early(tmp_path: Path) -> None:

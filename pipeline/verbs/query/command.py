@@ -89,15 +89,19 @@ def _opened(place: Path | str) -> Iterator[Connection]:
 
 def read_text(text: str) -> str:
     """What is asked: a text, or what a file of SQL or standard input (`-`) has."""
-    if text == "-":
-        return sys.stdin.read()
     path = Path(text)
-    if path.suffix != ".sql" or len(text.split()) > 1:
+    if text != "-" and (path.suffix != ".sql" or len(text.split()) > 1):
         return text
+    where = "standard input" if text == "-" else text
     try:
-        return path.read_text("utf-8")
+        read = sys.stdin.read() if text == "-" else path.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot read SQL from {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise ConfigurationError(
+            f"cannot read SQL from {where}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    if not read.strip():
+        raise ConfigurationError(f"there is no SQL in {where}: it is empty")
+    return read
 
 
 def _found_by_name(

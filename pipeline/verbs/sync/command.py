@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -56,6 +57,8 @@ class SyncRequest:
     ray_address: str | None = None
     content_key: ContentKey | None = None
     crew: Crew | None = None
+    # Started early.
+    server: subprocess.Popen[bytes] | None = None
 
 
 def sync_threads(settings: Settings, request: SyncRequest, *, quiet: bool, as_json: bool, log_format: LogFormat) -> int:
@@ -77,7 +80,7 @@ def _sync_or_plan(settings: Settings, request: SyncRequest, reporter: Reporter, 
     if request.sample:
         store = raw_store(settings.data_dir)
         phase = int(any(part.source == SAMPLE_SOURCE for part in store.list_parts()))
-        with sample_server(phase=phase) as server:
+        with sample_server(request.server, phase=phase) as server:
             sampled = [settings.for_sample(server["base_url"], source=name) for name in (SAMPLE_SOURCE, MOVED_SOURCE)]
             naming = replace(request.naming, all_threads=True)
             return _sync(sampled, replace(request, naming=naming), reporter, as_json=as_json)
