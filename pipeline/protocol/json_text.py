@@ -211,6 +211,13 @@ def decode_with(kind: type[T], what: str) -> Callable[[bytes], T]:
         try:
             return decoder.decode(drop_huge_numbers(repair_json(body)))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"the body is not {what} ({error})") from None
+            raise ValueError(f"the body is not {what} ({_kind_of(body) or error})") from None
 
     return decode
+
+
+def _kind_of(body: bytes) -> str | None:
+    """What servers that are not the one that was meant answer."""
+    if not body.strip():
+        return "it is empty"
+    return "it is a web page: a login or another service answers there" if body.lstrip().startswith(b"<") else None

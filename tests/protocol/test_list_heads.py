@@ -29,6 +29,15 @@ def test_what_stands_beside_a_list_is_repeated_only_where_a_server_may_be_quoted
     assert "message" in silent
 
 
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [(b"\n<!DOCTYPE html><html>", "a web page"), (b"<?xml?>", "a web page"), (b" \n", "empty"), (b"{", "truncated")],
+)
+def test_what_is_no_json_is_told_as_what_it_is(body: bytes, word: str) -> None:
+    with pytest.raises(ValueError, match=rf"the body is not a list of the protocol \(.*{word}"):
+        decode_list(body)
+
+
 @pytest.mark.parametrize("items", [1, 100])
 @pytest.mark.parametrize("last", ["[]", "[ ]", "null"])
 def test_a_list_whose_data_stand_twice_the_last_time_empty_is_none(items: int, last: str) -> None:
