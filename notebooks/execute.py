@@ -1,6 +1,5 @@
 """Runs a notebook over a warehouse and keeps of its outputs what is the same on every machine."""
 
-import os
 import struct
 import subprocess
 import sys

@@ -97,5 +97,25 @@ def _(ask, mo):
     return
 
 
+@app.cell
+def _(ask, mo):
+    mo.ui.table(
+        ask("""
+            select
+                coalesce(runs.protocol, '(unknown)') as protocol, cast(min(spending.created_on) as varchar) as first,
+                cast(max(spending.created_on) as varchar) as last,
+                count(distinct (spending.source, spending.thread_id, spending.run_id)) as runs,
+                sum(coalesce(spending.cost_usd, cast(spending.fee_usd as decimal(38, 12)))) as spent_usd
+            from spending
+            left join runs using (source, thread_id, run_id)
+            where in_scope(source, spending.created_on)
+            group by runs.protocol
+            order by first, protocol
+        """),
+        label="Run steps of assistants, and what came after them",
+    )
+    return
+
+
 if __name__ == "__main__":
     app.run()

@@ -257,11 +257,12 @@ def test_the_queries_of_the_marimo_notebook_run_and_tell_the_same(sample: Path) 
     texts = [str(node.value) for node in sorted(words, key=lambda node: node.lineno)]
     queries = [text for text in texts if text.lstrip().startswith("select")]
 
-    days, answer, by_customer, models = (Scope(str(sample)).ask(query) for query in queries)
+    days, answer, by_customer, models, by_protocol = (Scope(str(sample)).ask(query) for query in queries)
 
     (usage, fees) = read_one(sample, "select sum(cost_usd), sum(fee_usd) from spending")
     spent = Decimal(str(usage)) + Decimal(str(fees))
-    assert answer["spent_usd"][0] == by_customer["spent_usd"].sum() == spent
+    assert answer["spent_usd"][0] == by_customer["spent_usd"].sum() == by_protocol["spent_usd"].sum() == spent
+    assert by_protocol["protocol"].to_list() == ["assistants", "responses"]
     assert days["first_day"][0] < days["last_day"][0]
     assert models["tokens_usd"].sum() <= float(spent)
 
