@@ -461,14 +461,17 @@ def test_an_import_names_the_files_that_hold_nothing(tmp_path: Path, capsys: pyt
     assert "run.json holds nothing" not in said
 
 
-@pytest.mark.parametrize("named", ["nowhere", "*.jsonl", "empty"])
-def test_a_path_that_leads_to_no_archive_is_a_usage_error(tmp_path: Path, named: str) -> None:
+@pytest.mark.parametrize(
+    ("named", "what"),
+    [("nowhere", "such file or folder"), ("*.jsonl", "archive to import"), ("empty", "archive to import")],
+)
+def test_a_path_that_leads_to_no_archive_is_a_usage_error(tmp_path: Path, named: str, what: str) -> None:
     (tmp_path / "empty").mkdir()
 
     ended = run_cli(tmp_path, "import", named, "--data-dir", "data")
 
     assert ended.returncode == 2
-    assert f"{named}: there is no archive to import" in ended.stderr
+    assert f"{named}: there is no {what}" in ended.stderr
 
 
 def test_a_source_name_that_is_no_folder_name_is_refused(tmp_path: Path) -> None:
@@ -500,7 +503,7 @@ def test_an_empty_file_holds_nothing_and_a_missing_one_is_an_error(tmp_path: Pat
     (tmp_path / "empty.json").write_bytes(b" \n\n")
 
     assert list(read_documents(tmp_path / "empty.json")) == []
-    with pytest.raises(ConfigurationError, match="there is no archive"):
+    with pytest.raises(ConfigurationError, match="there is no such file or folder"):
         find_archives([str(tmp_path / "missing.json")])
 
 
@@ -563,10 +566,10 @@ def test_a_packed_file_that_unpacks_to_much_more_is_refused_in_little_memory(
 def test_an_interrupted_import_keeps_what_landed_and_the_next_one_completes_it(tmp_path: Path) -> None:
     logs = "log line " * 4_000
     steps = [step_object(f"step_{number:05}", at=number, metadata={"logs": logs}) for number in range(1_000)]
-    # More than a part of one run, and a file that nobody ever writes into: the import cannot come to its end.
+    # More than a part of one run, and a pipe among files that nobody ever writes into: the import comes to no end.
     (tmp_path / "1.jsonl").write_bytes(lines_of(steps[:800]))
     os.mkfifo(tmp_path / "2.jsonl")
-    command = ("import", "1.jsonl", "2.jsonl", "--data-dir", "data")
+    command = ("import", "*.jsonl", "--data-dir", "data")
 
     with started_cli(tmp_path, *command, environ=environ_for()) as process:
         wait_until(lambda: bool(raw_files(tmp_path / "data")), what="the first part", of=process)
