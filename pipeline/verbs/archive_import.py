@@ -86,10 +86,8 @@ def _spooled(request: ImportRequest) -> Iterator[ImportRequest]:
     with TemporaryDirectory(prefix="import-") as folder:
         spools = {path: Path(folder, str(number)) for number, path in enumerate(streams)}
         for path, spool in spools.items():
-            with (
-                spool.open("wb") as file,
-                nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb") as stream,
-            ):
+            opened = nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb")  # noqa: SIM115 - below
+            with spool.open("wb") as file, opened as stream:
                 shutil.copyfileobj(stream, file)
         names = {spool: "standard input" if path == STDIN else path for path, spool in spools.items()}
         yield replace(request, paths=[str(spools.get(path, path)) for path in request.paths], names=names)
@@ -119,13 +117,12 @@ def _import(request: ImportRequest, *, quiet: bool, as_json: bool, log_format: L
     except KeyboardInterrupt:
         reporter.say("interrupted: what has landed is kept; run the same command again to go on", level="warning")
         return INTERRUPTED
-    with staying_open(warehouse_path(request.data_dir)):
-        lost = lost_since(warehouse_path(request.data_dir), held)
+    warehouse = warehouse_path(request.data_dir)
+    with staying_open(warehouse):
+        lost = lost_since(warehouse, held)
         imports = {archive.sync_id for archive in progress.archives}
         alone = [run_id for archive in progress.archives for run_id in archive.runs_alone]
-        evidence = read_evidence(
-            warehouse_path(request.data_dir), source=request.source, imports=imports, runs_alone=alone
-        )
+        evidence = read_evidence(warehouse, source=request.source, imports=imports, runs_alone=alone)
         evidence.cut_lists.extend(progress.open_lists)
         is_whole = not (progress.unrecognised or progress.items_alone or any_counted(lost) or evidence.is_broken)
         code = 0 if is_whole else IncompleteError.exit_code
@@ -252,9 +249,8 @@ def _report(
         return
     counts = join_counts([("files", progress.files_done), ("runs", progress.runs), ("steps", progress.steps)])
     items = f", {count_of(progress.items, 'items')} beside them" if progress.items else ""
-    known = (
-        f", {count_of(progress.files_known, 'files')} known from before not read again" if progress.files_known else ""
-    )
+    again = f", {count_of(progress.files_known, 'files')} known from before not read again"
+    known = again if progress.files_known else ""
     left_out = f", {count_of(progress.left_out, 'other objects')} left out" if progress.left_out else ""
     done = "dry run, nothing was written: would be imported" if request.dry_run else "imported"
     reporter.say(f"{done} into {request.source!r}: {counts}{items}{known}{left_out} in {seconds:.1f} s")
