@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pipeline.errors import RequestError, UnreachedError
+from pipeline.errors import RequestError, UnreachedError, WalkError
 from pipeline.extract.protocols import list_thread_ids
 from pipeline.http.client import ApiClient
 from pipeline.http.pacing import Pacer
@@ -377,7 +377,7 @@ def test_addresses_in_an_answer_are_never_asked(
 ) -> None:
     name_file(authority, tmp_path, bare)
 
-    async def run() -> tuple[int, int]:
+    async def run() -> int:
         async with TlsServer(authority.issue_cert("127.0.0.1")).running() as other:
             elsewhere = f"https://127.0.0.1:{other.port}/v1/threads?after=thread_1"
             more = f'"has_more":false,"next":"{elsewhere}","next_page":"{elsewhere}"'
@@ -386,7 +386,10 @@ def test_addresses_in_an_answer_are_never_asked(
             async with TlsServer(authority.issue_cert("127.0.0.1"), reply(200, body, headers)).running() as server:
                 endpoint = Endpoint(f"https://127.0.0.1:{server.port}/v1", {"Authorization": f"Bearer {KEY}"})
                 async with ApiClient(endpoint, Pacer(concurrency=1), clock=FakeClock().clock()) as client:
-                    assert await list_thread_ids(client) == ["thread_1"]
-                return len(server.heads), len(other.heads)
+                    # That it ends and goes on is not believed, but looked into by cursors of ours.
+                    with pytest.raises(WalkError, match="answers the same to every limit, cursor and order"):
+                        await list_thread_ids(client)
+                assert len(server.heads) > 1
+                return len(other.heads)
 
-    assert asyncio.run(run()) == (1, 0)
+    assert asyncio.run(run()) == 0
