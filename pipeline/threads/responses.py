@@ -11,9 +11,11 @@ from pipeline.errors import ConfigurationError
 from pipeline.threads.files import STDIN
 
 # OpenAI's, and those of Foundry's hosted agents and workflows. A gateway's are hundreds of signs long, and end in =,
-# behind which a log may have a value. All have digits: logs also name fields, such as resp_id and resp_time.
+# behind which a log may have a value. Short words without a digit before : or = are names of fields (resp_time).
 _ID = re.compile(
-    rb"(?<![A-Za-z0-9_])(?:ca|wf)?resp_(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]+(?:={1,2}(?![A-Za-z0-9=\"'\[{+/_-]))?"
+    rb"(?<![A-Za-z0-9_])(?:ca|wf)?resp_"
+    rb"(?:(?=[A-Za-z_-]*[0-9])|(?=[A-Za-z-]{16})|(?![A-Za-z_-]+[\"']?\s*[:=]))"
+    rb"[A-Za-z0-9_-]+(?:={1,2}(?![A-Za-z0-9=\"'\[{+/_-]))?"
 )
 _LOOKED_FOR = "resp_..., caresp_... or wfresp_..."
 

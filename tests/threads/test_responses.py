@@ -22,9 +22,22 @@ GATEWAY = "resp_Iam07A0B-vLy_EL6=="
         ("xresp_1 my_resp_2 resp_3", ["resp_3"]),
         ('{"resp_id": "resp_1", "resp_time": 7}', ["resp_1"]),
         ("resp_status=200 resp_1=done resp_2='ok' caresp_body_bytes=5", ["resp_1", "resp_2"]),
+        ("resp_abc, {'resp_AbCdEfGhIjKlMnOpQr': 'resp_x'}", ["resp_abc", "resp_AbCdEfGhIjKlMnOpQr", "resp_x"]),
         ("résumé resp_1 \udcff", ["resp_1"]),
     ],
-    ids=["lines", "jsonl", "csv", "log", "foundry", "gateway", "inside-a-word", "names-of-fields", "keys", "no-utf-8"],
+    ids=[
+        "lines",
+        "jsonl",
+        "csv",
+        "log",
+        "foundry",
+        "gateway",
+        "inside-a-word",
+        "names-of-fields",
+        "keys",
+        "no-digits",
+        "no-utf-8",
+    ],
 )
 def test_ids_are_found_wherever_they_stand(tmp_path: Path, text: str, ids: list[str]) -> None:
     (tmp_path / "log").write_bytes(text.encode(errors="surrogateescape"))
